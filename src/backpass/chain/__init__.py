@@ -1,0 +1,1 @@
+"""The chain rule: backward, forward, and everything built from them."""

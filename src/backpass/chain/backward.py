@@ -1,0 +1,271 @@
+"""Backward: the chain rule from the outputs to the inputs, one sweep over the nodes in reverse order of construction.
+
+No recursion: nodes are numbered when they are made, so sorting by number is a topological order.
+"""
+
+from __future__ import annotations
+
+from operator import attrgetter
+from typing import Any
+
+import numpy as np
+
+from backpass.graph import messages
+from backpass.graph.op import Kind, Op
+from backpass.graph.origin import Adjoint, here, state
+from backpass.graph.traced import ALIAS, INPUT, Node, Traced
+
+from .rules import fitted, is_risky, joined, masked_pull, pulled, pulled_mask
+
+REAL = np.dtype(float)
+FLOAT64 = np.float64
+POINTWISE = Kind.POINTWISE
+Seed = tuple[Node, Any, Any]
+"""An output, its cotangent, and the cotangent's mask (or None)."""
+
+
+def fresh(x: Any, name: str | None = None) -> Traced:
+    """A new identity for a value: what one derivative differentiates with respect to, apart from every other."""
+    attrs = {"name": name} if name else None
+    if type(x) is Traced:
+        alias = Node(ALIAS, (x.node,), None, x.node.value, here(2))
+        alias.viewed = x.node.viewed and x.shape == ()
+        return Traced(alias)
+    return Traced(Node(INPUT, (), attrs, x, here(2)))
+
+
+class Slice:
+    """The part of the graph between inputs and outputs that a derivative runs through."""
+
+    __slots__ = ("steps", "nested")
+
+    steps: list[tuple[Node, list[int]]]
+    """Nodes in order of construction, each with the positions of the arguments that lead back to an input."""
+    nested: bool
+    """An outer trace's values take part, so the derivative may be differentiated again."""
+
+    def __init__(self, outputs: list[Node], inputs: list[Node]):
+        nodes, nested = _between(outputs, inputs)
+        nodes.sort(key=_by_index)
+        active = {n.index for n in inputs}
+        self.steps = []
+        for node in nodes:
+            index = node.index
+            if index in active:
+                continue
+            smooth = node.op.smooth
+            places = []
+            i = 0
+            for q in node.inputs:
+                if q.__class__ is Node and q.index in active and (smooth is None or (i < len(smooth) and smooth[i])):
+                    places.append(i)
+                i += 1  # noqa: SIM113  (enumerate costs a tuple for each of a million arguments)
+            if places:
+                active.add(index)
+                self.steps.append((node, places))
+                if node.value.__class__ is not float and getattr(node.value, "dtype", REAL).kind == "c":
+                    raise messages.complex_refused(node)
+        self.nested = nested and state.depth > 0
+
+    @property
+    def selects(self) -> bool:
+        return any(node.op.selects for node, _ in self.steps)
+
+    def risky_from_inputs(self) -> set[int]:
+        """Nodes that are risky or have a risky node between themselves and the inputs: masks are carried to these."""
+        reached: set[int] = set()
+        for node, places in self.steps:
+            if is_risky(node) or any(node.inputs[i].index in reached for i in places):
+                reached.add(node.index)
+        return reached
+
+
+_by_index = attrgetter("index")
+
+
+def _between(outputs: list[Node], inputs: list[Node]) -> tuple[list[Node], bool]:
+    """The nodes that the outputs were made from, back to the inputs; and whether older ones are among them."""
+    floor = min((n.index for n in inputs), default=0)
+    wanted = {n.index for n in inputs}
+    seen = {n.index for n in outputs}
+    stack = list({n.index: n for n in outputs}.values())
+    nodes: list[Node] = []
+    nested = False
+    while stack:
+        node = stack.pop()
+        index = node.index
+        if index < floor:
+            nested = True  # an outer trace's value
+            continue
+        nodes.append(node)
+        if index in wanted and node.op is not ALIAS:
+            continue
+        for q in node.inputs:
+            if q.__class__ is Node:
+                index = q.index
+                if index not in seen:
+                    seen.add(index)
+                    stack.append(q)
+    return nodes, nested
+
+
+def backward(seeds: list[Seed], wrt: list[Node], kept: dict[int, Any] | None = None) -> list[Any]:
+    """Cotangents of `wrt`, given those of the outputs; None for a node that no path reaches.
+
+    With `kept`, the cotangent of every node on the way is entered there under the node's index.
+
+    Plain arrays at first order. Traced when an outer trace is under way and its values take part, when a seed is
+    traced, or in a staged trace: then every step is recorded in turn.
+    """
+    part = Slice([s[0] for s in seeds], wrt)
+    record = part.nested or any(type(s[1]) is Traced for s in seeds) or any(s[0].staged for s in seeds)
+    carried = part.risky_from_inputs() if part.selects or any(s[2] is not None for s in seeds) else set()
+    with np.errstate(all="ignore"):
+        if record or carried or kept is not None:
+            cotangents = _sweep(part, seeds, record, carried, kept)
+        else:
+            cotangents = _plain_sweep(part, seeds)
+    return [cotangents.get(n.index) for n in wrt]
+
+
+def _plain_sweep(part: Slice, seeds: list[Seed]) -> dict[int, Any]:
+    """The sweep at first order where no structural zero can meet an infinite partial: nothing is recorded or masked."""
+    cotangents: dict[int, Any] = {}
+    owned: set[int] = set()  # arrays that were made here by adding, so that more can be added in place
+    for node, g, _ in seeds:
+        _add(cotangents, owned, node.index, g)
+    for node, places in reversed(part.steps):
+        g = cotangents.pop(node.index, None)
+        if g is None:
+            continue
+        op = node.op
+        out = node.value
+        inputs = node.inputs
+        values = [q.value if q.__class__ is Node else q for q in inputs]
+        for i in places:
+            key = inputs[i].index
+            if op.kind is POINTWISE:
+                try:
+                    c = op.partials[i](g, out, *values)  # type: ignore[misc]
+                except ZeroDivisionError:  # Python's numbers raise where NumPy's give inf
+                    c = op.partials[i](g, np.float64(out), *map(np.float64, values))  # type: ignore[misc]
+            elif i == 0 and op.accumulate is not None:
+                _accumulate(op, cotangents, owned, key, g, values, node.attrs or {})
+                continue
+            else:
+                c = pulled(op, i, g, out, values, node.attrs or {})
+                if c is None:
+                    continue
+            value = values[i]
+            if value.__class__ is float:
+                if c.__class__ is not FLOAT64:
+                    c = fitted(c, (), REAL)
+            elif c.__class__ is not value.__class__ or c.shape != value.shape or c.dtype is not value.dtype:
+                c = fitted(c, value.shape, value.dtype)
+            before = cotangents.get(key)
+            if before is None:
+                cotangents[key] = c
+            elif c.__class__ is FLOAT64:
+                cotangents[key] = before + c
+            else:
+                _add(cotangents, owned, key, c)
+    return cotangents
+
+
+def _add(cotangents: dict[int, Any], owned: set[int], key: int, c: Any) -> None:
+    before = cotangents.get(key)
+    if before is None:
+        cotangents[key] = c
+    elif key in owned:
+        before += c
+    else:
+        total = cotangents[key] = before + c
+        if total.__class__ is np.ndarray:
+            owned.add(key)
+
+
+def _sweep(
+    part: Slice, seeds: list[Seed], record: bool, risky: set[int], kept: dict[int, Any] | None
+) -> dict[int, Any]:
+    """The sweep that can record itself, and that carries masks of structural zeros to the nodes in `risky`."""
+    cotangents: dict[int, Any] = {}
+    masks: dict[int, Any] = {}
+    owned: set[int] = set()
+    for node, g, mask in seeds:
+        if node.index in cotangents:
+            masks[node.index] = joined(masks.get(node.index), mask)
+            cotangents[node.index] = cotangents[node.index] + g
+        else:
+            cotangents[node.index] = g
+            if mask is not None:
+                masks[node.index] = mask
+    before = state.origin
+    try:
+        for node, places in reversed(part.steps):
+            index = node.index
+            if index not in cotangents:
+                continue
+            g = cotangents.pop(index)
+            if kept is not None:
+                kept[index] = g
+            mask = masks.pop(index, None)
+            owned.discard(index)
+            op = node.op
+            attrs = node.attrs or {}
+            values = [q.value if q.__class__ is Node else q for q in node.inputs]
+            if record:
+                args: Any = [Traced(q) if q.__class__ is Node else q for q in node.inputs]
+                out: Any = Traced(node)
+                state.origin = node.origin.noted(Adjoint(node, "backward"))
+                plain, plain_out = (args, out) if node.staged else (values, node.value)
+            else:
+                args, out = values, node.value
+                plain, plain_out = args, out
+            for i in places:
+                key = node.inputs[i].index
+                carried = key in risky
+                if i == 0 and op.accumulate is not None and not record and not carried and mask is None:
+                    _accumulate(op, cotangents, owned, key, g, values, attrs)
+                    continue
+                c = pulled(op, i, g, out, args, attrs)
+                if c is None:
+                    continue
+                if mask is not None and is_risky(node):
+                    c = masked_pull(op, c, mask, args, attrs)
+                value = values[i]
+                if value.__class__ is np.ndarray or hasattr(value, "dtype"):
+                    c = fitted(c, value.shape, value.dtype)
+                else:
+                    c = fitted(c, (), REAL)
+                new = pulled_mask(op, i, mask, plain_out, plain, attrs) if carried else None
+                if key in cotangents:
+                    cotangents[key] = cotangents[key] + c
+                    owned.add(key)
+                    if key in masks:
+                        both = joined(masks[key], new)
+                        if both is None:
+                            del masks[key]
+                        else:
+                            masks[key] = both
+                else:
+                    cotangents[key] = c
+                    if new is not None:
+                        masks[key] = new
+    finally:
+        state.origin = before
+    return cotangents
+
+
+def _accumulate(
+    op: Op, cotangents: dict[int, Any], owned: set[int], key: int, g: Any, values: list[Any], attrs: dict[str, Any]
+) -> None:
+    """Add an indexing operation's cotangent in place, so that reading n entries one by one stays linear in n."""
+    value = values[0]
+    buffer = cotangents.get(key)
+    if buffer is None:
+        buffer = cotangents[key] = np.zeros(value.shape, value.dtype)
+        owned.add(key)
+    elif key not in owned or not isinstance(buffer, np.ndarray) or not buffer.flags.writeable:
+        buffer = cotangents[key] = np.array(buffer)
+        owned.add(key)
+    op.accumulate(buffer, g, *values, **attrs)  # type: ignore[misc]

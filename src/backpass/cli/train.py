@@ -1,0 +1,222 @@
+"""``backpass train``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from backpass.graph.errors import DataError
+
+from . import say
+
+ACTIVATIONS = ("relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid", "softplus")
+OPTIMIZERS = ("adamw", "adam", "sgd", "momentum", "nesterov", "adagrad", "rmsprop")
+
+
+class Widths(click.ParamType):
+    """Layer widths such as 128,64."""
+
+    name = "widths"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, ...]:
+        if isinstance(value, tuple):
+            return value
+        try:
+            widths = tuple(int(part) for part in str(value).replace("x", ",").split(",") if part.strip())
+        except ValueError:
+            self.fail(f"{value!r} is not a list of widths; write for instance 128,64", param, ctx)
+        if any(width < 1 for width in widths):
+            self.fail(f"a layer needs at least one unit, got {value!r}", param, ctx)
+        return widths
+
+
+SHARE = click.FloatRange(0, 1, max_open=True)
+
+
+@click.command(no_args_is_help=False)
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.option("-t", "--target", metavar="COLUMN", help="The column to predict. Required with FILE.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(readable=False, path_type=Path),
+    help="Where to save the model  [FILE's name with .bp, or digits.bp]",
+)
+@click.option(
+    "--task", type=click.Choice(["classification", "regression"]), help="What the target sets  [found out, and said]"
+)
+@click.option("--exclude", multiple=True, metavar="COLUMN", help="A column not to learn from; may be given again.")
+@click.option(
+    "--keep",
+    multiple=True,
+    metavar="COLUMN",
+    help="A column to learn from although it looks like row numbers or names.",
+)
+@click.option("--hidden", type=Widths(), help="Widths of the hidden layers, such as 128,64  [256,128; 100]")
+@click.option("--activation", type=click.Choice(ACTIVATIONS), help="Between the layers  [relu]")
+@click.option("--dropout", type=SHARE, help="Share of hidden units left out at random in training  [0.3]")
+@click.option("--batch-norm/--no-batch-norm", default=None, help="Normalise each hidden layer over the batch  [no]")
+@click.option("--optimizer", type=click.Choice(OPTIMIZERS), help="The rule of descent  [adamw]")
+@click.option(
+    "--learning-rate",
+    "--lr",
+    type=click.FloatRange(0, min_open=True),
+    help="The (highest) size of a step  [0.01; 0.003; one cycle]",
+)
+@click.option("--weight-decay", type=click.FloatRange(0), help="Pull of the weights towards 0  [0.05; 1]")
+@click.option("--clip-norm", type=click.FloatRange(0, min_open=True), help="Longest gradient allowed  [no limit]")
+@click.option("--epochs", type=click.IntRange(1), help="Passes over the training rows  [80, fewer for large files; 60]")
+@click.option("--batch", type=click.IntRange(1), help="Rows a step  [32, more for large files]")
+@click.option("--patience", type=click.IntRange(1), help="Stop after so many epochs without improvement  [never]")
+@click.option(
+    "--validation",
+    type=SHARE,
+    help="Share of the rows that chooses the best epoch  [0; 0.1 from 10,000 rows, or with --patience]",
+)
+@click.option(
+    "--test", type=SHARE, default=0.2, show_default=True, help="Share of the rows held out to judge the result."
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Of the split, θ and the order: same seed, same result.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="Only the result.")
+def train(
+    file: Path | None,
+    target: str | None,
+    output: Path | None,
+    task: Any,
+    exclude: tuple[str, ...],
+    keep: tuple[str, ...],
+    validation: float | None,
+    test: float,
+    seed: int,
+    quiet: bool,
+    **choices: Any,
+) -> None:
+    """Train a network on FILE (CSV, Parquet, Arrow, npy, npz), or on the built-in handwritten digits.
+
+    Columns may hold numbers, categories, yes/no values or dates, with values missing. The result is judged on rows held
+    out at random, beside a predictor that learned nothing, and the model is saved. Defaults stand in brackets; where
+    there are two, the second is for tables of fewer than 1,000 rows.
+    """
+    with say.plainly():
+        _train(file, target, output, task, exclude, keep, validation, test, seed, quiet, choices)
+
+
+def _train(
+    file: Path | None,
+    target: str | None,
+    output: Path | None,
+    task: Any,
+    exclude: tuple[str, ...],
+    keep: tuple[str, ...],
+    validation: float | None,
+    test: float,
+    seed: int,
+    quiet: bool,
+    choices: dict[str, Any],
+) -> None:
+    from backpass.data.prepare import prepare
+    from backpass.train.recipe import recipe_for, validation_share
+    from backpass.train.session import train_table
+
+    table, target, output = _table(file, target, output)
+    _refuse_unwritable(output)
+    patience = choices["patience"]
+    if validation is None:
+        share = validation_share(len(table)) if patience is None else 0.1
+        validation = share if test < 0.9 else 0.0
+    if patience is not None and not validation:
+        raise click.UsageError(f"--patience {patience} needs rows to watch: add --validation 0.1 (--test below 0.9)")
+    if validation + test >= 1:
+        raise click.UsageError(f"--validation {validation} and --test {test} leave no rows to train on")
+    prepared = prepare(table, target, task, exclude, keep, validation, test, seed)
+    if not quiet:
+        say.notices(prepared.notices)
+    parts = prepared.parts
+    recipe = recipe_for(len(parts.train) + len(parts.validation)).with_choices(**choices)
+    if not quiet:
+        outputs = len(prepared.target.classes) or 1
+        widths = " → ".join(map(str, (prepared.x.shape[1], *recipe.hidden, outputs)))
+        click.echo(
+            f"Training {widths} ({recipe.activation}) on {len(parts.train)} rows"
+            + (f"; {len(parts.validation)} choose the best epoch" if len(parts.validation) else "")
+            + (f"; {len(parts.test)} are held out to judge" if len(parts.test) else "")
+            + f"; seed {seed}",
+            err=True,
+        )
+    session = train_table(prepared, recipe, seed, progress=not quiet)
+    history = session.history
+    _save(session.model, output)
+    if not quiet:
+        best = f"; θ of epoch {history.best}, the best on validation" if history.best else ""
+        click.echo(f"{len(history)} epochs, {history.stopped}{best}", err=True)
+    if session.results is not None:
+        session.results.show()
+    click.echo(f"\nsaved {output}")
+    if not quiet:
+        example = say.path(file) if file else "NEW.csv"
+        click.echo(f"next: backpass predict {say.path(output)} {example}    backpass explain {say.path(output)}")
+    if history.stopped == "interrupted":
+        raise SystemExit(say.INTERRUPTED)
+
+
+def _table(file: Path | None, target: str | None, output: Path | None) -> tuple[Any, str, Path]:
+    from backpass.data.table import Table, listing
+
+    if file is None:
+        if target is not None:
+            raise click.UsageError("--target needs a FILE: backpass train FILE --target COLUMN")
+        return digits_table(), "digit", output or Path("digits.bp")
+    from backpass.data.read import read_table
+
+    table: Table = read_table(file)
+    if target is None:
+        raise DataError(
+            f"which column of {file.name} is to be predicted? Add --target COLUMN. "
+            f"Its columns: {listing(table.names, 20)}"
+        )
+    name = file.name
+    for ending in (".gz", ".bz2", ".xz"):
+        name = name.removesuffix(ending)
+    return table, target, output or Path(name).with_suffix(".bp")
+
+
+def digits_table() -> Any:
+    """The built-in digits as a table: 64 pixel columns with values 0 to 16, and the digit as text."""
+    from backpass.data.digits import load_digits
+    from backpass.data.table import Table
+
+    images, labels = load_digits()
+    pixels = images.reshape(len(images), 64).astype(np.float32)
+    columns = {f"pixel_{row}_{column}": pixels[:, 8 * row + column] for row in range(8) for column in range(8)}
+    return Table.from_arrays({**columns, "digit": [str(label) for label in labels]}, source="the digits")
+
+
+def _save(model: Any, output: Path) -> None:
+    """Save the model; where its place cannot be written any more, save it elsewhere rather than lose it."""
+    import tempfile
+
+    try:
+        model.save(output)
+    except OSError as error:
+        rescued = Path(tempfile.mkdtemp(prefix="backpass-")) / "model.bp"
+        model.save(rescued)
+        error.add_note(f"The trained model is safe in {rescued}")
+        raise
+
+
+def _refuse_unwritable(output: Path) -> None:
+    """Find out before training, not after, that the model has no place to go."""
+    from backpass.train.model_file import check_writable
+
+    if output.is_dir():
+        raise click.UsageError(f"--output {output} is a folder; name a file, such as {output / 'model.bp'}")
+    check_writable(output)

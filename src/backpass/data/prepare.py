@@ -1,0 +1,75 @@
+"""A table and the name of its target -> the arrays that a network is trained, watched and judged on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from backpass.data.leaks import giveaways
+from backpass.data.preprocess import Preprocessor
+from backpass.data.split import FEWEST, Parts, three_parts
+from backpass.data.table import Table
+from backpass.data.target import Target, Task, rare_classes
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Inputs x, float32 (n, D); outputs y, int64 class indices or standardised float32 (n,); which rows are for what.
+
+    `notices` holds, in the order in which they arose, the sentences that the person whose data it is should see.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    parts: Parts
+    preprocessor: Preprocessor
+    target: Target
+    notices: list[str]
+
+    def part(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The inputs and outputs of some rows: `prepared.part(prepared.parts.train)`."""
+        return self.x[rows], self.y[rows]
+
+
+def prepare(
+    table: Table,
+    target: str,
+    task: Task | None = None,
+    exclude: Iterable[str] = (),
+    keep: Iterable[str] = (),
+    validation: float = 0.2,
+    test: float = 0.2,
+    seed: int = 0,
+) -> Prepared:
+    """Everything between a table and training: drop rows without a target, decide the task, split, learn the features.
+
+    What is learned from the data (means, medians, categories) is learned from the training rows alone. Classes are
+    split in proportion. A table of fewer than 10 rows is not split; a notice says so. `exclude` names columns not to
+    use, `keep` columns to use although they look like row numbers, identifiers or free text.
+
+    Raises DataError where the table, the target or the names cannot be used.
+
+    >>> table = Table.from_arrays({"x": np.linspace(0, 1, 50), "y": np.linspace(0, 1, 50) ** 2})
+    >>> ready = prepare(table, "y")
+    >>> ready.x.shape, [len(part) for part in ready.parts], ready.target.task
+    ((50, 1), [30, 10, 10], 'regression')
+    """
+    known = table.where_known(target)
+    notices = list(known.notices)
+    whole = Target.fit(known, target, task)
+    notices.append(whole.reason)
+    labels = whole.encode(known) if whole.task == "classification" else None
+    if labels is not None:
+        notices += rare_classes(whole, labels)
+    if len(known) < FEWEST and (validation or test):
+        notices.append(f"{len(known)} rows are too few to hold any out: all are trained on, and nothing tells how well")
+        validation = test = 0.0
+    parts = three_parts(len(known), validation, test, seed, labels)
+    final = Target.fit(known, target, task, rows=parts.train)
+    excluded, kept = tuple(exclude), tuple(keep)
+    preprocessor = Preprocessor.fit(known, target, excluded, kept, rows=parts.train)
+    notices += preprocessor.notices
+    notices += giveaways(known, target, (*excluded, *preprocessor.left_out))
+    return Prepared(preprocessor.transform(known, notices), final.encode(known), parts, preprocessor, final, notices)

@@ -1,0 +1,280 @@
+"""`derive`: the equations of a function and of its gradient, from the graph that it was traced to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from .build import Builder
+from .check import TOLERANCE, Checked
+from .check_lines import check_lines
+from .evaluate import evaluate
+from .expr import num, substitute
+from .fold import Folded, fold, loop_letter
+from .latex import aligned, latex
+from .layout import Layout, Row, Token
+from .line import Line
+from .present import as_data, page
+from .sheet import Symbol
+from .text import WIDTH, plain, wrapped
+from .unit import finite_difference, shown, unit_layout, unit_value
+from .why import why
+from .write_index import Letters, name_of
+
+FORMS = ("matrix", "index", "columns")
+
+
+class Derivation:
+    """The derivation of a loss: forward equations, the backward recursion, the gradient of every θ.
+
+    Print it, look at it in a notebook, or ask it: `text`, `latex`, `html`, `to_dict`, `line`, `unit`, `panes`, `why`,
+    `check`. Examples stand as rows, as in the code, or as columns: ``text("columns")``.
+    """
+
+    def __init__(self, builder: Builder, leaves: list[Any]):
+        self.sheet = builder.sheet
+        self.graph = builder.graph
+        self.forward: list[Line] = list(builder.forward)
+        self.backward: list[Line] = list(builder.backward)
+        self.assumptions = sorted(self.sheet.assumptions)
+        """What the lines hold under, where they hold under something: no ties, no zero divisor."""
+        self._leaves = leaves
+        self.worn = builder.worn()
+        """Was the budget for algebra used up, so that later lines are not as short as they could be?"""
+        symbols = self.sheet.symbols
+        self.layered = any(s.role == "theta" and s.label is not None for s in symbols)
+        self.letters = Letters(self.sheet, {s.base for s in symbols} | {"L"})
+        for s in symbols:
+            if s.role == "data" and s.shape and s.shape[0] != 1:
+                self.letters.prefer(self.sheet.axes.classes(s.key)[0], "n")
+                self.letters.examples = self.sheet.axes.classes(s.key)[0]
+                break
+        for s in symbols:
+            if s.role in ("data", "value"):
+                for axis, n in zip(self.sheet.axes.classes(s.key), s.shape, strict=True):
+                    if n != 1 and len(self.letters.preferred) < len(self.letters.pool):
+                        self.letters.prefer(axis)
+
+    # ---- lines
+    @property
+    def lines(self) -> list[Line]:
+        return self.forward + self.backward
+
+    @property
+    def names(self) -> dict[str, Any]:
+        """Every name that an equation uses, with its value."""
+        out: dict[str, Any] = {}
+        for s in self.sheet.symbols:
+            out[self.name(s)] = s.value
+            if s.loops is not None:
+                out.setdefault(s.loops, s.value)
+        return out
+
+    def name(self, symbol: Symbol) -> str:
+        return plain(name_of(symbol, self.sheet.symbols))
+
+    def line(self, name: str) -> Line:
+        """The equation of a name; of a θ its gradient. ``∂L/∂W1`` may be written ``dL/dW1``, δ⁽¹⁾ ``delta(1)``.
+
+        Raises:
+            NameError: there is no equation of that name; the message lists those there are.
+        """
+        wanted = _normal(name)
+        for line in self.lines:
+            if wanted == _normal(self.name(line.symbol)):
+                return line
+        for line in self.backward:
+            if line.of is not None and wanted in (_normal(self.name(line.of)), "∂L/∂" + _normal(self.name(line.of))):
+                return line
+        known = ", ".join(self.name(line.symbol) for line in self.lines[:40])
+        raise NameError(f"there is no equation of {name!r}; there are {known}")
+
+    def layout(self, line: Line, form: str = "matrix") -> Layout:
+        """The line as a tree; in index form where it has no matrix form, and the other way round."""
+        if form not in FORMS:
+            raise ValueError(f"form is {form!r}; it is one of {', '.join(map(repr, FORMS))}")
+        other = "matrix" if form == "index" else "index"
+        found = line.layout(form, self.sheet, self.letters) or line.layout(other, self.sheet, self.letters)
+        assert found is not None
+        return Row((found[0], Token(f" {line.arrow} "), found[1]))
+
+    def text_of(self, line: Line, form: str = "matrix") -> str:
+        return plain(self.layout(line, form))
+
+    # ---- the whole
+    def sections(self, form: str = "matrix", folded: bool = True) -> list[tuple[str, list[Folded]]]:
+        """("forward" and "backward", their lines), alike lines of repeated layers folded."""
+        rows = [[(line, self.layout(line, form)) for line in part] for part in (self.forward, self.backward)]
+        letter = loop_letter(rows[0] + rows[1], self.layered)
+        out = []
+        for title, part in zip(("forward", "backward"), rows, strict=True):
+            out.append((title, fold(part, letter) if folded else [Folded(x, [line]) for line, x in part]))
+        return out
+
+    def text(self, form: str = "matrix", *, folded: bool = True, width: int = WIDTH, limit: int | None = 400) -> str:
+        """The equations as Unicode text, wrapped at operators to `width` columns; at most `limit` lines a section.
+
+        `form` is "matrix" (examples as rows, as in the code), "columns" (each example a column: z = W1ᵀ x + b1) or
+        "index", whose indices stand in the order of the code's axes.
+        """
+        preset = "columns; entries with indices keep the order of the code's axes" if form == "columns" else "rows"
+        out = [f"{self.graph.name}: examples as {preset}"]
+        out += [f"  {self.name(s)} is {s.loops}" for s in self.sheet.symbols if s.loops is not None]
+        for title, rows in self.sections(form, folded) if self.lines else ():
+            out.append(title)
+            for row in rows[:limit]:
+                remark = f"      {row.range}" if row.range else ""
+                out += wrapped("  " + plain(row.layout) + remark, width=width)
+            if limit is not None and len(rows) > limit:
+                out.append(f"  … {len(rows) - limit} more lines: text(limit=None) prints them")
+        if not self.lines:
+            out += self._summary()
+        if self.worn:
+            out.append("the algebra of later lines is left as the chain rule gives it: the lines are many and unlike")
+        if self.assumptions:
+            out.append("holds where " + "; ".join(self.assumptions))
+        return "\n".join(out)
+
+    def _summary(self) -> list[str]:
+        """What a graph is made of that is too long to be derived line by line."""
+        counts = Counter(node.op.name for node in self.graph.nodes if node.inputs)
+        rows = [f"{len(self.graph.nodes):,} operations: too many to derive line by line. They are"]
+        rows += [f"  {n:>9,}  {name}" for name, n in counts.most_common(12)]
+        return [*rows, *([f"  and {len(counts) - 12} other kinds"] if len(counts) > 12 else [])]
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def __repr__(self) -> str:
+        return f"<derivation of {self.graph.name}: {len(self.forward)} forward and {len(self.backward)} backward lines>"
+
+    def latex(self, form: str = "matrix", *, folded: bool = True) -> str:
+        """LaTeX source: one aligned block each for forward and backward (needs amsmath)."""
+        blocks = []
+        for _, rows in self.sections(form, folded):
+            lines = []
+            for row in rows:
+                assert isinstance(row.layout, Row)
+                left, sign, right = row.layout.parts
+                remark = row.range.replace("…", r" \ldots ") if row.range else ""
+                lines.append((f"{latex(left)} &{latex(sign)}{latex(right)}", remark))
+            blocks.append(aligned(lines))
+        return "\n\n".join(blocks)
+
+    def _repr_latex_(self) -> str:
+        return "\n\n".join(f"$$\n{block}\n$$" for block in self.latex().split("\n\n"))
+
+    def html(self, form: str = "matrix", *, folded: bool = True) -> str:
+        """HTML with MathML, which browsers draw by themselves; each line opens to its index form, shape and source."""
+        return page(self, form, folded)
+
+    def _repr_html_(self) -> str:
+        return self.html()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain data, ready for ``json.dumps``."""
+        return as_data(self)
+
+    # ---- one line
+    def unit(self, name: str, *at: int) -> str:
+        """One entry of a line with its Σ written out: ``unit("W1", 2, 0)`` for ∂L/∂W1 at row 2, column 0."""
+        left, right, _ = unit_layout(self.sheet, self.letters, *self._at(name, at))
+        return f"{plain(left)} = {plain(right)}"
+
+    def numbers(self, name: str, *at: int) -> str:
+        """The same with the numbers put in, beside autodiff and, for a θ, finite differences."""
+        line, place = self._at(name, at)
+        left, right, _ = unit_layout(self.sheet, self.letters, line, place, numbers=True)
+        assert line.expr is not None
+        free = [i for i in line.indices if i.kind == "v"]
+        value = float(evaluate(self.sheet, substitute(line.expr, dict(zip(free, map(num, place), strict=True)))))
+        text = f"{plain(left)} = {plain(right)} = {shown(value)}"
+        if line.kind != "forward":
+            text += f" · autodiff {shown(unit_value(line, place))}"
+        if line.kind == "gradient" and line.of is not None and line.of.position is not None:
+            difference = finite_difference(self.graph, self._leaves, line.of.position, place)
+            text += f" · finite difference {shown(difference)}"
+        return text
+
+    def panes(self, name: str, *at: int) -> str:
+        """The four panes of a line: matrix, index, one unit, the numbers."""
+        line, place = self._at(name, at)
+        rows = [("matrix", line.text("matrix", self.sheet, self.letters)), ("index", self.text_of(line, "index"))]
+        rows += [("unit", self.unit(name, *place)), ("numbers", self.numbers(name, *place))]
+        out = []
+        for title, text in rows:
+            text = text if text is not None else "no matrix form: see the index form"
+            out += wrapped(f"{title:<8} {text}", indent=11)
+        return "\n".join(out)
+
+    def why(self, name: str) -> str:
+        """Why a factor stands transposed in this line: the index swap and the shapes."""
+        return why(self.sheet, self.letters, self.line(name))
+
+    def _at(self, name: str, at: tuple[int, ...]) -> tuple[Line, tuple[int, ...]]:
+        line = self.line(name)
+        lengths = [n for n in line.shape if n != 1]
+        if line.expr is None:
+            raise ValueError(f"{self.text_of(line)} is a call on whole arrays: it has no unit to write out")
+        place = at if at or not lengths else (0,) * len(lengths)
+        if len(place) != len(lengths) or any(not 0 <= i < n for i, n in zip(place, lengths, strict=False)):
+            raise IndexError(f"{self.name(line.symbol)} has shape {tuple(lengths)}; the entry {at} is not in it")
+        return line, place
+
+    # ---- the test
+    def check(self, tolerance: float = TOLERANCE) -> Checked:
+        """Read every printed line back, in every form it has and from its LaTeX, and compare it with autodiff."""
+        return check_lines(self, tolerance)
+
+
+def _normal(name: str) -> str:
+    name = name.replace("dL/d", "∂L/∂").replace("delta", "δ")
+    return name.translate(str.maketrans("⁽⁾⁰¹²³⁴⁵⁶⁷⁸⁹", "()0123456789")).replace(" ", "")
+
+
+def derive(function: Callable[..., Any]) -> Callable[..., Derivation]:
+    """The equations of a scalar function and of its gradient with respect to its first argument.
+
+    Args:
+        function: plain NumPy code that returns one number; θ is its first argument, any pytree.
+
+    Returns:
+        A function of the same arguments that returns a `Derivation`. The values of the arguments are the numbers that
+        its panes show and its check uses.
+
+    Raises:
+        ShapeError: the result is not a scalar. TracingError: the code reads a value (``if x > 0``).
+
+    >>> import numpy as np, backpass as bp
+    >>> from backpass.equations import derive
+    >>> def loss(theta, x, t):
+    ...     a = np.tanh(x @ theta["W1"] + theta["b1"])
+    ...     return np.mean((a @ theta["W2"] - t) ** 2)
+    >>> theta = {"W1": np.ones((3, 4)), "b1": np.ones(4), "W2": np.ones((4, 2))}
+    >>> d = derive(loss)(theta, np.ones((5, 3)), np.zeros((5, 2)))
+    >>> print(d)
+    loss: examples as rows
+    forward
+      z⁽¹⁾ = x W1 + b1
+      a = tanh(z⁽¹⁾)
+      z⁽²⁾ = a W2
+      L = (Σ_nj (z⁽²⁾_nj − t_nj)²)/(J·N)
+    backward
+      δ⁽²⁾ = 2·(z⁽²⁾ − t) / (J·N)
+      ∂L/∂W2 = aᵀ δ⁽²⁾
+      δ⁽¹⁾ = (δ⁽²⁾ W2ᵀ) ⊙ (1 − a²)
+      ∂L/∂W1 = xᵀ δ⁽¹⁾
+      ∂L/∂b1 = Σ_n δ⁽¹⁾
+    >>> bool(d.check())
+    True
+    """
+
+    def derived(theta: Any, *args: Any) -> Derivation:
+        builder = Builder(function, theta, args)
+        return Derivation(builder, builder.leaves)
+
+    return derived
+
+
+__all__ = ["Derivation", "derive"]

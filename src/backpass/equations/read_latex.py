@@ -1,0 +1,162 @@
+r"""LaTeX read back into the text grammar, so that what is typeset is checked by the same evaluation.
+
+>>> as_text(r"\frac{\partial L}{\partial \mathit{W1}}_{ik} = \sum_{n} x_{ni} \cdot \delta ^{(1)}_{nk}")
+'∂L/∂W1_ik = Σ_n x_ni ·δ⁽¹⁾_nk'
+"""
+
+from __future__ import annotations
+
+import re
+
+from .latex import GREEK
+from .read import Unreadable
+
+_FROM_GREEK = {command: letter for letter, command in GREEK.items()}
+_RAISED = str.maketrans("0123456789+-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻")
+_LOWERED = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+_MARKS = {
+    "cdot": "·", "odot": " ⊙ ", "le": "≤", "ge": "≥", "ne": "≠", "leftarrow": " ← ", "bmod": " mod ", "lvert": "|",
+    "rvert": "|", "top": "ᵀ", "lfloor": "⌊", "rfloor": "⌋", "left": "", "right": "",
+}  # fmt: skip
+_WORDS = {"sum": "Σ", "prod": "Π", "max": "max", "min": "min"}
+
+
+def as_text(source: str) -> str:
+    """The line in text grammar."""
+    return _Latex(source).read()
+
+
+class _Latex:
+    def __init__(self, source: str):
+        self.source = source
+        self.at = 0
+
+    def read(self) -> str:
+        out = self.run("")
+        if self.at != len(self.source):
+            raise Unreadable(f"left over: {self.source[self.at :]!r}")
+        return re.sub(r" +", " ", re.sub(r" *\x08", "", out)).strip()
+
+    def group(self) -> str:
+        """The inside of the braces that stand here, in text."""
+        if self.source[self.at : self.at + 1] != "{":
+            raise Unreadable(f"expected {{ at {self.source[self.at :][:30]!r}")
+        self.at += 1
+        inner = self.run("}")
+        self.at += 1
+        return inner
+
+    def raw(self) -> str:
+        """The inside of the braces that stand here, as it is."""
+        depth, start = 1, self.at + 1
+        self.at += 1
+        while depth:
+            depth += {"{": 1, "}": -1}.get(self.source[self.at], 0)
+            self.at += 1
+        return self.source[start : self.at - 1]
+
+    def run(self, until: str) -> str:
+        out: list[str] = []
+        while self.at < len(self.source):
+            c = self.source[self.at]
+            if until and c == until:
+                return "".join(out)
+            if c == "\\":
+                out.append(self.command())
+            elif c == "{":
+                out.append(self.group())
+            elif c == "^":
+                self.at += 1
+                out.append(self.raised())
+            elif c == "_":
+                self.at += 1
+                out.append(self.lowered())
+            elif c == "'":
+                self.at += 1
+                out.append("′")
+            elif c == "-":
+                self.at += 1
+                out.append("−")
+            else:
+                self.at += 1
+                out.append(c)
+        return "".join(out)
+
+    def command(self) -> str:
+        found = re.compile(r"\\([A-Za-z]+|.)").match(self.source, self.at)
+        assert found is not None
+        self.at = found.end()
+        word = found[1]
+        follows = self.source[self.at : self.at + 1]
+        if word in _FROM_GREEK or word in ("lvert", "le", "ge", "ne", "cdot", "odot"):
+            self.at += follows == " "
+        if word in _FROM_GREEK:
+            if self.source[self.at : self.at + 1] == "_" and self.source[self.at + 1 : self.at + 2].isdigit():
+                self.at += 2
+                return _FROM_GREEK[word] + self.source[self.at - 1].translate(_LOWERED)
+            return _FROM_GREEK[word]
+        if word in _MARKS:
+            return _MARKS[word]
+        if word == "frac":
+            return self.fraction()
+        if word == "sqrt":
+            return f"√({self.group()})"
+        if word in _WORDS and follows == "_":
+            self.at += 1
+            return f"{_WORDS[word]}_{self.group()} "
+        if word in ("mathit", "text"):
+            return self.group()
+        if word == "operatorname":
+            name = self.raw().replace("\\_", "_")
+            if self.source[self.at : self.at + 1] == "_":
+                self.at += 1
+                letters = self.group()
+                self.at += self.source[self.at : self.at + 1] == " "
+                return f"{name}_{letters}"
+            return name
+        if word == "times":
+            return self.exponent()
+        if word == ",":
+            return " "
+        if word == "_":
+            return "_"
+        return word  # exp, log, tanh, …
+
+    def exponent(self) -> str:
+        """× 10^{-5} → e-5"""
+        found = re.compile(r" 10\^\{(-?\d+)\}").match(self.source, self.at)
+        if found is None:
+            raise Unreadable(f"a power of ten at {self.source[self.at :][:30]!r}")
+        self.at = found.end()
+        return f"\be{found[1]}"
+
+    def fraction(self) -> str:
+        if self.source.startswith(r"{\partial L}{\partial ", self.at):
+            self.at += len(r"{\partial L}{\partial ")
+            inner = self.run("}")
+            self.at += 1
+            return f"∂L/∂{inner}"
+        top, bottom = self.group(), self.group()
+        return f"({top})/({bottom})"
+
+    def raised(self) -> str:
+        label = re.compile(r"\{\((-?[0-9]+)\)\}").match(self.source, self.at)
+        if label:
+            self.at = label.end()
+            return f"⁽{label[1].translate(_RAISED)}⁾"
+        exponent = self.group().strip()
+        return {"2": "²", "ᵀ": "ᵀ"}.get(exponent, f"^{exponent}" if _simple(exponent) else f"^({exponent})")
+
+    def lowered(self) -> str:
+        inner = self.group()
+        letters = inner.replace(" ", "")
+        if re.fullmatch(r"(?:[a-zα-ω]′*)+", letters):
+            return "_" + letters
+        return "_{" + inner.replace(", ", ",") + "}"
+
+
+def _simple(text: str) -> bool:
+    return re.fullmatch(r"[\w.⁽⁾⁰-⁹]+", text) is not None
+
+
+__all__ = ["as_text"]

@@ -1,0 +1,1 @@
+"""What a function did: operations, nodes, the flat graph, tracing, simplification and the interpreter."""

@@ -1,0 +1,176 @@
+"""The words of every error that tracing raises: what happened, the user's line and values, and what to type instead."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import dis
+from types import FrameType
+from typing import Any
+
+import numpy as np
+
+from .aval import aval_of
+from .errors import BackpassError, DtypeError, IndexingError, NoRuleError, ShapeError, TracingError
+from .op import FUNCTIONS, REFUSALS, UFUNCS, Op
+from .origin import Origin, here, user_frame
+
+
+def place(origin: Origin | None = None) -> str:
+    """The user's line, marked; "" when no user frame is known."""
+    where = (here(2) if origin is None else origin).user
+    return "  " + where.show().replace("\n", "\n  ") if where else ""
+
+
+def described(value: Any, name: str | None = None) -> str:
+    """``W1: float32[4,16]``: a value's name, dtype and shape."""
+    from .traced import Traced
+
+    if type(value) is Traced:
+        name = name or name_of(value)
+        value = value.node.value
+    try:
+        text = repr(aval_of(value))
+    except Exception:  # whatever the user passed, the message must still come
+        text = type(value).__name__
+    if np.ndim(value) == 0 and isinstance(value, (int, float, np.number)):
+        text = f"{value!r}"
+    return f"{name}: {text}" if name else text
+
+
+def name_of(traced: Any) -> str | None:
+    """The user's name for a traced value: a pytree path of an argument, or the variable it was assigned to."""
+    node = traced.node
+    if node.op.name == "alias":
+        node = node.inputs[0] if not isinstance(node.inputs[0], (np.ndarray, np.generic, float, int)) else node
+    if node.attrs and "name" in node.attrs:
+        return node.attrs["name"]
+    return node.origin.name if node.origin is not None else None
+
+
+def operation_failed(op: Op, args: Any, attrs: dict[str, Any], error: Exception) -> BackpassError:
+    """NumPy refused an operation: say with which shapes and names, in the type rule's words where it refuses too."""
+    from .traced import Traced
+
+    with contextlib.suppress(Exception):  # whatever the arguments are, NumPy's own error must still come
+        try:
+            op.aval(*[aval_of(a.node.value if type(a) is Traced else a) for a in args], **attrs)
+        except (ValueError, IndexError) as plainer:
+            error = plainer if isinstance(error, type(plainer)) else error
+    inputs = "\n".join(f"    {described(arg)}" for arg in args)
+    kind = (
+        IndexingError if isinstance(error, IndexError) else ShapeError if isinstance(error, ValueError) else DtypeError
+    )
+    text = str(error).removeprefix(f"{op.name}: ")
+    return kind(f"{op.name}: {text}\n  with\n{inputs}\n{place()}")
+
+
+def no_rule(function: Any, kind: str = "function") -> NoRuleError:
+    name = getattr(function, "__name__", str(function))
+    module = (getattr(function, "__module__", "") or "").replace("numpy", "np", 1)
+    full = f"{module}.{name}" if module else name
+    FUNCTIONS["late"]()  # reasons of modules that came after the first import
+    mend = "  To give it one: @bp.custom_rule(vjp=...) around a function that calls it."
+    if function in REFUSALS:
+        return NoRuleError(f"{full} is refused on a traced value: {REFUSALS[function]}.\n{place()}\n{mend}")
+    known = {getattr(f, "__name__", "") for f in (*UFUNCS, *FUNCTIONS) if not isinstance(f, str)}
+    near = difflib.get_close_matches(name, sorted(known - {name, ""}), 3, 0.65)
+    hint = f"  The nearest that have one: {', '.join(near)}." if near else "  No other function of a like name has one."
+    return NoRuleError(
+        f"{full} has no derivative rule, so it cannot be applied to a traced value.\n{place()}\n{hint}\n{mend}"
+    )
+
+
+def out_refused(name: str) -> TracingError:
+    return TracingError(
+        f"{name}(..., out=...) would write a traced value into an existing array.\n{place()}\n"
+        f"  Use the returned value: result = {name}(...)."
+    )
+
+
+def option_refused(name: str, option: str, instead: str) -> TracingError:
+    return TracingError(f"{name}(..., {option}=...) is not differentiated yet.\n{place()}\n  {instead}")
+
+
+def value_unknown(traced: Any, what: str) -> TracingError:
+    subject = what if what.endswith("()") else what[0].upper() + what[1:]
+    hint = ""
+    if what == "np.asarray()":
+        hint = {
+            "i": "  A plain array is indexed with it by np.take(array, index, axis=0).\n",
+            "b": "  A mask keeps the shape in np.where(mask, array, 0).\n",
+        }.get(traced.dtype.kind, "  A list of traced values becomes an array by np.stack(values).\n")
+    return TracingError(
+        f"{subject} needs the value of a traced {described(traced)}, which is not known while a "
+        f"function is traced for compilation: the graph must hold for all values.\n{place()}\n{hint}"
+        "  Choose between values with np.where(condition, a, b); or differentiate without bp.compile / bp.trace:\n"
+        "  under bp.grad alone, Python's if and while on values work."
+    )
+
+
+def would_detach(traced: Any, what: str) -> TracingError:
+    frame = user_frame(2)
+    if frame is not None and _stores_item(frame):
+        return TracingError(
+            f"A traced value ({described(traced)}) is assigned into a plain NumPy array, "
+            f"which cannot carry its derivative.\n{place()}\n"
+            "  Collect the values in a list and join them: np.stack(values), or np.concatenate(values)."
+        )
+    return TracingError(
+        f"{what} of a traced value ({described(traced)}) would give a plain number or array without its derivative.\n"
+        f"{place()}\n"
+        "  Leave it traced: NumPy functions take it as it is. np.stack(values) makes an array of a list of them."
+    )
+
+
+def assignment_refused(traced: Any) -> TracingError:
+    return TracingError(
+        f"Assignment into a traced array ({described(traced)}) is not supported.\n{place()}\n"
+        "  Build the new array instead: np.where(mask, new, old), or np.concatenate / np.stack of its parts."
+    )
+
+
+def in_place_refused(traced: Any) -> TracingError:
+    return TracingError(
+        f"In-place change of a traced array ({described(traced)}) of which a view exists: NumPy would change both.\n"
+        f"{place()}\n"
+        "  Write the operation out: x = x + y instead of x += y."
+    )
+
+
+def in_place_shape(traced: Any, shape: tuple[int, ...]) -> ShapeError:
+    return ShapeError(
+        f"non-broadcastable output operand: {described(traced)} cannot hold a result of shape {shape}\n{place()}"
+    )
+
+
+def shape_depends_on_values(what: str, traced: Any) -> TracingError:
+    return TracingError(
+        f"{what}: the result's shape depends on the values of {described(traced)}, which are not known while a "
+        f"function is traced for compilation.\n{place()}\n  Use np.where(mask, x, 0) and keep the shape."
+    )
+
+
+def subclass_refused(value: Any) -> TracingError:
+    kind = type(value).__name__
+    instead = "value.filled(0.0) and np.where" if hasattr(value, "mask") else "np.asarray(value)"
+    return TracingError(
+        f"A {kind} of shape {value.shape} takes part in a traced computation, and what sets it apart from a plain "
+        f"array would be lost.\n{place()}\n  Pass a plain array: {instead}."
+    )
+
+
+def complex_refused(node: Any) -> DtypeError:
+    return DtypeError(
+        f"{node.op.name} gives complex values ({aval_of(node.value)}) on the way from the arguments to the result, and "
+        f"derivatives through complex values have no rule yet.\n{place(node.origin)}\n"
+        "  Write the computation in real numbers, for instance cos and sin in place of exp(1j * x)."
+    )
+
+
+def _stores_item(frame: FrameType) -> bool:
+    """Is the frame executing ``a[i] = ...``?"""
+    for instruction in dis.get_instructions(frame.f_code):
+        if instruction.offset == frame.f_lasti:
+            return instruction.opname in ("STORE_SUBSCR", "STORE_SLICE")
+    return False

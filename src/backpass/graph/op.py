@@ -1,0 +1,131 @@
+"""`Op`: one operation of the graph, declared once, by its mathematical kind.
+
+A record says how to run the operation with NumPy, what type its result has, and its derivative **once**; reverse mode,
+forward mode and higher orders follow from the kind (``chain/rules.py``):
+
+=============  =============================================================================================
+kind           what the record declares
+=============  =============================================================================================
+pointwise      ``partials[i](g, out, *args)`` = g · ∂out/∂argᵢ, elementwise and linear in g: the same line serves a
+               cotangent (reverse) and a tangent (forward). Broadcasting is undone centrally.
+linear         ``adjoints[i](g, out, *args, **attrs)``: the transpose of the map in its i-th argument. Forward mode
+               applies the operation itself to the tangent.
+reduction      ``partials[0](out, x, **attrs)`` = ∂out/∂x with the shape of x, where each entry of `out` (kept
+               dimensions restored) is one function of the entries of x that it reduces.
+discrete       nothing: the result is an index, a mask or a whole number, its derivative zero almost everywhere.
+custom         ``adjoints`` and, if forward mode should not be derived from them, ``tangent``.
+=============  =============================================================================================
+
+Rules are written in NumPy, so they run on plain arrays at first order and on traced values when nested.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from .aval import Aval
+
+
+class Kind(StrEnum):
+    POINTWISE = "pointwise"
+    LINEAR = "linear"
+    REDUCTION = "reduction"
+    DISCRETE = "discrete"
+    CUSTOM = "custom"
+    SOURCE = "source"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class Op:
+    """One operation. See the module's text for `partials` and `adjoints`."""
+
+    name: str
+    kind: Kind
+    run: Callable[..., Any]
+    """The operation on plain arrays: ``run(*values, **attrs)``."""
+    aval: Callable[..., Aval]
+    """The type rule: ``aval(*avals, **attrs)``; raises ValueError or TypeError where NumPy would."""
+    partials: tuple[Callable[..., Any] | None, ...] = ()
+    adjoints: tuple[Callable[..., Any] | None, ...] = ()
+    variadic: bool = False
+    """One adjoint serves every argument and gets its position as ``i=``."""
+    joint: bool = False
+    """Linear in all its linear arguments together (concatenate), not in each while the others stand (matmul)."""
+    tangent: Callable[..., Any] | None = None
+    """Forward mode where the kind does not give it: ``tangent(tangents, out, *args, **attrs)``, None for no tangent."""
+    accumulate: Callable[..., None] | None = None
+    """Optional: add the adjoint into a buffer in place, ``accumulate(buffer, g, *args, **attrs)`` (argument 0)."""
+    risky: bool = False
+    """A partial can be infinite or NaN at finite arguments, so a structural zero must annihilate it."""
+    tame: Callable[..., bool] | None = None
+    """Where `risky` is too careful: ``tame(*constants)``, with None for an argument that is not a constant."""
+    selects: bool = False
+    """Some entries of an argument do not reach the result: structural zeros are born here."""
+    structural: bool = False
+    """Custom operations: the adjoint (or tangent) at arguments of ones shows which entries reach which."""
+    view: bool = False
+    """In NumPy the result shares memory with argument 0."""
+    notation: str = ""
+    """How an equation writes it: ``{0} + {1}``, ``tanh({0})``; empty means ``name(args)``."""
+    domain: Mapping[str, Any] | None = None
+    """What tests may sample, see ``tests/partials``."""
+    kinks: str = ""
+    """Where the derivative is a choice, and which."""
+    doc: str = ""
+    smooth: tuple[bool, ...] | None = field(init=False)
+    """Which arguments have a derivative; None for all of them, however many there are."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "smooth", _smooth(self))
+
+    def __call__(self, *args: Any, **attrs: Any) -> Any:
+        """Run on plain arrays; record when an argument is traced."""
+        from .traced import Traced, bind
+
+        for arg in args:
+            if type(arg) is Traced:
+                return bind(self, args, attrs)
+        return self.run(*args, **attrs)
+
+    def __repr__(self) -> str:
+        return f"<op {self.name}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return find, (self.name,)
+
+
+def _smooth(op: Op) -> tuple[bool, ...] | None:
+    if op.kind is Kind.DISCRETE or op.kind is Kind.SOURCE:
+        return ()
+    if op.variadic:
+        return None
+    return tuple(rule is not None for rule in (op.adjoints if op.kind in (Kind.LINEAR, Kind.CUSTOM) else op.partials))
+
+
+OPS: dict[str, Op] = {}
+"""Every operation, by name. A graph read from a file is built from these and nothing else."""
+
+UFUNCS: dict[Any, Any] = {}
+"""NumPy or SciPy ufunc → Op."""
+
+FUNCTIONS: dict[Any, Callable[..., Any]] = {}
+"""NumPy function → the function that does the same on traced values, with the same signature."""
+
+REFUSALS: dict[Any, str] = {}
+"""NumPy or SciPy function → why it has no rule."""
+
+
+def declare(op: Op) -> Op:
+    """Enter an operation into the registry; a name is given once."""
+    if op.name in OPS:
+        raise ValueError(f"operation {op.name!r} is declared twice")
+    OPS[op.name] = op
+    return op
+
+
+def find(name: str) -> Op:
+    """The operation of this name; KeyError when there is none."""
+    return OPS[name]

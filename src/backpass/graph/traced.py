@@ -1,0 +1,550 @@
+"""`Traced`: the handle that stands for an array while a function is traced, and `bind`, which records one operation.
+
+A handle is not an ndarray (``np.asarray`` would silently detach a subclass): it speaks NumPy's protocols, so plain
+NumPy code records itself. It points to a `Node`; a node is never changed. Nodes know their inputs and count up in order
+of construction, so a topological order is a sort and nothing recurses over the depth of a graph.
+"""
+
+from __future__ import annotations
+
+import itertools
+import operator
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from . import messages
+from .aval import Aval, aval_of
+from .errors import BackpassError, DtypeError, NoRuleError, ShapeError, TracingError
+from .kept import kept
+from .op import FUNCTIONS, UFUNCS, Kind, Op, declare
+from .origin import Origin, here
+
+_count = itertools.count()
+
+
+class Node:
+    """One recorded value: ``op(*inputs, **attrs)``.
+
+    `inputs` holds nodes and plain constants. `value` is the concrete array, or an `Aval` in a staged trace, where only
+    shape and dtype are known.
+    """
+
+    __slots__ = ("op", "inputs", "attrs", "value", "origin", "index", "viewed")
+
+    def __init__(self, op: Op, inputs: tuple[Any, ...], attrs: dict[str, Any] | None, value: Any, origin: Origin):
+        self.op = op
+        self.inputs = inputs
+        self.attrs = attrs
+        self.value = value
+        self.origin = origin
+        self.index = next(_count)
+        self.viewed = False
+
+    @property
+    def staged(self) -> bool:
+        return type(self.value) is Aval
+
+    @property
+    def aval(self) -> Aval:
+        return aval_of(self.value)
+
+    def __repr__(self) -> str:
+        return f"<node {self.index} {self.op.name} {self.aval}>"
+
+
+INPUT = declare(
+    Op(
+        name="input",
+        kind=Kind.SOURCE,
+        run=lambda: None,
+        aval=lambda *a, **k: a[0],
+        doc="An argument of the traced function.",
+    )
+)
+CONSTANT = declare(
+    Op(
+        name="constant",
+        kind=Kind.SOURCE,
+        run=lambda: None,
+        aval=lambda *a, **k: a[0],
+        doc="A value that depends on no input.",
+    )
+)
+ALIAS = declare(
+    Op(
+        name="alias",
+        kind=Kind.LINEAR,
+        run=lambda x: x,
+        aval=lambda x: x,
+        adjoints=(lambda g, out, x: g,),
+        notation="{0}",
+        doc="The value itself under a new identity: what a nested derivative differentiates with respect to.",
+    )
+)
+
+
+_PLAIN: set[type] = {np.ndarray, np.float64, float, int}
+
+
+def check_plain(value: Any) -> None:
+    """Refuse arrays that mean something else by the same calls: a masked array's mask or a matrix's product is lost."""
+    kind = value.__class__
+    if kind is not np.ndarray and issubclass(kind, np.ndarray) and kind is not np.memmap:
+        raise messages.subclass_refused(value)
+    _PLAIN.add(kind)
+
+
+def bind(op: Op, args: Any, attrs: dict[str, Any] | None = None) -> Traced:
+    """Record ``op(*args, **attrs)``; `args` are traced values and plain constants."""
+    origin = here(2)
+    inputs: list[Any] = []
+    values: list[Any] = []
+    for arg in args:
+        if arg.__class__ is Traced:
+            inputs.append(arg.node)
+            values.append(arg.node.value)
+        else:
+            # The value is computed from the array itself, whose layout decides how a product rounds.
+            inputs.append(kept(arg, origin) if arg.__class__ is np.ndarray else arg)
+            values.append(arg)
+    staged = False
+    for value in values:
+        kind = value.__class__
+        if kind is Aval:
+            staged = True
+        elif kind not in _PLAIN:
+            check_plain(value)
+    try:
+        if staged:
+            avals = [aval_of(v) for v in values]
+            value = op.aval(*avals, **attrs) if attrs else op.aval(*avals)
+        else:
+            value = op.run(*values, **attrs) if attrs else op.run(*values)
+    except BackpassError:
+        raise
+    except (ValueError, TypeError, IndexError) as error:
+        raise messages.operation_failed(op, args, attrs or {}, error) from error
+    if op.view and type(args[0]) is Traced and not _is_entry(value, attrs):
+        args[0].node.viewed = True
+    return Traced(Node(op, tuple(inputs), attrs, value, origin))
+
+
+def _array_without_axes(node: Node) -> bool:
+    """In a staged trace: would NumPy hold this 0-d value as an array, which ``+=`` changes under all its names?"""
+    if node.op.view:
+        return not _is_entry(node.value, node.attrs)
+    return node.viewed or node.op.name == "where"
+
+
+def _is_entry(value: Any, attrs: dict[str, Any] | None) -> bool:
+    """Is it a single entry, ``x[0, 1]``? NumPy copies that one; ``x[..., 0]`` and the like are views without axes."""
+    if type(value) is Aval:
+        key = attrs.get("key") if attrs else None
+        return value.shape == () and key is not None and Ellipsis not in key
+    return not isinstance(value, np.ndarray)
+
+
+def _operator(ufunc: Any, python: Callable[..., Any], swapped: bool = False) -> Any:
+    """A method for one of Python's operators. Concrete values go through that very operator, so that numbers stay what
+    they are without the trace (Python numbers promote weakly, NEP 50) and cost no more than they must."""
+    op: list[Op] = []
+
+    def method(self: Traced, other: Any) -> Any:
+        kind = other.__class__
+        if kind is not Traced and kind is not float and kind is not int:
+            if kind is list or kind is tuple:
+                other = FUNCTIONS["asarray"](other)
+            elif not _operand(other):
+                return NotImplemented
+            elif kind not in _PLAIN:
+                check_plain(other)
+        if not op:
+            op.append(UFUNCS[ufunc])
+        mine = self.node
+        theirs = other.node if other.__class__ is Traced else other
+        x = mine.value
+        y = theirs.value if theirs.__class__ is Node else theirs
+        if x.__class__ is Aval or y.__class__ is Aval:
+            return _weak(op[0], (other, self) if swapped else (self, other))
+        origin = here()
+        if theirs.__class__ is np.ndarray:
+            theirs = kept(theirs, origin)
+        try:
+            if swapped:
+                return Traced(Node(op[0], (theirs, mine), None, python(y, x), origin))
+            return Traced(Node(op[0], (mine, theirs), None, python(x, y), origin))
+        except ZeroDivisionError:
+            return _weak(op[0], (other, self) if swapped else (self, other))  # inf or NaN, as NumPy's numbers have it
+        except (ValueError, TypeError) as error:
+            pair = (other, self) if swapped else (self, other)
+            raise messages.operation_failed(op[0], pair, {}, error) from error
+
+    method.__name__ = f"__{'r' if swapped else ''}{python.__name__.strip('_')}__"
+    return method
+
+
+def _operand(other: Any) -> bool:
+    return isinstance(other, (np.ndarray, np.generic, bool, int, float, complex))
+
+
+def _weak(op: Op, pair: tuple[Any, Any]) -> Any:
+    """A Python number stays one under operators with Python numbers: it promotes weakly, as NEP 50 has it."""
+    result = bind(op, pair)
+    for part in pair:
+        value = part.node.value if type(part) is Traced else part
+        if not (type(value) in (int, float) or (type(value) is Aval and value.weak)):
+            return result
+    value = result.node.value
+    if type(value) is Aval:
+        result.node.value = value._replace(weak=value.dtype.kind != "b")
+    elif value.dtype.kind in "if":
+        result.node.value = value.item()
+    return result
+
+
+def _unary(ufunc: Any) -> Any:
+    def method(self: Traced) -> Any:
+        value = self.node.value
+        result = bind(UFUNCS[ufunc], (self,))
+        if type(value) is Aval:
+            if value.weak:
+                result.node.value = result.node.value._replace(weak=True)
+        elif type(value) in (int, float):
+            result.node.value = result.node.value.item()
+        return result
+
+    return method
+
+
+def _in_place(ufunc: Any) -> Any:
+    """``x += y``. On a number it rebinds, as NumPy's scalars do. On an array the handle moves on to a new node, so
+    every name for this handle sees the change; what NumPy would do to views of it is not followed: refused."""
+
+    def method(self: Traced, other: Any) -> Any:
+        node = self.node
+        if self.ndim == 0 and not isinstance(node.value, np.ndarray):
+            if type(node.value) is not Aval or not _array_without_axes(node):
+                return NotImplemented
+            raise messages.in_place_refused(self)
+        if node.viewed or node.op.view:
+            raise messages.in_place_refused(self)
+        result = FUNCTIONS[ufunc](self, other) if ufunc is np.matmul else ufunc(self, other)
+        if result.shape != self.shape:
+            raise messages.in_place_shape(self, result.shape)
+        if not np.can_cast(result.dtype, self.dtype, "same_kind"):
+            raise DtypeError(f"cannot store {result.dtype} into an array of {self.dtype} in place\n{messages.place()}")
+        self.node = (result if result.dtype == self.dtype else result.astype(self.dtype)).node
+        if isinstance(self.node.value, np.generic):
+            self.node.value = np.asarray(self.node.value)  # NumPy keeps an array without axes, so it stays one
+        return self
+
+    return method
+
+
+def _method(function: Any) -> Any:
+    def method(self: Traced, *args: Any, **kwargs: Any) -> Any:
+        return FUNCTIONS[function](self, *args, **kwargs)
+
+    method.__name__ = function.__name__
+    return method
+
+
+class Traced:
+    """A value that remembers how it was computed. Use it as the array it stands for."""
+
+    __slots__ = ("node", "__weakref__")
+    __array_priority__ = 1000.0
+
+    def __init__(self, node: Node):
+        self.node = node
+
+    # ---- facts
+    @property
+    def shape(self) -> tuple[int, ...]:
+        value = self.node.value
+        return value.shape if hasattr(value, "shape") else ()
+
+    @property
+    def dtype(self) -> np.dtype:
+        value = self.node.value
+        return value.dtype if hasattr(value, "dtype") else aval_of(value).dtype
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        return aval_of(self.node.value).size
+
+    @property
+    def itemsize(self) -> int:
+        return self.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        return self.size * self.itemsize
+
+    @property
+    def value(self) -> Any:
+        """The concrete value; `TracingError` in a staged trace, where there is none."""
+        value = self.node.value
+        if type(value) is Aval:
+            raise messages.value_unknown(self, "reading or formatting it")
+        return value
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("len() of unsized object")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Any]:
+        if not self.shape:
+            raise TypeError("iteration over a 0-d array")
+        return (self[i] for i in range(self.shape[0]))
+
+    def __repr__(self) -> str:
+        value = self.node.value
+        return f"Traced({value!r})"
+
+    def __format__(self, spec: str) -> str:
+        return format(self.value, spec)
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    # ---- leaving the trace: allowed only where no derivative is lost
+    def __bool__(self) -> bool:
+        value = self.node.value
+        if type(value) is Aval:
+            raise messages.value_unknown(self, "a Python condition (if, while, and, or, not)")
+        return bool(value)
+
+    def __int__(self) -> int:
+        if type(self.node.value) is Aval:
+            raise messages.value_unknown(self, "int()")
+        return int(self.node.value)
+
+    def __index__(self) -> int:
+        if type(self.node.value) is Aval:
+            raise messages.value_unknown(self, "use as an index or a count")
+        return operator.index(self.node.value)
+
+    def __float__(self) -> float:
+        if type(self.node.value) is Aval:
+            raise messages.value_unknown(self, "float()")
+        if aval_of(self.node.value).differentiable:
+            raise messages.would_detach(self, "float()")
+        return float(self.node.value)
+
+    def __complex__(self) -> complex:
+        return complex(self.__float__())
+
+    def __round__(self, digits: int | None = None) -> Any:
+        return FUNCTIONS[np.round](self, digits or 0)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        if type(self.node.value) is Aval:
+            raise messages.value_unknown(self, "np.asarray()")
+        if aval_of(self.node.value).differentiable:
+            raise messages.would_detach(self, "np.asarray()")
+        return np.array(self.node.value, dtype=dtype)
+
+    def item(self, *index: Any) -> Any:
+        """The single entry as a 0-d traced value (the derivative is kept, unlike a Python number)."""
+        if index:
+            if len(index) == 1 and not isinstance(index[0], tuple):
+                return FUNCTIONS[np.ravel](self)[index[0]]
+            return self[index[0] if isinstance(index[0], tuple) else index]
+        return self if self.ndim == 0 else FUNCTIONS[np.reshape](self, ())
+
+    def tolist(self) -> Any:
+        return [row.tolist() for row in self] if self.ndim else self
+
+    # ---- NumPy's protocols
+    def __array_ufunc__(self, ufunc: Any, method: str, *args: Any, **kwargs: Any) -> Any:
+        if method == "__call__" and not kwargs:
+            op = UFUNCS.get(ufunc)
+            if op is not None:
+                for arg in args:
+                    if arg.__class__ is list or arg.__class__ is tuple:
+                        args = tuple([FUNCTIONS["asarray"](a) for a in args])
+                        break
+                return bind(op, args)
+        return FUNCTIONS["ufunc"](ufunc, method, args, kwargs)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        implementation = FUNCTIONS.get(function)
+        if implementation is None:
+            FUNCTIONS["late"]()
+            implementation = FUNCTIONS.get(function)
+        if implementation is None:
+            raise messages.no_rule(function)
+        if kwargs.get("out") is not None:
+            raise messages.out_refused(getattr(function, "__name__", str(function)))
+        return implementation(*args, **kwargs)
+
+    def __getitem__(self, key: Any) -> Any:
+        return FUNCTIONS["getitem"](self, key)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        raise messages.assignment_refused(self)
+
+    # ---- shape
+    @property
+    def T(self) -> Any:
+        return FUNCTIONS[np.transpose](self)
+
+    @property
+    def mT(self) -> Any:
+        return FUNCTIONS[np.swapaxes](self, -1, -2)
+
+    @property
+    def real(self) -> Any:
+        return self if self.dtype.kind != "c" else FUNCTIONS[np.real](self)
+
+    @property
+    def flat(self) -> Any:
+        return iter(FUNCTIONS[np.ravel](self))
+
+    def reshape(self, *shape: Any, order: str = "C", copy: bool | None = None) -> Any:
+        target = shape[0] if len(shape) == 1 else shape
+        return FUNCTIONS[np.reshape](self, target, order=order)
+
+    def transpose(self, *axes: Any) -> Any:
+        if len(axes) == 1 and (axes[0] is None or isinstance(axes[0], (tuple, list))):
+            return FUNCTIONS[np.transpose](self, axes[0])
+        return FUNCTIONS[np.transpose](self, axes or None)
+
+    def flatten(self, order: str = "C") -> Any:
+        return FUNCTIONS[np.ravel](self, order=order)
+
+    def astype(
+        self, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True
+    ) -> Any:
+        if casting != "unsafe" and not np.can_cast(self.dtype, dtype, casting):  # type: ignore[arg-type]
+            raise DtypeError(f"cannot cast {self.dtype} to {np.dtype(dtype)} by rule {casting!r}\n{messages.place()}")
+        return FUNCTIONS["astype"](self, dtype, copy=copy)
+
+    def copy(self, order: str = "C") -> Any:
+        return bind(ALIAS, (self,))
+
+    def conj(self) -> Any:
+        return self
+
+    conjugate = conj
+
+    ravel = _method(np.ravel)
+    squeeze = _method(np.squeeze)
+    swapaxes = _method(np.swapaxes)
+    repeat = _method(np.repeat)
+    diagonal = _method(np.diagonal)
+    trace = _method(np.trace)
+
+    # ---- reductions and the rest
+    sum = _method(np.sum)
+    prod = _method(np.prod)
+    mean = _method(np.mean)
+    var = _method(np.var)
+    std = _method(np.std)
+    max = _method(np.max)
+    min = _method(np.min)
+    any = _method(np.any)
+    all = _method(np.all)
+    argmax = _method(np.argmax)
+    argmin = _method(np.argmin)
+    argsort = _method(np.argsort)
+    cumsum = _method(np.cumsum)
+    cumprod = _method(np.cumprod)
+    clip = _method(np.clip)
+    dot = _method(np.dot)
+    take = _method(np.take)
+    round = _method(np.round)
+    nonzero = _method(np.nonzero)
+
+    # ---- operators
+    __add__ = _operator(np.add, operator.add)
+    __radd__ = _operator(np.add, operator.add, swapped=True)
+    __sub__ = _operator(np.subtract, operator.sub)
+    __rsub__ = _operator(np.subtract, operator.sub, swapped=True)
+    __mul__ = _operator(np.multiply, operator.mul)
+    __rmul__ = _operator(np.multiply, operator.mul, swapped=True)
+    __truediv__ = _operator(np.divide, operator.truediv)
+    __rtruediv__ = _operator(np.divide, operator.truediv, swapped=True)
+    __rpow__ = _operator(np.power, operator.pow, swapped=True)
+    __floordiv__ = _operator(np.floor_divide, operator.floordiv)
+    __rfloordiv__ = _operator(np.floor_divide, operator.floordiv, swapped=True)
+    __mod__ = _operator(np.remainder, operator.mod)
+    __rmod__ = _operator(np.remainder, operator.mod, swapped=True)
+    __lt__ = _operator(np.less, operator.lt)
+    __le__ = _operator(np.less_equal, operator.le)
+    __gt__ = _operator(np.greater, operator.gt)
+    __ge__ = _operator(np.greater_equal, operator.ge)
+    __eq__ = _operator(np.equal, operator.eq)  # type: ignore[assignment]
+    __ne__ = _operator(np.not_equal, operator.ne)  # type: ignore[assignment]
+    __and__ = _operator(np.bitwise_and, operator.and_)
+    __rand__ = _operator(np.bitwise_and, operator.and_, swapped=True)
+    __or__ = _operator(np.bitwise_or, operator.or_)
+    __ror__ = _operator(np.bitwise_or, operator.or_, swapped=True)
+    __xor__ = _operator(np.bitwise_xor, operator.xor)
+    __rxor__ = _operator(np.bitwise_xor, operator.xor, swapped=True)
+    __lshift__ = _operator(np.left_shift, operator.lshift)
+    __rlshift__ = _operator(np.left_shift, operator.lshift, swapped=True)
+    __rshift__ = _operator(np.right_shift, operator.rshift)
+    __rrshift__ = _operator(np.right_shift, operator.rshift, swapped=True)
+    __neg__ = _unary(np.negative)
+    __pos__ = _unary(np.positive)
+    __abs__ = _unary(np.absolute)
+    __invert__ = _unary(np.invert)
+
+    def __divmod__(self, other: Any) -> Any:
+        return self // other, self % other
+
+    def __pow__(self, exponent: Any, modulo: None = None) -> Any:
+        # ndarray.__pow__ itself takes these shortcuts, so values stay NumPy's to the bit.
+        if type(exponent) in (int, float) and self.ndim and self.dtype.kind == "f":
+            if exponent == 2:
+                return bind(UFUNCS[np.square], (self,))
+            if exponent == 1:
+                return bind(UFUNCS[np.positive], (self,))
+            if exponent == 0.5:
+                return bind(UFUNCS[np.sqrt], (self,))
+            if exponent == -1:
+                return bind(UFUNCS[np.reciprocal], (self,))
+        return _power(self, exponent)
+
+    def __matmul__(self, other: Any) -> Any:
+        return FUNCTIONS[np.matmul](self, other)
+
+    def __rmatmul__(self, other: Any) -> Any:
+        return FUNCTIONS[np.matmul](other, self)
+
+    __iadd__ = _in_place(np.add)
+    __isub__ = _in_place(np.subtract)
+    __imul__ = _in_place(np.multiply)
+    __itruediv__ = _in_place(np.divide)
+    __ifloordiv__ = _in_place(np.floor_divide)
+    __imod__ = _in_place(np.remainder)
+    __ipow__ = _in_place(np.power)
+    __iand__ = _in_place(np.bitwise_and)
+    __ior__ = _in_place(np.bitwise_or)
+    __ixor__ = _in_place(np.bitwise_xor)
+    __imatmul__ = _in_place(np.matmul)
+
+
+_power = _operator(np.power, operator.pow)
+
+__all__ = [
+    "ALIAS",
+    "CONSTANT",
+    "INPUT",
+    "DtypeError",
+    "Node",
+    "NoRuleError",
+    "ShapeError",
+    "Traced",
+    "TracingError",
+    "bind",
+]

@@ -1,0 +1,182 @@
+"""Arithmetic: sums, products, quotients, powers, and the whole-number functions whose derivative is zero."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from backpass.graph.aval import Aval
+
+from .declare import Kind, Op, bind, declare, negates, passes, pointwise, rule_for, ufunc_aval
+
+ANY = {"low": -3.0, "high": 3.0}
+POSITIVE = {"low": 0.2, "high": 3.0}
+NONZERO = {"low": 0.3, "high": 3.0, "signs": True}
+
+
+def _finite(*constants):
+    return any(c is not None and np.all(np.isfinite(c)) for c in constants)
+
+
+def _finite_divisor(a, b):
+    return b is not None and bool(np.all(np.isfinite(b)) and np.all(np.not_equal(b, 0)))
+
+
+def _smooth_power(a, b):
+    return b is not None and bool(np.all(np.isfinite(b)) and np.all(np.greater_equal(b, 1)))
+
+
+ADD = pointwise(np.add, passes, passes, notation="{0} + {1}", domain=ANY)
+SUBTRACT = pointwise(np.subtract, passes, negates, notation="{0} − {1}", domain=ANY)
+MULTIPLY = pointwise(
+    np.multiply,
+    lambda g, out, a, b: g * b,
+    lambda g, out, a, b: g * a,
+    risky=True,
+    tame=_finite,
+    notation="{0} · {1}",
+    domain=ANY,
+)
+DIVIDE = pointwise(
+    np.divide,
+    lambda g, out, a, b: g / b,
+    lambda g, out, a, b: -g * out / b,
+    risky=True,
+    tame=_finite_divisor,
+    notation="{0} / {1}",
+    domain=NONZERO,
+)
+NEGATIVE = pointwise(np.negative, negates, notation="−{0}", domain=ANY)
+POSITIVE_ = pointwise(np.positive, passes, notation="{0}", domain=ANY)
+
+
+def _power_base(g, out, a, b):
+    # b · a^(b−1), where b = 0 gives 0 for every a, 0 included.
+    return g * np.where(b == 0, 0.0, b * np.power(a, np.where(b == 0, 1, b - 1)))
+
+
+def _power_exponent(g, out, a, b):
+    # a^b · ln a; at a = 0 the limit 0 where b > 0 (out = 0).
+    return g * np.where(out == 0, 0.0, out * np.log(np.where(out == 0, 1.0, a)))
+
+
+POWER = pointwise(
+    np.power,
+    _power_base,
+    _power_exponent,
+    risky=True,
+    tame=_smooth_power,
+    notation="{0}^{1}",
+    domain=POSITIVE,
+    kinks="0^0: ∂/∂a = 0, and ∂/∂b = −∞, the limit of the difference quotients from both sides.",
+)
+SQUARE = pointwise(np.square, lambda g, out, a: g * (2 * a), risky=True, notation="{0}²", domain=ANY)
+RECIPROCAL = pointwise(np.reciprocal, lambda g, out, a: -g * out * out, risky=True, notation="1/{0}", domain=NONZERO)
+ABSOLUTE = pointwise(
+    np.absolute,
+    lambda g, out, a: g * np.sign(a),
+    also=(np.fabs,),
+    notation="|{0}|",
+    domain=NONZERO,
+    kinks="0 at x = 0, the mean of the two one-sided derivatives −1 and 1.",
+)
+REMAINDER = pointwise(
+    np.remainder,
+    passes,
+    lambda g, out, a, b: -g * np.floor_divide(a, b),
+    risky=True,
+    notation="{0} mod {1}",
+    domain={"low": 0.3, "high": 3.0, "kink_distance": "remainder"},
+    kinks="Where a is a multiple of b the value jumps; the derivative is that of the piece to the right.",
+)
+FMOD = pointwise(
+    np.fmod,
+    passes,
+    lambda g, out, a, b: -g * np.trunc(a / b),
+    risky=True,
+    notation="fmod({0}, {1})",
+    domain={"low": 0.3, "high": 3.0},
+    kinks="As remainder.",
+)
+HYPOT = pointwise(
+    np.hypot,
+    lambda g, out, a, b: g * np.where(out == 0, 0.0, a / np.where(out == 0, 1.0, out)),
+    lambda g, out, a, b: g * np.where(out == 0, 0.0, b / np.where(out == 0, 1.0, out)),
+    notation="√({0}² + {1}²)",
+    domain=NONZERO,
+    kinks="0 at (0, 0), the smallest subgradient.",
+)
+FLOAT_POWER = pointwise(
+    np.float_power, _power_base, _power_exponent, risky=True, notation="{0}^{1}", domain=POSITIVE, kinks="As power."
+)
+COPYSIGN = pointwise(
+    np.copysign,
+    lambda g, out, a, b: g * np.where(np.signbit(a) == np.signbit(b), 1.0, -1.0),
+    None,
+    notation="copysign({0}, {1})",
+    domain=NONZERO,
+    kinks="Zero counts by its sign bit.",
+)
+
+LDEXP = pointwise(
+    np.ldexp, lambda g, out, a, n: np.ldexp(g, n), None, notation="{0} · 2^{1}", domain=ANY, doc="a · 2^n, n whole."
+)
+FRACTION = declare(
+    Op(
+        name="fraction",
+        kind=Kind.POINTWISE,
+        run=lambda x: np.modf(x)[0],
+        aval=ufunc_aval(np.modf),
+        partials=(passes,),
+        notation="{0} − trunc({0})",
+        domain=NONZERO,
+        kinks="At a whole number the value jumps; the derivative is 1.",
+        doc="What is left of a number beside its whole part, with its sign: the first result of np.modf.",
+    )
+)
+
+_STEPS = "The derivative is 0 between the jumps, and taken as 0 at them."
+for _ufunc, _sign in (
+    (np.sign, "sign({0})"),
+    (np.floor, "⌊{0}⌋"),
+    (np.ceil, "⌈{0}⌉"),
+    (np.rint, "round({0})"),
+    (np.trunc, "trunc({0})"),
+):
+    pointwise(_ufunc, None, notation=_sign, domain=ANY, kinks=_STEPS)
+
+
+def _round_aval(x: Aval, decimals: int) -> Aval:
+    if x.dtype.kind != "b":
+        return x
+    if decimals:
+        raise TypeError("truth values cannot be rounded to decimals")
+    return Aval(x.shape, np.dtype(np.float16))
+
+
+ROUND = declare(
+    Op(
+        name="round",
+        kind=Kind.DISCRETE,
+        run=lambda x, decimals: np.round(x, decimals),
+        aval=_round_aval,
+        partials=(None,),
+        notation="round({0})",
+        domain=ANY,
+        kinks=_STEPS,
+        doc="Rounded to so many decimals, halves to even.",
+    )
+)
+rule_for(np.round, np.around)(lambda a, decimals=0, out=None: bind(ROUND, (a,), {"decimals": int(decimals)}))
+FLOOR_DIVIDE = pointwise(np.floor_divide, None, None, notation="⌊{0} / {1}⌋", domain=NONZERO, kinks=_STEPS)
+HEAVISIDE = pointwise(np.heaviside, None, None, notation="[{0} > 0]", domain=NONZERO, kinks=_STEPS)
+for _ufunc, _sign in (
+    (np.bitwise_and, "{0} & {1}"),
+    (np.bitwise_or, "{0} | {1}"),
+    (np.bitwise_xor, "{0} ⊕ {1}"),
+    (np.left_shift, "{0} << {1}"),
+    (np.right_shift, "{0} >> {1}"),
+    (np.gcd, "gcd({0}, {1})"),
+    (np.lcm, "lcm({0}, {1})"),
+):
+    pointwise(_ufunc, None, None, notation=_sign, domain={"dtype": "int64", "low": 0, "high": 6})
+pointwise(np.invert, None, notation="~{0}", domain={"dtype": "int64"})

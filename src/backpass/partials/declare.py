@@ -1,0 +1,218 @@
+"""Shared words of the families: type rules by kind, and shorthand to enter a record and its NumPy names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from backpass.graph.aval import Aval, aval_of, promotion_type
+from backpass.graph.op import FUNCTIONS, UFUNCS, Kind, Op, declare
+from backpass.graph.traced import Traced, bind
+
+Rule = Callable[..., Any] | None
+
+
+def passes(g: Any, out: Any, *args: Any) -> Any:
+    """∂out/∂argᵢ = 1"""
+    return g
+
+
+def negates(g: Any, out: Any, *args: Any) -> Any:
+    """∂out/∂argᵢ = −1"""
+    return -g
+
+
+def ufunc_aval(ufunc: np.ufunc) -> Callable[..., Aval]:
+    """The type rule of an elementwise function: broadcast shapes, and NumPy's own type resolution."""
+
+    def rule(*avals: Aval) -> Aval:
+        shape = avals[0].shape
+        for other in avals[1:]:
+            if other.shape != shape:
+                shape = np.broadcast_shapes(*[a.shape for a in avals])
+                break
+        dtypes = ufunc.resolve_dtypes((*[promotion_type(a) for a in avals], *[None] * ufunc.nout))
+        return Aval(shape, dtypes[-1])
+
+    return rule
+
+
+def pointwise(
+    ufunc: np.ufunc,
+    *partials: Rule,
+    name: str | None = None,
+    also: tuple[Any, ...] = (),
+    risky: bool = False,
+    tame: Callable[..., bool] | None = None,
+    selects: bool = False,
+    notation: str = "",
+    domain: dict[str, Any] | None = None,
+    kinks: str = "",
+    doc: str = "",
+) -> Op:
+    """Declare an elementwise operation by its partials, one per argument."""
+    op = declare(
+        Op(
+            name=name or ufunc.__name__,
+            kind=Kind.POINTWISE if any(p is not None for p in partials) else Kind.DISCRETE,
+            run=ufunc,
+            aval=ufunc_aval(ufunc),
+            partials=partials,
+            risky=risky,
+            tame=tame,
+            selects=selects,
+            notation=notation,
+            domain=domain,
+            kinks=kinks,
+            doc=doc or (ufunc.__doc__ or "").partition("\n\n")[2].partition("\n")[0],
+        )
+    )
+    for known in (ufunc, *also):
+        UFUNCS[known] = op
+    return op
+
+
+def linear(
+    name: str,
+    run: Callable[..., Any],
+    aval: Callable[..., Aval],
+    *adjoints: Rule,
+    variadic: bool = False,
+    joint: bool = False,
+    accumulate: Any = None,
+    risky: bool = False,
+    selects: bool = False,
+    view: bool = False,
+    notation: str = "",
+    domain: dict[str, Any] | None = None,
+    doc: str = "",
+) -> Op:
+    """Declare an operation by the adjoint in each of its linear arguments (None: not linear in that one)."""
+    return declare(
+        Op(
+            name=name,
+            kind=Kind.LINEAR,
+            run=run,
+            aval=aval,
+            adjoints=adjoints,
+            variadic=variadic,
+            joint=joint,
+            accumulate=accumulate,
+            risky=risky,
+            selects=selects,
+            view=view,
+            notation=notation,
+            domain=domain,
+            doc=doc,
+        )
+    )
+
+
+def rule_for(*functions: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Decorator: the function below does what these NumPy functions do, on traced values."""
+
+    def enter(implementation: Callable[..., Any]) -> Callable[..., Any]:
+        for function in functions:
+            FUNCTIONS[function] = implementation
+        return implementation
+
+    return enter
+
+
+def shape_of(x: Any) -> tuple[int, ...]:
+    return x.shape if hasattr(x, "shape") else np.shape(x)
+
+
+def dtype_of(x: Any) -> np.dtype:
+    return x.dtype if hasattr(x, "dtype") else aval_of(x).dtype
+
+
+def value_of(x: Any) -> Any:
+    """The concrete value of a traced value, or the value itself."""
+    return x.value if type(x) is Traced else x
+
+
+def is_staged(x: Any) -> bool:
+    return type(x) is Traced and x.node.staged
+
+
+def as_array(x: Any) -> Any:
+    """What NumPy's functions do first with an argument; a list that holds traced values is stacked."""
+    if type(x) is Traced or isinstance(x, (np.ndarray, np.generic)):
+        return x
+    if isinstance(x, (list, tuple)) and holds_traced(x):
+        return np.stack([as_array(item) for item in x])
+    return np.asarray(x)
+
+
+rule_for("asarray")(as_array)
+
+
+def holds_traced(x: Any) -> bool:
+    """Is there a traced value in this (nested) list?"""
+    if type(x) is Traced:
+        return True
+    return isinstance(x, (list, tuple)) and any(holds_traced(item) for item in x)
+
+
+def scalar_if_0d(x: Any) -> Any:
+    """A result without axes as NumPy's reductions give it: a number, not an array (``np.where`` makes arrays)."""
+    return x[()] if shape_of(x) == () else x
+
+
+def normal_axes(axis: Any, ndim: int) -> tuple[int, ...]:
+    """An axis argument as a tuple of non-negative axes."""
+    if axis is None:
+        return tuple(range(ndim))
+    axes = axis if isinstance(axis, (tuple, list)) else (axis,)
+    out = []
+    for a in axes:
+        a = int(a)
+        if not -ndim <= a < ndim:
+            raise np.exceptions.AxisError(a, ndim)
+        out.append(a % ndim)
+    if len(set(out)) != len(out):
+        raise ValueError("duplicate value in 'axis'")
+    return tuple(out)
+
+
+def normal_axis(axis: int, ndim: int) -> int:
+    return normal_axes(axis, ndim)[0]
+
+
+def reduced_shape(shape: tuple[int, ...], axis: tuple[int, ...], keepdims: bool) -> tuple[int, ...]:
+    if any(not 0 <= a < len(shape) for a in axis):
+        raise ValueError(f"there is no axis {max(axis)} in shape {shape}")
+    if keepdims:
+        return tuple(1 if i in axis else n for i, n in enumerate(shape))
+    return tuple(n for i, n in enumerate(shape) if i not in axis)
+
+
+__all__ = [
+    "FUNCTIONS",
+    "UFUNCS",
+    "Aval",
+    "Kind",
+    "Op",
+    "Traced",
+    "as_array",
+    "bind",
+    "declare",
+    "dtype_of",
+    "holds_traced",
+    "is_staged",
+    "linear",
+    "negates",
+    "normal_axes",
+    "normal_axis",
+    "passes",
+    "pointwise",
+    "reduced_shape",
+    "rule_for",
+    "scalar_if_0d",
+    "shape_of",
+    "ufunc_aval",
+    "value_of",
+]

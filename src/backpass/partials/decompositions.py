@@ -1,0 +1,205 @@
+"""Linear algebra with rules of its own: solve, inverse, determinant, Cholesky. Batched over leading axes.
+
+Source: Giles (2008), "Collected matrix derivative results for forward and reverse mode algorithmic differentiation".
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from backpass.graph.aval import Aval
+
+from .declare import Kind, Op, as_array, bind, declare, dtype_of, rule_for, shape_of
+from .shape import unbroadcast
+
+SQUARE_MATRIX = {"low": -1.0, "high": 1.0, "matrix": "well-conditioned"}
+
+
+def _mT(x: Any) -> Any:
+    return np.swapaxes(x, -1, -2)
+
+
+def _floating_aval(*avals: Aval) -> np.dtype:
+    if any(aval.dtype == np.float16 for aval in avals):
+        raise TypeError("array type float16 is unsupported in linalg")
+    return np.result_type(*[aval.dtype if aval.dtype.kind in "fc" else np.float64 for aval in avals])
+
+
+def _square(a: Aval) -> None:
+    if len(a.shape) < 2 or a.shape[-1] != a.shape[-2]:
+        raise ValueError(f"Last 2 dimensions of the array must be square, got shape {a.shape}")
+
+
+def _solve_aval(a: Aval, b: Aval) -> Aval:
+    _square(a)
+    if a.shape[-1] != b.shape[-2]:
+        raise ValueError(f"solve: a has shape {a.shape}, b has shape {b.shape}")
+    return Aval((*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), *b.shape[-2:]), _floating_aval(a, b))
+
+
+def _solve_matrix(g: Any, out: Any, a: Any, b: Any) -> Any:
+    # X = A⁻¹B: ∂L/∂B = A⁻ᵀG, ∂L/∂A = −(A⁻ᵀG) Xᵀ
+    return unbroadcast(-np.matmul(SOLVE(_mT(a), g), _mT(out)), shape_of(a))
+
+
+SOLVE = declare(
+    Op(
+        name="solve",
+        kind=Kind.CUSTOM,
+        run=np.linalg.solve,
+        aval=_solve_aval,
+        adjoints=(_solve_matrix, lambda g, out, a, b: unbroadcast(SOLVE(_mT(a), g), shape_of(b))),
+        tangent=lambda t, out, a, b: SOLVE(a, _difference(t[1], None if t[0] is None else np.matmul(t[0], out))),
+        notation="{0}⁻¹ {1}",
+        domain=SQUARE_MATRIX,
+        doc="The solution X of A X = B, B with at least two axes.",
+    )
+)
+
+
+def _difference(a: Any, b: Any) -> Any:
+    return a if b is None else -b if a is None else a - b
+
+
+INV = declare(
+    Op(
+        name="inv",
+        kind=Kind.CUSTOM,
+        run=np.linalg.inv,
+        aval=lambda a: (_square(a), Aval(a.shape, _floating_aval(a)))[1],
+        adjoints=(lambda g, out, a: -np.matmul(np.matmul(_mT(out), g), _mT(out)),),
+        tangent=lambda t, out, a: -np.matmul(np.matmul(out, t[0]), out),
+        notation="{0}⁻¹",
+        domain=SQUARE_MATRIX,
+        doc="The inverse of a square matrix.",
+    )
+)
+
+
+def _cofactors(a: Any) -> Any:
+    """∂ det(A)/∂A = the cofactor matrix, det(A) A⁻ᵀ where A is invertible; right for singular A too, by minors."""
+    n = shape_of(a)[-1]
+    rows = []
+    for i in range(n):
+        keep_rows = [k for k in range(n) if k != i]
+        row = []
+        for j in range(n):
+            keep = [k for k in range(n) if k != j]
+            minor = a[..., keep_rows, :][..., keep]
+            row.append((-1.0) ** (i + j) * (DET(minor) if n > 1 else np.ones(shape_of(a)[:-2], dtype_of(a))))
+        rows.append(np.stack(row, axis=-1))
+    return np.stack(rows, axis=-2)
+
+
+def _det_partial(out: Any, a: Any) -> Any:
+    from .declare import is_staged, value_of
+
+    singular = not is_staged(a) and np.any(value_of(out) == 0)
+    if singular and shape_of(a)[-1] <= 8:
+        return _cofactors(a)
+    return np.expand_dims(out, (-1, -2)) * _mT(INV(a))
+
+
+DET = declare(
+    Op(
+        name="det",
+        kind=Kind.CUSTOM,
+        run=np.linalg.det,
+        aval=lambda a: (_square(a), Aval(a.shape[:-2], _floating_aval(a)))[1],
+        adjoints=(lambda g, out, a: np.expand_dims(g, (-1, -2)) * _det_partial(out, a),),
+        tangent=lambda t, out, a: np.sum(_det_partial(out, a) * t[0], axis=(-1, -2)),
+        notation="det {0}",
+        domain=SQUARE_MATRIX,
+        doc="The determinant; its derivative is the cofactor matrix, by minors for a singular matrix up to 8 × 8.",
+    )
+)
+
+LOGABSDET = declare(
+    Op(
+        name="logabsdet",
+        kind=Kind.CUSTOM,
+        run=lambda a: np.linalg.slogdet(a)[1],
+        aval=lambda a: (_square(a), Aval(a.shape[:-2], _floating_aval(a)))[1],
+        adjoints=(lambda g, out, a: np.expand_dims(g, (-1, -2)) * _mT(INV(a)),),
+        tangent=lambda t, out, a: np.sum(_mT(INV(a)) * t[0], axis=(-1, -2)),
+        notation="log |det {0}|",
+        domain=SQUARE_MATRIX,
+        doc="log |det A|.",
+    )
+)
+SIGNDET = declare(
+    Op(
+        name="signdet",
+        kind=Kind.DISCRETE,
+        run=lambda a: np.linalg.slogdet(a)[0],
+        aval=lambda a: (_square(a), Aval(a.shape[:-2], _floating_aval(a)))[1],
+        partials=(None,),
+        notation="sign det {0}",
+        doc="The sign of the determinant.",
+    )
+)
+
+
+def _lower_half(x: Any) -> Any:
+    """Φ: the lower triangle with the diagonal halved."""
+    n = shape_of(x)[-1]
+    return x * (np.tri(n) - 0.5 * np.eye(n)).astype(dtype_of(x))
+
+
+def _cholesky_adjoint(g: Any, out: Any, a: Any) -> Any:
+    # ∂L/∂A = ½ (S + Sᵀ), S = L⁻ᵀ Φ(LᵀG) L⁻¹: the gradient on symmetric matrices.
+    lt = _mT(out)
+    middle = _lower_half(np.matmul(lt, g))
+    s = SOLVE(lt, _mT(SOLVE(lt, _mT(middle))))
+    return 0.5 * (s + _mT(s))
+
+
+def _cholesky_tangent(t: Any, out: Any, a: Any) -> Any:
+    # NumPy reads the lower triangle alone; a tangent counts by its symmetric part.
+    dot = 0.5 * (t[0] + _mT(t[0]))
+    return np.matmul(out, _lower_half(SOLVE(out, _mT(SOLVE(out, _mT(dot))))))
+
+
+CHOLESKY = declare(
+    Op(
+        name="cholesky",
+        kind=Kind.CUSTOM,
+        run=np.linalg.cholesky,
+        aval=lambda a: (_square(a), Aval(a.shape, _floating_aval(a)))[1],
+        adjoints=(_cholesky_adjoint,),
+        tangent=_cholesky_tangent,
+        notation="chol {0}",
+        domain={"low": -1.0, "high": 1.0, "matrix": "positive definite"},
+        kinks="The derivative is taken on symmetric matrices: ∂L/∂A is symmetric.",
+        doc="The lower triangular L with L Lᵀ = A.",
+    )
+)
+
+
+# ---- NumPy's functions
+@rule_for(np.linalg.solve)
+def solve(a, b):
+    a, b = as_array(a), as_array(b)
+    if len(shape_of(b)) == 1:
+        return SOLVE(a, np.expand_dims(b, -1))[..., 0]
+    return SOLVE(a, b)
+
+
+rule_for(np.linalg.inv)(lambda a: bind(INV, (a,)))
+rule_for(np.linalg.det)(lambda a: bind(DET, (a,)))
+
+
+@rule_for(np.linalg.slogdet)
+def slogdet(a):
+    from numpy.linalg import slogdet as reference
+
+    result = type(reference(np.eye(1)))
+    return result(SIGNDET(a), LOGABSDET(a))
+
+
+@rule_for(np.linalg.cholesky)
+def cholesky(a, /, *, upper=False):
+    # The upper factor of A is read from the upper triangle: it is the lower one of Aᵀ.
+    return _mT(CHOLESKY(_mT(a))) if upper else CHOLESKY(a)

@@ -1,0 +1,102 @@
+"""Grids of points: ``np.linspace`` and its logarithmic kin, ``np.meshgrid``, ``np.ix_``."""
+
+from __future__ import annotations
+
+import operator
+
+import numpy as np
+
+from .declare import as_array, dtype_of, is_staged, rule_for, shape_of, value_of
+
+
+def _inexact(*parts):
+    dtype = np.result_type(*[dtype_of(p) if shape_of(p) or hasattr(p, "dtype") else p for p in parts])
+    return dtype if dtype.kind in "fc" else np.result_type(dtype, np.float64)
+
+
+@rule_for(np.linspace)
+def linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis=0, *, device=None):
+    """start + i (stop − start)/(num − 1): linear in both ends."""
+    num = operator.index(num)
+    if num < 0:
+        raise ValueError(f"Number of samples, {num}, must be non-negative.")
+    div = num - 1 if endpoint else num
+    start, stop = as_array(start), as_array(stop)
+    own = _inexact(start, stop)
+    delta = (stop - start).astype(own)
+    i = np.reshape(np.arange(0, num, dtype=own), (-1,) + (1,) * len(shape_of(delta)))
+    if div > 0:
+        step = delta / div
+        # As NumPy: a step that underflows to 0 is multiplied out in the other order.
+        y = i * step if is_staged(step) or np.all(value_of(step) != 0) else (i / div) * delta
+    else:
+        step = np.nan
+        y = i * delta
+    y = y + start
+    if endpoint and num > 1:
+        last = np.broadcast_to(np.expand_dims(stop, 0), (1, *shape_of(y)[1:]))
+        y = np.concatenate([y[:-1], last.astype(dtype_of(y))], axis=0)
+    if axis != 0:
+        y = np.moveaxis(y, 0, axis)
+    if dtype is not None:
+        y = (np.floor(y) if np.issubdtype(np.dtype(dtype), np.integer) else y).astype(dtype)
+    elif dtype_of(y) != own:
+        y = y.astype(own)
+    return (y, step) if retstep else y
+
+
+@rule_for(np.logspace)
+def logspace(start, stop, num=50, endpoint=True, base=10.0, dtype=None, axis=0):
+    """baseʸ at evenly spaced y."""
+    if len(shape_of(base)):
+        start, stop, base = np.broadcast_arrays(as_array(start), as_array(stop), as_array(base))
+        base = np.expand_dims(base, axis)
+    y = linspace(start, stop, num=num, endpoint=endpoint, axis=axis)
+    power = np.power(base, y)
+    return power if dtype is None else power.astype(dtype)
+
+
+@rule_for(np.geomspace)
+def geomspace(start, stop, num=50, endpoint=True, dtype=None, axis=0):
+    """start (stop/start)^(i/(num − 1)), both ends exact."""
+    start, stop = as_array(start), as_array(stop)
+    for end in (start, stop):
+        if not is_staged(end) and np.any(value_of(end) == 0):
+            raise ValueError("Geometric sequence cannot include zero")
+    own = _inexact(start, stop, float(num))
+    start, stop = start.astype(own), stop.astype(own)
+    sign = np.sign(start)
+    start, stop = start / sign, stop / sign
+    result = logspace(np.log10(start), np.log10(stop), num=num, endpoint=endpoint, base=10.0)
+    shape = (1, *shape_of(result)[1:])
+    if num > 0:
+        ends = [np.broadcast_to(np.expand_dims(end, 0), shape) for end in (start, stop)]
+        last = num > 1 and endpoint
+        result = np.concatenate([ends[0], result[1 : num - 1 if last else num], *ends[1:][: int(last)]], axis=0)
+    result = result * sign
+    if axis != 0:
+        result = np.moveaxis(result, 0, axis)
+    return result if dtype is None else result.astype(dtype)
+
+
+@rule_for(np.ix_)
+def ix_(*args):
+    """Index arrays that pick a block; a mask stands for the positions where it holds."""
+    n = len(args)
+    out = []
+    for k, sequence in enumerate(args):
+        sequence = as_array(sequence)
+        if len(shape_of(sequence)) != 1:
+            raise ValueError("Cross index must be 1 dimensional")
+        if dtype_of(sequence).kind == "b":
+            (sequence,) = np.nonzero(sequence)
+        out.append(np.reshape(sequence, tuple(-1 if j == k else 1 for j in range(n))))
+    return tuple(out)
+
+
+@rule_for(np.diag_indices_from)
+def diag_indices_from(arr):
+    shape = shape_of(arr)
+    if len(shape) < 2 or len(set(shape)) > 1:
+        raise ValueError(f"input array must be at least 2-d with all dimensions of equal length, got shape {shape}")
+    return np.diag_indices(shape[0], len(shape))

@@ -1,0 +1,334 @@
+"""Products of arrays: matmul and einsum, and everything that NumPy builds from them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from backpass.graph.aval import Aval, promoted
+
+from .arithmetic import ANY
+from .declare import FUNCTIONS, UFUNCS, as_array, bind, dtype_of, linear, normal_axes, rule_for, shape_of
+
+_LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+def _matmul_aval(a: Aval, b: Aval) -> Aval:
+    if not a.shape or not b.shape:
+        raise ValueError("matmul: a 0-d operand has no axis to sum over; multiply with * instead")
+    left = a.shape if len(a.shape) > 1 else (1, *a.shape)
+    right = b.shape if len(b.shape) > 1 else (*b.shape, 1)
+    if left[-1] != right[-2]:
+        raise ValueError(f"matmul: {a.shape} @ {b.shape}: the inner lengths {left[-1]} and {right[-2]} differ")
+    shape = np.broadcast_shapes(left[:-2], right[:-2])
+    shape += ((left[-2],) if len(a.shape) > 1 else ()) + ((right[-1],) if len(b.shape) > 1 else ())
+    return Aval(shape, promoted(a, b))
+
+
+def _matmul_left(g: Any, out: Any, a: Any, b: Any) -> Any:
+    # ∂L/∂A = G Bᵀ
+    if len(shape_of(b)) == 1:
+        return g * b if len(shape_of(a)) == 1 else np.expand_dims(g, -1) * b
+    if len(shape_of(a)) == 1:
+        return np.matmul(b, np.expand_dims(g, -1))[..., 0] if len(shape_of(b)) > 2 else np.matmul(b, g)
+    return np.matmul(g, np.swapaxes(b, -1, -2))
+
+
+def _matmul_right(g: Any, out: Any, a: Any, b: Any) -> Any:
+    # ∂L/∂B = Aᵀ G
+    if len(shape_of(a)) == 1:
+        return g * a if len(shape_of(b)) == 1 else np.expand_dims(a, -1) * np.expand_dims(g, -2)
+    if len(shape_of(b)) == 1:
+        left = np.swapaxes(a, -1, -2)
+        return np.matmul(left, np.expand_dims(g, -1))[..., 0] if len(shape_of(a)) > 2 else np.matmul(left, g)
+    if len(shape_of(b)) == 2 and len(shape_of(a)) > 2:
+        # One product over all leading axes instead of one each and a sum.
+        rows = np.reshape(a, (-1, shape_of(a)[-1]))
+        return np.matmul(np.transpose(rows), np.reshape(g, (-1, shape_of(g)[-1])))
+    return np.matmul(np.swapaxes(a, -1, -2), g)
+
+
+MATMUL = linear(
+    "matmul",
+    np.matmul,
+    _matmul_aval,
+    _matmul_left,
+    _matmul_right,
+    notation="{0} {1}",
+    domain=ANY,
+    doc="Matrix product.",
+)
+UFUNCS[np.matmul] = MATMUL
+rule_for(np.matmul, np.linalg.matmul)(lambda a, b, /: bind(MATMUL, (as_array(a), as_array(b))))
+
+
+def _einsum_aval(*operands: Aval, subscripts: str) -> Aval:
+    inputs, output = subscripts.split("->")
+    lengths: dict[str, int] = {}
+    for letters, operand in zip(inputs.split(","), operands, strict=True):
+        if len(letters) != len(operand.shape):
+            raise ValueError(f"einsum: {letters!r} names {len(letters)} axes, the operand has shape {operand.shape}")
+        for letter, n in zip(letters, operand.shape, strict=True):
+            if lengths.setdefault(letter, n) not in (n, 1) and n != 1:
+                raise ValueError(f"einsum: index {letter!r} has lengths {lengths[letter]} and {n}")
+            lengths[letter] = max(lengths[letter], n) if n and lengths[letter] else 0
+    # Not `promoted`: einsum makes arrays of Python numbers, which then promote as float64.
+    return Aval(tuple(lengths[letter] for letter in output), np.result_type(*[operand.dtype for operand in operands]))
+
+
+def _einsum_adjoint(g: Any, out: Any, *operands: Any, subscripts: str, i: int) -> Any:
+    """The adjoint of an einsum is an einsum with its subscripts permuted: operand i and the result change places."""
+    inputs, output = subscripts.split("->")
+    terms = inputs.split(",")
+    mine = terms[i]
+    others = [(t, op) for j, (t, op) in enumerate(zip(terms, operands, strict=True)) if j != i]
+    present = set(output).union(*[set(t) for t, _ in others]) if others else set(output)
+    wanted = "".join(dict.fromkeys(mine))
+    kept = "".join(letter for letter in wanted if letter in present)
+    result = np.einsum(",".join([output, *[t for t, _ in others]]) + "->" + kept, g, *[op for _, op in others])
+    shape = shape_of(operands[i])
+    lengths = dict(zip(mine, shape, strict=True))
+    if kept != wanted:
+        # An index summed away inside the operand alone: its cotangent is the same along it.
+        result = np.reshape(result, tuple(shape_of(result)[kept.index(c)] if c in kept else 1 for c in wanted))
+        result = np.broadcast_to(
+            result, tuple(lengths[c] if c not in kept else n for c, n in zip(wanted, shape_of(result), strict=True))
+        )
+    stretched = tuple(k for k, c in enumerate(wanted) if lengths[c] == 1 and shape_of(result)[k] != 1)
+    if stretched:
+        result = np.sum(result, axis=stretched, keepdims=True)
+    if wanted != mine:
+        # A repeated index reads a diagonal: put the cotangent back onto it.
+        for k, letter in enumerate(wanted):
+            n = lengths[letter]
+            along = np.arange(n).reshape(tuple(-1 if j == k else 1 for j in range(len(wanted))))
+            lengths[letter] = along  # type: ignore[assignment]
+        from .indexing import SCATTER_ADD
+
+        indices = [lengths[c] for c in mine]
+        result = SCATTER_ADD(result, *indices, shape=shape, key=("index",) * len(mine))
+    return result
+
+
+EINSUM = linear(
+    "einsum",
+    lambda *operands, subscripts: np.einsum(subscripts, *operands),
+    _einsum_aval,
+    _einsum_adjoint,
+    variadic=True,
+    notation="Σ {*}",
+    domain=ANY,
+    doc="Sum of products by index letters; no ellipsis (spelled out when traced).",
+)
+
+
+@rule_for(np.einsum)
+def einsum(*operands, out=None, optimize=False, **kwargs):
+    if isinstance(operands[0], str):
+        subscripts, arrays = operands[0].replace(" ", ""), [as_array(op) for op in operands[1:]]
+    else:
+        subscripts, arrays = _from_lists(operands)
+    plain = _spelled_out(subscripts, [len(shape_of(a)) for a in arrays])
+    if optimize and len(arrays) > 2:
+        return _pairwise(plain, arrays)
+    result = bind(EINSUM, arrays, {"subscripts": plain})
+    if len(arrays) == 1 and set(plain.partition("->")[0]) == set(plain.partition("->")[2]):
+        result.node.viewed = arrays[0].node.viewed = True  # a rearranged or diagonal view: NumPy would change both
+    return result
+
+
+def _from_lists(operands: Any) -> tuple[str, list[Any]]:
+    """``einsum(a, [0, 1], b, [1, 2], [0, 2])`` as a string of letters."""
+    word = lambda places: "".join("..." if p is Ellipsis else _LETTERS[p] for p in places)  # noqa: E731
+    pairs = len(operands) // 2
+    arrays = [as_array(operands[2 * k]) for k in range(pairs)]
+    text = ",".join(word(operands[2 * k + 1]) for k in range(pairs))
+    return (text + "->" + word(operands[-1]) if len(operands) % 2 else text), arrays
+
+
+def _spelled_out(subscripts: str, ndims: list[int]) -> str:
+    """Give the ellipsis letters of its own, and write the implicit output out."""
+    inputs, arrow, output = subscripts.partition("->")
+    terms = inputs.split(",")
+    if len(terms) != len(ndims):
+        raise ValueError(f"einsum: {subscripts!r} names {len(terms)} operands, {len(ndims)} were given")
+    free = [c for c in _LETTERS if c not in subscripts]
+    widths = [ndim - len(t.replace("...", "")) for t, ndim in zip(terms, ndims, strict=True)]
+    widest = max([w for w, t in zip(widths, terms, strict=True) if "..." in t], default=0)
+    dots = "".join(free[:widest])
+    terms = [t.replace("...", dots[widest - w :] if w else "") for t, w in zip(terms, widths, strict=True)]
+    if not arrow:
+        letters = "".join(terms)
+        output = dots + "".join(sorted(c for c in set(letters) - set(dots) if letters.count(c) == 1))
+    else:
+        if dots and "..." not in output:
+            raise ValueError(
+                f"einsum: the output of {subscripts!r} needs '...' for the axes that the operands' '...' stand for"
+            )
+        output = output.replace("...", dots)
+    return ",".join(terms) + "->" + output
+
+
+def _pairwise(subscripts: str, arrays: list[Any]) -> Any:
+    """Contract two operands at a time along NumPy's own path (``optimize=True``)."""
+    path = np.einsum_path(subscripts, *[np.broadcast_to(np.zeros(()), shape_of(a)) for a in arrays], optimize=True)[0][
+        1:
+    ]
+    terms, output = subscripts.split("->")[0].split(","), subscripts.split("->")[1]
+    arrays = list(arrays)
+    for step, chosen in enumerate(path):
+        picked = [(terms[i], arrays[i]) for i in chosen]
+        terms = [t for i, t in enumerate(terms) if i not in chosen]
+        arrays = [a for i, a in enumerate(arrays) if i not in chosen]
+        if step == len(path) - 1:
+            result = output
+        else:
+            needed = set(output).union(*[set(t) for t in terms])
+            result = "".join(dict.fromkeys(c for t, _ in picked for c in t if c in needed))
+        arrays.append(EINSUM(*[a for _, a in picked], subscripts=",".join(t for t, _ in picked) + "->" + result))
+        terms.append(result)
+    return arrays[0]
+
+
+# ---- NumPy's functions
+@rule_for(np.dot)
+def dot(a, b, out=None):
+    a, b = as_array(a), as_array(b)
+    n, m = len(shape_of(a)), len(shape_of(b))
+    if n == 0 or m == 0:
+        return np.multiply(a, b)
+    if m <= 2:
+        return np.matmul(a, b)
+    return np.tensordot(a, b, axes=((n - 1,), (m - 2,)))
+
+
+@rule_for(np.inner)
+def inner(a, b, /):
+    a, b = as_array(a), as_array(b)
+    n, m = len(shape_of(a)), len(shape_of(b))
+    return np.multiply(a, b) if n == 0 or m == 0 else np.tensordot(a, b, axes=((n - 1,), (m - 1,)))
+
+
+@rule_for(np.vdot)
+def vdot(a, b, /):
+    return np.matmul(np.ravel(as_array(a)), np.ravel(as_array(b)))
+
+
+VECDOT = linear(
+    "vecdot",
+    np.vecdot,
+    lambda a, b: _vecdot_aval(a, b),
+    lambda g, out, a, b: np.expand_dims(g, -1) * b,
+    lambda g, out, a, b: np.expand_dims(g, -1) * a,
+    notation="Σ {0} · {1}",
+    domain=ANY,
+    doc="Dot products along the last axis.",
+)
+
+
+def _vecdot_aval(a: Aval, b: Aval) -> Aval:
+    if not a.shape or not b.shape or a.shape[-1] != b.shape[-1]:
+        raise ValueError(f"vecdot: shapes {a.shape} and {b.shape} differ in the length of their last axis")
+    return Aval(np.broadcast_shapes(a.shape[:-1], b.shape[:-1]), promoted(a, b))
+
+
+@rule_for(np.linalg.vecdot, np.vecdot)
+def vecdot(x1, x2, /, *, axis=-1):
+    x1, x2 = as_array(x1), as_array(x2)
+    return VECDOT(np.moveaxis(x1, axis, -1), np.moveaxis(x2, axis, -1))
+
+
+def matvec(x1, x2, /):
+    return np.matmul(as_array(x1), np.expand_dims(as_array(x2), -1))[..., 0]
+
+
+def vecmat(x1, x2, /):
+    return np.matmul(np.expand_dims(as_array(x1), -2), as_array(x2))[..., 0, :]
+
+
+UFUNCS[np.vecdot] = VECDOT
+for _name, _rule in (("matvec", matvec), ("vecmat", vecmat)):
+    if hasattr(np, _name):  # NumPy 2.2
+        FUNCTIONS[getattr(np, _name)] = _rule
+
+
+@rule_for(np.outer, np.linalg.outer)
+def outer(a, b, out=None):
+    return np.multiply(np.reshape(as_array(a), (-1, 1)), np.reshape(as_array(b), (1, -1)))
+
+
+@rule_for(np.tensordot, np.linalg.tensordot)
+def tensordot(a, b, /, axes=2):
+    a, b = as_array(a), as_array(b)
+    n, m = len(shape_of(a)), len(shape_of(b))
+    if isinstance(axes, (int, np.integer)):
+        left, right = tuple(range(n - axes, n)), tuple(range(axes))
+    else:
+        left, right = normal_axes(axes[0], n), normal_axes(axes[1], m)
+    keep_left = tuple(i for i in range(n) if i not in left)
+    keep_right = tuple(i for i in range(m) if i not in right)
+    size = int(np.prod([shape_of(a)[i] for i in left], dtype=np.int64))
+    if [shape_of(a)[i] for i in left] != [shape_of(b)[i] for i in right]:
+        raise ValueError(f"tensordot: shapes {shape_of(a)} and {shape_of(b)} do not match on axes {axes}")
+    rows = np.reshape(np.transpose(a, keep_left + left), (-1, size) if size else (_product(a, keep_left), 0))
+    columns = np.reshape(np.transpose(b, right + keep_right), (size, -1) if size else (0, _product(b, keep_right)))
+    shape = tuple(shape_of(a)[i] for i in keep_left) + tuple(shape_of(b)[i] for i in keep_right)
+    return np.reshape(np.matmul(rows, columns), shape)
+
+
+def _product(x: Any, axes: tuple[int, ...]) -> int:
+    return int(np.prod([shape_of(x)[i] for i in axes], dtype=np.int64))
+
+
+@rule_for(np.kron)
+def kron(a, b):
+    a, b = as_array(a), as_array(b)
+    ndim = max(len(shape_of(a)), len(shape_of(b)))
+    left = (1,) * (ndim - len(shape_of(a))) + shape_of(a)
+    right = (1,) * (ndim - len(shape_of(b))) + shape_of(b)
+    spread = np.reshape(a, tuple(n for s in left for n in (s, 1))) * np.reshape(
+        b, tuple(n for s in right for n in (1, s))
+    )
+    return np.reshape(spread, tuple(n * m for n, m in zip(left, right, strict=True)))
+
+
+@rule_for(np.cross)
+def cross(a, b, axisa=-1, axisb=-1, axisc=-1, axis=None):
+    if axis is not None:
+        axisa = axisb = axisc = axis
+    a, b = np.moveaxis(as_array(a), axisa, -1), np.moveaxis(as_array(b), axisb, -1)
+    if shape_of(a)[-1] != 3 or shape_of(b)[-1] != 3:
+        raise ValueError(f"cross: both arguments need length 3 along their axis, got {shape_of(a)} and {shape_of(b)}")
+    a0, a1, a2 = (a[..., i] for i in range(3))
+    b0, b1, b2 = (b[..., i] for i in range(3))
+    return np.stack([a1 * b2 - a2 * b1, a2 * b0 - a0 * b2, a0 * b1 - a1 * b0], axis=axisc)
+
+
+rule_for(np.linalg.cross)(lambda x1, x2, /, *, axis=-1: cross(x1, x2, axis=axis))
+
+
+@rule_for(np.linalg.multi_dot)
+def multi_dot(arrays, *, out=None):
+    result = arrays[0]
+    for array in arrays[1:]:
+        result = np.dot(result, array)
+    return result
+
+
+@rule_for(np.linalg.matrix_power)
+def matrix_power(a, n):
+    if n < 0:
+        a, n = np.linalg.inv(a), -n
+    if n == 0:
+        return np.broadcast_to(np.eye(shape_of(a)[-1], dtype=dtype_of(a)), shape_of(a))
+    if n == 3:
+        return np.matmul(np.matmul(a, a), a)  # NumPy's own short cut
+    result = None
+    while n:
+        if n & 1:
+            result = a if result is None else np.matmul(result, a)
+        n >>= 1
+        if n:
+            a = np.matmul(a, a)
+    return result

@@ -1,0 +1,197 @@
+"""Selection by order: sort, argsort, median, quantiles. The order is found once; then each is a gather."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from backpass.graph import messages
+from backpass.graph.aval import Aval
+
+from .declare import (
+    Kind,
+    Op,
+    as_array,
+    bind,
+    declare,
+    dtype_of,
+    is_staged,
+    normal_axis,
+    rule_for,
+    scalar_if_0d,
+    shape_of,
+    value_of,
+)
+
+ARGSORT = declare(
+    Op(
+        name="argsort",
+        kind=Kind.DISCRETE,
+        run=lambda x, axis, kind: np.argsort(x, axis=axis, kind=kind),
+        aval=lambda x, axis, kind: Aval(x.shape, np.dtype(np.intp)),
+        partials=(None,),
+        notation="argsort {0}",
+        kinks="At a tie the order is the sort's; with kind='stable', that of position.",
+        doc="Positions that would sort the entries along an axis.",
+    )
+)
+SEARCHSORTED = declare(
+    Op(
+        name="searchsorted",
+        kind=Kind.DISCRETE,
+        run=lambda a, v, side: np.searchsorted(a, v, side=side),
+        aval=lambda a, v, side: Aval(v.shape, np.dtype(np.intp)),
+        partials=(None, None),
+        notation="searchsorted({0}, {1})",
+        doc="Where values would be inserted into a sorted array.",
+    )
+)
+
+
+@rule_for(np.argsort)
+def argsort(a, axis=-1, kind=None, order=None, *, stable=None):
+    a = as_array(a)
+    if axis is None:
+        a, axis = np.ravel(a), 0
+    kind = "stable" if stable or kind in ("stable", "mergesort") else "quicksort"
+    return bind(ARGSORT, (a,), {"axis": normal_axis(axis, len(shape_of(a))), "kind": kind})
+
+
+@rule_for(np.sort)
+def sort(a, axis=-1, kind=None, order=None, *, stable=None):
+    a = as_array(a)
+    if axis is None:
+        a, axis = np.ravel(a), 0
+    return np.take_along_axis(a, np.argsort(a, axis=axis, kind=kind, stable=stable), axis=axis)
+
+
+@rule_for(np.partition)
+def partition(a, kth, axis=-1, kind: Any = "introselect", order=None):
+    positions = np.argpartition(value_of(a), kth, axis=axis, kind=kind)
+    return np.take_along_axis(a, positions, axis=axis)
+
+
+@rule_for(np.argpartition)
+def argpartition(a, kth, axis=-1, kind: Any = "introselect", order=None):
+    return np.argpartition(value_of(a), kth, axis=axis, kind=kind)
+
+
+@rule_for(np.searchsorted)
+def searchsorted(a, v, side="left", sorter=None):
+    if sorter is not None:
+        a = np.take(a, sorter)
+    return SEARCHSORTED(as_array(a), as_array(v), side=side)
+
+
+def _last(a: Any, axis: Any, keepdims: bool) -> tuple[Any, tuple[int, ...] | None]:
+    """Bring the axes that a quantile runs over to the end as one; and the shape that keepdims wants."""
+    a = as_array(a)
+    shape = shape_of(a)
+    axes = tuple(range(len(shape))) if axis is None else tuple(normal_axis(i, len(shape)) for i in np.atleast_1d(axis))
+    rest = tuple(i for i in range(len(shape)) if i not in axes)
+    moved = np.reshape(np.transpose(a, rest + axes), (*[shape[i] for i in rest], -1))
+    return moved, tuple(1 if i in axes else n for i, n in enumerate(shape)) if keepdims else None
+
+
+@rule_for(np.median)
+def median(a, axis=None, out=None, overwrite_input=False, keepdims=False):
+    moved, kept = _last(a, axis, keepdims)
+    n = shape_of(moved)[-1]
+    ordered = np.sort(moved, axis=-1)
+    # NumPy takes the mean of the middle entries, and any NaN (sorted last) makes the result NaN.
+    middle = ordered[..., n // 2] if n % 2 else np.mean(ordered[..., n // 2 - 1 : n // 2 + 1], axis=-1)
+    last = ordered[..., -1]
+    result = np.where(np.isnan(last), last, middle)
+    return scalar_if_0d(result) if kept is None else np.reshape(result, kept)
+
+
+def _between(alpha: float, beta: float) -> Any:
+    return lambda n, q: n * q + (alpha + q * (1 - alpha - beta)) - 1
+
+
+def _step(shift: float, down: Any) -> Any:
+    """A place that jumps: the entry at floor where `down` holds, else the next."""
+
+    def place(n: int, q: Any) -> Any:
+        at = n * q - 1 - shift
+        low = np.floor(at)
+        return np.maximum(np.where(down(at - low, low), low, low + 1), 0)
+
+    return place
+
+
+_PLACES = {
+    "linear": lambda n, q: (n - 1) * q,
+    "lower": lambda n, q: np.floor((n - 1) * q),
+    "higher": lambda n, q: np.ceil((n - 1) * q),
+    "nearest": lambda n, q: np.round((n - 1) * q),
+    "midpoint": lambda n, q: 0.5 * (np.floor((n - 1) * q) + np.ceil((n - 1) * q)),
+    "inverted_cdf": _step(0.0, lambda part, low: part == 0),
+    "averaged_inverted_cdf": lambda n, q: n * q - 1,
+    "closest_observation": _step(0.5, lambda part, low: (part == 0) & (low % 2 == 1)),
+    "interpolated_inverted_cdf": _between(0, 1),
+    "hazen": _between(0.5, 0.5),
+    "weibull": _between(0, 0),
+    "median_unbiased": _between(1 / 3.0, 1 / 3.0),
+    "normal_unbiased": _between(3 / 8.0, 3 / 8.0),
+}
+"""Where among n sorted entries, counted from 0, the quantile lies (Hyndman & Fan 1996), in NumPy's own arithmetic."""
+
+_WHOLE = ("lower", "higher", "nearest", "inverted_cdf", "closest_observation")
+
+
+@rule_for(np.quantile)
+def quantile(a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False, *, weights=None):
+    if weights is not None:
+        raise messages.option_refused(
+            "np.quantile", "weights", "Leave the weights out, or sort and interpolate by hand."
+        )
+    if method not in _PLACES:
+        raise ValueError(f"{method!r} is not a method of np.quantile; there are {', '.join(_PLACES)}")
+    # As NumPy: a bare number leaves the array's dtype, an array of quantiles takes part in promotion.
+    bare = type(q) in (int, float)
+    q = as_array(q)
+    if not is_staged(q) and not np.all((value_of(q) >= 0) & (value_of(q) <= 1)):
+        raise ValueError("Quantiles must be in the range [0, 1]")
+    moved, kept = _first(a, axis, keepdims)
+    n = shape_of(moved)[0]
+    ordered = np.sort(moved, axis=0)
+    at = _PLACES[method](n, q)
+    if method in _WHOLE:
+        result = ordered[_as_index(at)]
+    else:
+        low = np.floor(at)
+        below, above = np.clip(low, 0, n - 1), np.clip(low + 1, 0, n - 1)
+        part = at - low
+        if method == "midpoint":
+            part = np.where(part == 0, 0.0, 0.5)
+        elif method == "averaged_inverted_cdf":
+            part = np.where(part == 0, 0.5, 1.0)
+        if bare:
+            part = float(part)
+        else:
+            part = np.reshape(part, shape_of(part) + (1,) * (len(shape_of(moved)) - 1))
+        lower, upper = ordered[_as_index(below)], ordered[_as_index(above)]
+        step = upper - lower
+        result = np.where(part >= 0.5, upper - step * (1 - part), lower + step * part)
+    last = ordered[-1]
+    result = np.where(np.isnan(last), last.astype(dtype_of(result)), result)
+    return scalar_if_0d(result) if kept is None else np.reshape(result, shape_of(q) + kept)
+
+
+def _as_index(place: Any) -> Any:
+    return place.astype(np.intp)
+
+
+def _first(a: Any, axis: Any, keepdims: bool) -> tuple[Any, tuple[int, ...] | None]:
+    """As `_last`, with the joined axis in front."""
+    moved, kept = _last(a, axis, keepdims)
+    return np.moveaxis(moved, -1, 0), kept
+
+
+@rule_for(np.percentile)
+def percentile(a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False, *, weights=None):
+    bare = type(q) in (int, float)
+    q = np.true_divide(q if bare else as_array(q), 100)
+    return quantile(a, float(q) if bare else q, axis, method=method, keepdims=keepdims, weights=weights)

@@ -1,0 +1,60 @@
+"""Products that slide along each other: ``np.correlate`` and ``np.convolve``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from backpass.graph.aval import Aval
+
+from .arithmetic import ANY
+from .declare import as_array, linear, rule_for, shape_of
+
+
+def _aval(a: Aval, v: Aval) -> Aval:
+    if len(a.shape) != 1 or len(v.shape) != 1:
+        raise ValueError("object too deep for desired array" if a.shape and v.shape else "needs 1-d arrays")
+    if not a.size or not v.size:
+        raise ValueError("an argument of correlate cannot be empty")
+    return Aval((a.size + v.size - 1,), np.result_type(a.dtype, v.dtype))
+
+
+CORRELATE = linear(
+    "correlate",
+    lambda a, v: np.correlate(a, v, "full"),
+    _aval,
+    # out_j = Σ_n a_{n+j−(m−1)} v_n
+    lambda g, out, a, v: np.convolve(g, v, "valid"),
+    lambda g, out, a, v: np.correlate(g, a, "valid")[::-1],
+    notation="{0} ⋆ {1}",
+    domain=ANY,
+    doc="Cross-correlation at every overlap: out_j = Σ_n a_{n+j−(m−1)} v_n, m the length of v.",
+)
+
+
+@rule_for(np.correlate)
+def correlate(a: Any, v: Any, mode: str = "valid") -> Any:
+    a, v = as_array(a), as_array(v)
+    full = CORRELATE(a, v)
+    n, m = shape_of(a)[0], shape_of(v)[0]
+    long, short = max(n, m), min(n, m)
+    if mode == "full":
+        return full
+    if mode == "valid":
+        return full[short - 1 : long]
+    if mode != "same":
+        raise ValueError(f"mode must be 'full', 'same' or 'valid', not {mode!r}")
+    # As NumPy: short // 2 places hang over on the left, of the array that is the longer one.
+    start = short - 1 - short // 2
+    if n < m:
+        start = (n + m - 1) - start - long
+    return full[start : start + long]
+
+
+@rule_for(np.convolve)
+def convolve(a: Any, v: Any, mode: str = "full") -> Any:
+    a, v = as_array(a), as_array(v)
+    if shape_of(v)[0] > shape_of(a)[0]:
+        a, v = v, a
+    return correlate(a, v[::-1], mode)

@@ -1,0 +1,364 @@
+"""Spectra: eigenvalues and eigenvectors of symmetric matrices, singular values and vectors. Batched over leading axes.
+
+Vectors are determined up to a choice, and the derivative states which one it keeps:
+
+- Signs are those that LAPACK returned.
+- Within a space of equal eigenvalues (closer than n ε max|λ|) or equal singular values the vectors do not turn: their
+  derivative there is 0. Right are then functions that treat equal values alike (Σ f(λ)) and functions of the space as a
+  whole (its projector). V f(λ) Vᵀ loses what its f changes within the space: no rule for V and λ apart can know it.
+- Where singular values are 0, and for the columns of ``full_matrices=True`` beyond the rank, the same holds.
+
+Sources: Magnus (1985), "On differentiating eigenvalues and eigenvectors"; Giles (2008), "Collected matrix derivative
+results"; Townsend (2016), "Differentiating the singular value decomposition". The form with 1/(sⱼ − sᵢ) and 1/(sⱼ + sᵢ)
+apart keeps functions such as the polar factor U Vᵀ right at equal singular values.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from backpass.graph import messages
+from backpass.graph.aval import Aval
+
+from .declare import Kind, Op, as_array, bind, declare, dtype_of, is_staged, rule_for, shape_of, value_of
+from .decompositions import _floating_aval, _mT, _square
+
+Shapes = tuple[tuple[int, ...], ...]
+
+
+# ---- several results in one value
+def packed(parts: list[Any], ndims: tuple[int, ...]) -> Any:
+    """Several results side by side in one last axis: an operation has one value, and LAPACK is asked once.
+
+    Each part has so many axes of its own behind the batch axes.
+    """
+    flat = []
+    for part, own in zip(parts, ndims, strict=True):
+        shape = shape_of(part)
+        batch = shape[: len(shape) - own]
+        size = int(np.prod(shape[len(shape) - own :], dtype=np.int64))
+        flat.append(np.reshape(part, (*batch, size)))
+    return np.concatenate(flat, axis=-1)
+
+
+def unpacked(x: Any, shapes: Shapes) -> list[Any]:
+    """The inverse of `packed`: parts of these shapes, behind the batch axes of x."""
+    parts, start = [], 0
+    batch = shape_of(x)[:-1]
+    for shape in shapes:
+        size = int(np.prod(shape, dtype=np.int64))
+        parts.append(np.reshape(x[..., start : start + size], (*batch, *shape)))
+        start += size
+    return parts
+
+
+def packed_aval(a: Aval, shapes: Shapes) -> Aval:
+    size = sum(int(np.prod(shape, dtype=np.int64)) for shape in shapes)
+    return Aval((*a.shape[:-2], size), _floating_aval(a))
+
+
+def _column(s: Any) -> Any:
+    return np.expand_dims(s, -1)
+
+
+def _row(s: Any) -> Any:
+    return np.expand_dims(s, -2)
+
+
+def _inverse_gaps(s: Any) -> Any:
+    """1/(sⱼ − sᵢ), and 0 where the two count as equal."""
+    gap = _row(s) - _column(s)
+    n = shape_of(s)[-1]
+    if not n:
+        return gap
+    near = np.abs(gap) <= n * np.finfo(dtype_of(s)).eps * np.max(np.abs(s), axis=-1)[..., None, None]
+    return np.where(near, 0.0, 1.0 / np.where(near, 1.0, gap)).astype(dtype_of(s))
+
+
+def _inverse(x: Any, s: Any) -> Any:
+    """1/x, and 0 where x counts as 0 beside the largest singular value."""
+    if not shape_of(s)[-1]:
+        return x
+    top = np.max(np.abs(s), axis=-1)
+    top = np.reshape(top, shape_of(top) + (1,) * (len(shape_of(x)) - len(shape_of(top))))
+    near = np.abs(x) <= shape_of(s)[-1] * np.finfo(dtype_of(s)).eps * top
+    return np.where(near, 0.0, 1.0 / np.where(near, 1.0, x)).astype(dtype_of(x))
+
+
+def _diagonal(d: Any) -> Any:
+    n = shape_of(d)[-1]
+    return _column(d) * np.eye(n, dtype=dtype_of(d))
+
+
+def _diagonal_of(x: Any) -> Any:
+    return np.diagonal(x, axis1=-2, axis2=-1)
+
+
+def _symmetric(x: Any) -> Any:
+    return 0.5 * (x + _mT(x))
+
+
+# ---- symmetric eigenvalues
+def _eigh_shapes(a: Any) -> Shapes:
+    n = shape_of(a)[-1]
+    return (n,), (n, n)
+
+
+def _eigh_run(a: Any, uplo: Any) -> Any:
+    w, v = np.linalg.eigh(a, uplo)
+    return packed([w, v], (1, 2))
+
+
+def _eigh_aval(a: Aval, uplo: str) -> Aval:
+    _square(a)
+    return packed_aval(a, _eigh_shapes(a))
+
+
+def _eigh_adjoint(g: Any, out: Any, a: Any, uplo: str) -> Any:
+    # ∂L/∂A = V (diag(∂L/∂λ) + F ∘ VᵀG) Vᵀ, Fᵢⱼ = 1/(λⱼ − λᵢ): on symmetric matrices, so its symmetric part.
+    w, v = unpacked(out, _eigh_shapes(a))
+    gw, gv = unpacked(g, _eigh_shapes(a))
+    middle = _diagonal(gw) + _inverse_gaps(w) * np.matmul(_mT(v), gv)
+    return _symmetric(np.matmul(np.matmul(v, middle), _mT(v)))
+
+
+def _eigh_tangent(t: Any, out: Any, a: Any, uplo: str) -> Any:
+    # dλ = diag(Vᵀ dA V), dV = V (F ∘ Vᵀ dA V)
+    w, v = unpacked(out, _eigh_shapes(a))
+    turned = np.matmul(np.matmul(_mT(v), _symmetric(t[0])), v)
+    return packed([_diagonal_of(turned), np.matmul(v, _inverse_gaps(w) * turned)], (1, 2))
+
+
+_SYMMETRIC = "The derivative is taken on symmetric matrices: ∂L/∂A is symmetric."
+_CHOICE = " Vectors keep LAPACK's signs and do not turn within a space of equal values."
+EIGH = declare(
+    Op(
+        name="eigh",
+        kind=Kind.CUSTOM,
+        run=_eigh_run,
+        aval=_eigh_aval,
+        adjoints=(_eigh_adjoint,),
+        tangent=_eigh_tangent,
+        notation="eigh({0})",
+        domain={"low": -0.5, "high": 0.5, "matrix": "symmetric"},
+        kinks=_SYMMETRIC + _CHOICE,
+        doc="Eigenvalues, ascending, and orthonormal eigenvectors of a symmetric matrix, side by side in one value.",
+    )
+)
+
+
+def _vectors(a: Any, uplo: str) -> Any:
+    return unpacked(EIGH(a, uplo=uplo), _eigh_shapes(a))[1]
+
+
+def _eigvalsh_adjoint(g: Any, out: Any, a: Any, uplo: str) -> Any:
+    v = _vectors(a, uplo)
+    return np.matmul(v * _row(g), _mT(v))
+
+
+def _eigvalsh_tangent(t: Any, out: Any, a: Any, uplo: str) -> Any:
+    v = _vectors(a, uplo)
+    return np.sum(v * np.matmul(_symmetric(t[0]), v), axis=-2)
+
+
+EIGVALSH = declare(
+    Op(
+        name="eigvalsh",
+        kind=Kind.CUSTOM,
+        run=lambda a, uplo: np.linalg.eigvalsh(a, uplo),
+        aval=lambda a, uplo: (_square(a), Aval(a.shape[:-1], _floating_aval(a)))[1],
+        adjoints=(_eigvalsh_adjoint,),
+        tangent=_eigvalsh_tangent,
+        notation="λ({0})",
+        domain={"low": -0.5, "high": 0.5, "matrix": "symmetric"},
+        kinks=_SYMMETRIC + " Equal eigenvalues: that of the vectors which LAPACK returned.",
+        doc="Eigenvalues of a symmetric matrix, ascending.",
+    )
+)
+
+
+# ---- singular values
+def _svd_shapes(a: Any, full_matrices: bool) -> Shapes:
+    m, n = shape_of(a)[-2:]
+    k = min(m, n)
+    return (m, m if full_matrices else k), (k,), (n if full_matrices else k, n)
+
+
+def _svd_run(a: Any, full_matrices: bool) -> Any:
+    return packed(list(np.linalg.svd(a, full_matrices=full_matrices)), (2, 1, 2))
+
+
+def _at_least_a_matrix(a: Aval) -> Aval:
+    if len(a.shape) < 2:
+        raise ValueError(f"{len(a.shape)}-dimensional array given. Array must be at least two-dimensional")
+    return a
+
+
+def _svd_aval(a: Aval, full_matrices: bool) -> Aval:
+    return packed_aval(_at_least_a_matrix(a), _svd_shapes(a, full_matrices))
+
+
+def _svd_adjoint(g: Any, out: Any, a: Any, full_matrices: bool) -> Any:
+    shapes = _svd_shapes(a, full_matrices)
+    (u, s, vt), (gu, gs, gvt) = unpacked(out, shapes), unpacked(g, shapes)
+    v, gv = _mT(vt), _mT(gvt)
+    k = shapes[1][0]
+    u1, v1, gu1, gv1 = u[..., :k], v[..., :k], gu[..., :k], gv[..., :k]
+    a_u, a_v = np.matmul(_mT(u1), gu1), np.matmul(_mT(v1), gv1)
+    together = (a_u + a_v) * _inverse_gaps(s)
+    apart = (a_u - a_v) * _inverse(_row(s) + _column(s), s)
+    inner = _diagonal(gs) + 0.5 * (together + _mT(together) + apart - _mT(apart))
+    total = np.matmul(np.matmul(u1, inner), _mT(v1))
+    over = _inverse(s, s)
+    m, n = shape_of(a)[-2:]
+    if m > n:
+        # The part of ∂U across its own columns: (I − UUᵀ) Gᵤ S⁻¹ Vᵀ, less what the other columns of a full U turn back.
+        across = gu1 - np.matmul(u1, a_u)
+        if full_matrices:
+            across = across - np.matmul(u[..., k:], np.matmul(_mT(gu[..., k:]), u1))
+        total = total + np.matmul(across * _row(over), _mT(v1))
+    if n > m:
+        across = gv1 - np.matmul(v1, a_v)
+        if full_matrices:
+            across = across - np.matmul(v[..., k:], np.matmul(_mT(gv[..., k:]), v1))
+        total = total + np.matmul(u1 * _row(over), _mT(across))
+    return total
+
+
+def _svd_tangent(t: Any, out: Any, a: Any, full_matrices: bool) -> Any:
+    u, s, vt = unpacked(out, _svd_shapes(a, full_matrices))
+    v, da = _mT(vt), t[0]
+    m, n = shape_of(a)[-2:]
+    k = min(m, n)
+    u1, v1 = u[..., :k], v[..., :k]
+    p = np.matmul(np.matmul(_mT(u1), da), v1)
+    together, apart = (p + _mT(p)) * _inverse_gaps(s), (p - _mT(p)) * _inverse(_row(s) + _column(s), s)
+    over = _row(_inverse(s, s))
+    du = np.matmul(u1, 0.5 * (together + apart))
+    dv = np.matmul(v1, 0.5 * (together - apart))
+    if m > n:
+        pushed = np.matmul(da, v1)
+        across = (pushed - np.matmul(u1, p)) * over
+        du = du + across
+        if full_matrices:
+            du = np.concatenate([du, -np.matmul(u1, np.matmul(_mT(across), u[..., k:]))], axis=-1)
+    if n > m:
+        pushed = np.matmul(_mT(da), u1)
+        across = (pushed - np.matmul(v1, _mT(p))) * over
+        dv = dv + across
+        if full_matrices:
+            dv = np.concatenate([dv, -np.matmul(v1, np.matmul(_mT(across), v[..., k:]))], axis=-1)
+    return packed([du, _diagonal_of(p), _mT(dv)], (2, 1, 2))
+
+
+SVD = declare(
+    Op(
+        name="svd",
+        kind=Kind.CUSTOM,
+        run=_svd_run,
+        aval=_svd_aval,
+        adjoints=(_svd_adjoint,),
+        tangent=_svd_tangent,
+        notation="svd({0})",
+        domain={"low": 0.05, "high": 0.35, "matrix": "separated"},
+        kinks="Vectors keep LAPACK's signs and do not turn within equal singular values, nor beyond the rank.",
+        doc="U, singular values (descending) and Vᵀ with U S Vᵀ = A, side by side in one value.",
+    )
+)
+
+
+def _svdvals_vectors(a: Any) -> tuple[Any, Any]:
+    u, _, vt = unpacked(SVD(a, full_matrices=False), _svd_shapes(a, False))
+    return u, vt
+
+
+def _svdvals_adjoint(g: Any, out: Any, a: Any) -> Any:
+    u, vt = _svdvals_vectors(a)
+    return np.matmul(u * _row(g), vt)
+
+
+def _svdvals_tangent(t: Any, out: Any, a: Any) -> Any:
+    u, vt = _svdvals_vectors(a)
+    return np.sum(np.matmul(_mT(u), t[0]) * vt, axis=-1)
+
+
+SVDVALS = declare(
+    Op(
+        name="svdvals",
+        kind=Kind.CUSTOM,
+        run=lambda a: np.linalg.svd(a, compute_uv=False),
+        aval=lambda a: Aval(
+            (*_at_least_a_matrix(a).shape[:-2], min(a.shape[-2:])),
+            _floating_aval(a),
+        ),
+        adjoints=(_svdvals_adjoint,),
+        tangent=_svdvals_tangent,
+        notation="σ({0})",
+        domain={"low": -0.3, "high": 0.3, "matrix": "separated"},
+        kinks="Equal singular values: that of the vectors which LAPACK returned. At 0: along those vectors.",
+        doc="Singular values, descending.",
+    )
+)
+
+
+# ---- NumPy's functions
+@rule_for(np.linalg.eigh)
+def eigh(a, UPLO="L"):
+    result = type(np.linalg.eigh(np.eye(1)))
+    a = as_array(a)
+    return result(*unpacked(bind(EIGH, (a,), {"uplo": UPLO.upper()}), _eigh_shapes(a)))
+
+
+@rule_for(np.linalg.eigvalsh)
+def eigvalsh(a, UPLO="L"):
+    return bind(EIGVALSH, (as_array(a),), {"uplo": UPLO.upper()})
+
+
+@rule_for(np.linalg.svd)
+def svd(a, full_matrices=True, compute_uv=True, hermitian=False):
+    a = as_array(a)
+    if hermitian:
+        return _hermitian_svd(a, compute_uv)
+    if not compute_uv:
+        return bind(SVDVALS, (a,))
+    result = type(np.linalg.svd(np.eye(1)))
+    full = bool(full_matrices) and shape_of(a)[-1:] != shape_of(a)[-2:-1]
+    return result(*unpacked(bind(SVD, (a,), {"full_matrices": full}), _svd_shapes(a, full)))
+
+
+def _hermitian_svd(a: Any, compute_uv: bool) -> Any:
+    """By eigenvalues, as NumPy does it: σ = |λ|, sorted down, the sign goes into Vᵀ."""
+    if not compute_uv:
+        return np.sort(np.abs(eigvalsh(a)), axis=-1)[..., ::-1]
+    w, u = eigh(a)
+    sign = np.sign(w)
+    s = np.abs(w)
+    order = np.argsort(s, axis=-1)[..., ::-1]
+    sign, s = np.take_along_axis(sign, order, axis=-1), np.take_along_axis(s, order, axis=-1)
+    u = np.take_along_axis(u, order[..., None, :], axis=-1)
+    return type(np.linalg.svd(np.eye(1)))(u, s, _mT(u * _row(sign)))
+
+
+rule_for(np.linalg.svdvals)(lambda x, /: svd(x, compute_uv=False))
+
+
+@rule_for(np.linalg.cond)
+def cond(x, p=None):
+    x = as_array(x)
+    if p is None or p in (2, -2):
+        s = svd(x, compute_uv=False)
+        return s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
+    return np.linalg.norm(x, p, axis=(-2, -1)) * np.linalg.norm(np.linalg.inv(x), p, axis=(-2, -1))
+
+
+@rule_for(np.linalg.matrix_rank)
+def matrix_rank(A, tol=None, hermitian=False, *, rtol=None):
+    """A count: it holds still, so its derivative is 0."""
+    if any(is_staged(part) for part in (A, tol, rtol)):
+        raise messages.value_unknown(A, "np.linalg.matrix_rank")
+    return np.linalg.matrix_rank(value_of(A), value_of(tol), hermitian, rtol=value_of(rtol))
+
+
+__all__ = ["EIGH", "EIGVALSH", "SVD", "SVDVALS", "packed", "unpacked"]

@@ -1,0 +1,1 @@
+"""Training for real: batches, the loop, metrics, early stopping, models and their files."""

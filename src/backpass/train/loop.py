@@ -1,0 +1,259 @@
+"""The training loop: batches in a shuffled order, one compiled step a batch, and a θ that is never half updated.
+
+A step is a pure function ``(theta, state, memory, step, key, *batch) → (theta, state, memory, loss, norm²)`` and one
+graph: forward, backward, clipping and update. θ is replaced when a step is complete, so Ctrl-C, a full disk or a value
+that is not finite leaves the last whole θ.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from backpass.chain.derivatives import value_and_grad
+from backpass.descent.optimizer import Optimizer
+from backpass.graph.errors import DataError, NonFiniteError, ShapeError
+from backpass.graph.interpreter import find_nonfinite, run
+from backpass.graph.program import Graph
+from backpass.graph.pytree import flatten, leaves_of
+from backpass.graph.staging import compile
+from backpass.partials.random import make_key
+
+from .blas import suited_threads
+from .history import Epoch, History
+from .progress import Progress
+
+Loss = Callable[..., Any]
+"""``loss(theta, state, key, *batch) → (scalar, state)``."""
+
+
+def training_step(loss: Loss, optimizer: Optimizer) -> Callable[..., Any]:
+    """Forward, backward and update as one function, to be traced into one graph."""
+
+    def step(theta: Any, state: Any, memory: Any, number: Any, key: Any, *batch: Any) -> Any:
+        (value, new_state), gradient = value_and_grad(loss, has_aux=True)(theta, state, key, *batch)
+        squared = sum(np.sum(np.square(leaf)) for leaf in leaves_of(gradient))
+        theta, memory = optimizer.update(theta, gradient, memory, number)
+        return theta, new_state, memory, value, squared
+
+    return step
+
+
+class Loop:
+    """One run of gradient descent over arrays that share their first axis.
+
+    What a step carries on (θ, state, the optimiser's memory) is held flat, and replaced as a whole after each step.
+    """
+
+    def __init__(
+        self,
+        loss: Loss,
+        optimizer: Optimizer,
+        theta: Any,
+        state: Any,
+        data: tuple[Any, ...],
+        batch: int,
+        seed: int,
+    ):
+        self.data = checked_data(data)
+        self.n = len(self.data[0])
+        self.batch = min(batch, self.n)
+        self.optimizer = optimizer
+        self.step = compile(training_step(loss, optimizer))
+        leaves, self.tree = flatten((theta, state, optimizer.init(theta)))
+        self.carried = [leaf.copy() if isinstance(leaf, np.ndarray) else leaf for leaf in leaves]
+        self.graphs: dict[int, Graph] = {}
+        self.count = 0
+        self.seed = seed
+        self.rng = np.random.default_rng(seed)
+        self._before: tuple[list[Any], list[Any], Graph] | None = None
+        self.graph = self._graph_of([array[: self.batch] for array in self.data])
+
+    @property
+    def steps(self) -> int:
+        """Steps an epoch."""
+        return -(-self.n // self.batch)
+
+    @property
+    def theta(self) -> Any:
+        """θ after the last whole step."""
+        return self.tree.unflatten(self.carried)[0]
+
+    @property
+    def state(self) -> Any:
+        """The state after the last whole step."""
+        return self.tree.unflatten(self.carried)[1]
+
+    def run_epoch(self, progress: Progress) -> tuple[float, float]:
+        """One pass in a new order: the mean loss, and the root mean square of the gradient's norm."""
+        order = self.rng.permutation(self.n)
+        total = squares = 0.0
+        told = time.monotonic()
+        for k in range(self.steps):
+            rows = order[k * self.batch : (k + 1) * self.batch]
+            loss, squared = self._take_step([array[rows] for array in self.data])
+            total += loss * len(rows)
+            squares += squared
+            now = time.monotonic()
+            if now - told > 0.1:
+                told = now
+                progress.step(k + 1, total / min(self.n, (k + 1) * self.batch))
+        if not _all_finite(self.carried):
+            raise self._stopped_being_finite()
+        return total / self.n, math.sqrt(squares / self.steps)
+
+    def _take_step(self, arrays: list[Any]) -> tuple[float, float]:
+        graph = self._graph_of(arrays)
+        inputs = [np.int64(self.count), make_key(self.seed % 2**32, self.count % 2**32), *arrays]
+        with np.errstate(all="ignore"):
+            *carried, loss, squared = run(graph, [*self.carried, *inputs])
+        loss, squared = float(loss), float(squared)
+        if not math.isfinite(loss + squared) and not (math.isfinite(loss) and _all_finite(carried)):
+            if _all_finite(self.carried):
+                self._before = self.carried, inputs, graph
+            else:
+                self.count -= 1  # the step before this one broke θ
+            raise self._stopped_being_finite()
+        self._before = self.carried, inputs, graph
+        self.carried = carried
+        self.count += 1
+        return loss, squared
+
+    def _stopped_being_finite(self) -> NonFiniteError:
+        """Go back to before the step that broke θ, and say which operation of it did."""
+        assert self._before is not None
+        self.carried, inputs, graph = self._before
+        error = find_nonfinite(graph, [*self.carried, *inputs])
+        why = "" if error is None else f" {error}"
+        found = NonFiniteError(f"Training stopped being finite in step {int(inputs[0]) + 1}.{why}")
+        found.add_note(_ADVICE)
+        return found
+
+    def _graph_of(self, arrays: list[Any]) -> Graph:
+        """The graph of a step for so many rows; there are two sizes of batch at most."""
+        rows = len(arrays[0])
+        if rows not in self.graphs:
+            key = make_key(0, 0)
+            theta, state, memory = self.tree.unflatten(self.carried)
+            with np.errstate(all="ignore"):  # what depends on no argument is computed while tracing
+                graph = self.step.graph(theta, state, memory, np.int64(0), key, *arrays)
+            self._check_carried(graph)
+            self.graphs[rows] = graph
+        return self.graphs[rows]
+
+    def _check_carried(self, graph: Graph) -> None:
+        """What comes out of a step must be what goes into the next."""
+        after = graph.out_tree.children[:3]
+        if after != self.tree.children:
+            wrong = next(k for k in range(3) if after[k] != self.tree.children[k])
+            raise ShapeError(
+                f"a step must leave the structure of {_CARRIED[wrong]} as it is:\n"
+                f"    before: {self.tree.children[wrong]!r}\n    after:  {after[wrong]!r}"
+            )
+        names = [f"{what} {p}".rstrip() for what, t in zip(_CARRIED, self.tree.children, strict=True) for p in t.paths]
+        for name, first, last in zip(names, graph.inputs, graph.outputs, strict=False):
+            before, now = graph.nodes[first], graph.nodes[last]
+            if (before.shape, before.dtype) != (now.shape, now.dtype):
+                raise ShapeError(
+                    f"a step must leave shape and dtype of {name} as they are: "
+                    f"{before.aval!r} before it, {now.aval!r} after it"
+                )
+
+
+_CARRIED = ("theta", "the state", "the memory of the optimiser")
+
+_ADVICE = (
+    "  The error's theta holds θ as it was before this step. Usual remedies: a smaller learning rate, clipping\n"
+    "  (bp.descent.clip), inputs scaled to about 1, or a stable form of the operation named above."
+)
+
+
+def _all_finite(leaves: list[Any]) -> bool:
+    return all(np.asarray(leaf).dtype.kind != "f" or bool(np.isfinite(leaf).all()) for leaf in leaves)
+
+
+def run_epochs(
+    loop: Loop,
+    epochs: int,
+    progress: Progress,
+    measure: Callable[[Any, Any], tuple[float | None, dict[str, float]]],
+    patience: int | None = None,
+    callback: Callable[[Epoch], Any] | None = None,
+) -> History:
+    """Run up to `epochs`; keep the best θ by validation loss where there is one; stop early, on Ctrl-C or by callback.
+
+    `measure(theta, state)` gives the validation loss (or None) and scores. On return the loop holds the θ kept.
+    """
+    history = History(stopped="all epochs done")
+    best_loss = math.inf
+    best: list[Any] | None = None
+    try:
+        with suited_threads(loop.graph):
+            progress.start(epochs, loop.steps)
+            for number in range(1, epochs + 1):
+                began = time.monotonic()
+                rate = float(loop.optimizer.rate_at(np.int64(loop.count)) or 0.0)
+                loss, norm = loop.run_epoch(progress)
+                held, scores = measure(loop.theta, loop.state)
+                record = Epoch(number, loss, held, scores, rate, norm, time.monotonic() - began)
+                history.epochs.append(record)
+                if held is not None and held < best_loss:
+                    best_loss, best, history.best = held, loop.carried, number
+                progress.epoch(record)
+                if callback is not None and callback(record):
+                    history.stopped = "callback"
+                    break
+                if patience is not None and held is not None and number - (history.best or 0) >= patience:
+                    history.stopped = f"no improvement in {patience} epochs"
+                    break
+    except KeyboardInterrupt:
+        history.stopped = "interrupted"
+    except NonFiniteError as error:
+        loop.carried = best or loop.carried
+        error.theta, error.history = loop.theta, history  # type: ignore[attr-defined]
+        raise
+    finally:
+        progress.stop(history.stopped)
+    loop.carried = best or loop.carried
+    return history
+
+
+def checked_data(data: tuple[Any, ...], names: tuple[str, ...] = ()) -> tuple[np.ndarray, ...]:
+    """The arrays of a data set: at least one row, the same number of rows in each, nothing missing in them.
+
+    `names` are what messages call them, ``data[0]``, ``data[1]`` … where there are none.
+    """
+    if not isinstance(data, (tuple, list)):
+        raise DataError(f"data must be a tuple of arrays, such as (X, y); got {type(data).__name__}")
+    arrays = tuple(np.asarray(array) for array in data)
+    if not arrays:
+        raise DataError("there is no data: pass a tuple of arrays, such as (X, y)")
+    called = names or tuple(f"data[{k}]" for k in range(len(arrays)))
+    for name, array in zip(called, arrays, strict=True):
+        if array.ndim == 0:
+            raise ShapeError(f"{name} is the single value {array[()]!r}; each array needs one row per example")
+        if len(array) != len(arrays[0]):
+            shapes = "\n".join(f"    {n}: shape {a.shape}" for n, a in zip(called, arrays, strict=True))
+            raise ShapeError(f"the arrays have different numbers of rows\n{shapes}")
+        if array.dtype.kind not in "fiub":
+            shown = ", ".join(map(repr, array.ravel()[:3].tolist()))
+            raise DataError(
+                f"{name} holds {array.dtype.name} values, not real numbers: {shown}, …\n"
+                "  Turn them into numbers first; tables with text and dates are what backpass train takes."
+            )
+        if array.dtype.kind == "f" and not np.all(np.isfinite(array)):
+            bad = np.argwhere(~np.isfinite(array))
+            count = f"{len(bad)} values that are" if len(bad) > 1 else "a value that is"
+            raise DataError(
+                f"{name}, shape {array.shape}, has {count} not finite: {array[tuple(bad[0])]} at {bad[0].tolist()}"
+                f"{', the first' if len(bad) > 1 else ''}.\n  Drop such rows, for instance with "
+                f"rows = np.isfinite({name}){'.all(axis=1)' if array.ndim == 2 else ''}, or fill them, for instance "
+                "with a median."
+            )
+    if len(arrays[0]) == 0:
+        raise DataError("the data has no rows")
+    return arrays

@@ -1,0 +1,92 @@
+"""`train_table`: from a table and the name of its target to a trained model and its result on rows never seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from backpass.data.prepare import Prepared
+from backpass.graph.errors import NonFiniteError
+
+from .fit import Run, fit
+from .history import History
+from .metrics import class_baseline, classification_scores, number_baseline, regression_scores
+from .model import Model
+from .progress import Progress
+from .recipe import Recipe
+from .report import Results
+
+
+@dataclass(frozen=True, eq=False)
+class Session:
+    """What training on a table gave. `results` is None where no rows could be held out."""
+
+    model: Model
+    history: History
+    results: Results | None
+    prepared: Prepared
+
+
+def train_table(prepared: Prepared, recipe: Recipe, seed: int = 0, progress: bool | Progress | None = None) -> Session:
+    """Train on a prepared table with a recipe: the training rows learn, the validation rows choose the best θ, and the
+    test rows, seen once at the end, judge.
+
+    Raises NonFiniteError where training stopped being finite.
+    """
+    target, parts = prepared.target, prepared.parts
+    classes = target.task == "classification"
+    held = len(parts.validation) > 0
+    network = recipe.network(len(target.classes) if classes else 1)
+    run = _fitted(network, prepared, recipe, seed, progress, held, classes)
+    info = {**run.model.info, "seed": seed}
+    classes_of = target.classes if classes else ()
+    model = replace(run.model, classes=classes_of, preprocessor=prepared.preprocessor, target=target, info=info)
+    return Session(model, run.history, judged(model, prepared), prepared)
+
+
+def _fitted(
+    network: Any, prepared: Prepared, recipe: Recipe, seed: int, progress: Any, held: bool, classes: bool
+) -> Run:
+    parts = prepared.parts
+    try:
+        return fit(
+            network,
+            prepared.part(parts.train),
+            "cross_entropy" if classes else "squared_error",
+            optimizer=recipe.rule(len(parts.train)),
+            epochs=recipe.epochs,
+            batch=recipe.batch,
+            validation=prepared.part(parts.validation) if held else None,
+            patience=recipe.patience if held else None,
+            seed=seed,
+            progress=progress,
+            labels=len(prepared.target.classes) or None,
+        )
+    except NonFiniteError as error:
+        rate = f"{min(recipe.rate / 10, 1e-3):.1g}"
+        error.__notes__ = [f"  Nothing is saved. Try --learning-rate {rate}, or --clip-norm 1."]
+        raise
+
+
+def judged(model: Model, prepared: Prepared) -> Results | None:
+    """The model beside a baseline that knows only how the target is spread, on the test rows."""
+    rows = prepared.parts.test
+    if not len(rows):
+        return None
+    x, y = prepared.part(rows)
+    train = prepared.y[prepared.parts.train]
+    out = model.outputs(x)
+    target = prepared.target
+    if target.task == "classification":
+        majority = target.classes[int(np.bincount(train).argmax())]
+        baseline = class_baseline(train, len(target.classes), len(rows))
+        return Results(
+            classification_scores(y, out), classification_scores(y, baseline), f"always '{majority}'", len(rows)
+        )
+    truth, predicted = target.decode(y), target.decode(out)
+    mean = number_baseline(target.decode(train), len(rows))
+    return Results(
+        regression_scores(truth, predicted), regression_scores(truth, mean), "always the mean", len(rows), target.unit
+    )

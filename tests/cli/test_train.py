@@ -1,0 +1,219 @@
+"""``backpass train``, ``predict`` and ``explain`` on real files, in this process and in real ones."""
+
+import csv
+import io
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import backpass as bp
+from backpass.cli import main
+
+ENVIRONMENT = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OPENBLAS_NUM_THREADS": "1"}
+
+
+def invoke(*arguments):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def run(*arguments):
+    command = [sys.executable, "-m", "backpass", *map(str, arguments)]
+    return subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False, encoding="utf-8")
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder to work in, with a table of flowers and one of prices in it."""
+    monkeypatch.chdir(tmp_path)
+    draw = np.random.default_rng(0)
+    size, colour = draw.uniform(0, 10, 120).round(2), draw.choice(["red", "blue", "white"], 120)
+    species = np.where(size + 3 * (colour == "red") > 6, "rose", "iris")
+    price = (20 * size + 50 * (colour == "blue") + 10).round(1)
+    missing = draw.random(120) < 0.05
+    rows = [
+        f"{'' if m else s},{c},{k},{p}" for m, s, c, k, p in zip(missing, size, colour, species, price, strict=True)
+    ]
+    Path("flowers.csv").write_text("\n".join(["size,colour,species,price", *rows]) + "\n")
+    return tmp_path
+
+
+def test_the_digits_train_are_judged_and_saved(folder):
+    done = run("train", "--epochs", "2")
+    assert done.returncode == 0, done.stderr
+    assert sorted(os.listdir()) == ["digits.bp", "flowers.csv"]
+    for text in (done.stdout, done.stderr):
+        assert "\x1b" not in text  # not a terminal: plain text
+        assert "\r" not in text
+    assert re.search(r"^accuracy +9\d\.\d % +10\.0 % +better$", done.stdout, re.MULTILINE)
+    assert re.search(r"^Held-out test set, 359 rows$", done.stdout, re.MULTILINE)
+    assert re.search(r"^saved digits\.bp$", done.stdout, re.MULTILINE)
+    assert re.search(
+        r"^Training \d+ → 256 → 128 → 10 \(relu\) on 1438 rows; 359 are held out", done.stderr, re.MULTILINE
+    )
+    assert re.search(r"^epoch 2/2  loss \S+  accuracy 0\.9\d+$", done.stderr, re.MULTILINE)
+    assert "next: backpass predict digits.bp NEW.csv" in done.stdout
+
+
+def test_the_same_seed_gives_the_same_file(folder):
+    for name in ("a.bp", "b.bp"):
+        assert (
+            invoke("train", "flowers.csv", "-t", "species", "--epochs", 2, "--exclude", "price", "-o", name).exit_code
+            == 0
+        )
+    assert Path("a.bp").read_bytes() == Path("b.bp").read_bytes()
+    assert invoke("train", "flowers.csv", "-t", "species", "--epochs", 2, "--seed", 1, "-o", "c.bp").exit_code == 0
+    assert Path("a.bp").read_bytes() != Path("c.bp").read_bytes()
+
+
+def test_classes_from_a_table(folder):
+    done = invoke("train", "flowers.csv", "--target", "species", "--exclude", "price")
+    assert done.exit_code == 0, done.output
+    assert "target 'species' has 2 different texts: classification" in done.stderr
+    assert float(re.search(r"accuracy +(\S+) %", done.stdout)[1]) > 90
+
+    done = invoke("predict", "flowers.bp", "flowers.csv", "--probabilities")
+    rows = list(csv.DictReader(io.StringIO(done.stdout)))
+    assert list(rows[0]) == ["species", "species=iris", "species=rose"]
+    assert len(rows) == 120
+    truth = [row["species"] for row in csv.DictReader(Path("flowers.csv").read_text().splitlines())]
+    assert np.mean([row["species"] == t for row, t in zip(rows, truth, strict=True)]) > 0.9
+    for row in rows:
+        chances = {name: float(row[f"species={name}"]) for name in ("iris", "rose")}
+        assert sum(chances.values()) == pytest.approx(1, abs=1e-3)
+        assert chances[row["species"]] == max(chances.values())
+
+
+def test_numbers_from_a_table(folder):
+    done = invoke(
+        "train", "flowers.csv", "-t", "price", "--exclude", "species", "--epochs", 200, "-o", "price.bp", "-q"
+    )
+    assert done.exit_code == 0, done.output
+    assert float(re.search(r"R² +(\S+) ", done.stdout)[1]) > 0.8
+    done = invoke("predict", "price.bp", "flowers.csv")
+    assert done.exit_code == 0
+    header, *values = done.stdout.splitlines()
+    assert header == "price"
+    assert 10 < np.mean([float(value) for value in values]) < 250
+
+
+def test_quiet_leaves_the_result_alone(folder):
+    done = invoke("train", "flowers.csv", "-t", "species", "--epochs", 2, "-q")
+    assert done.stderr == ""
+    assert done.stdout.startswith("Held-out test set, 24 rows\n")
+    assert done.stdout.endswith("\nsaved flowers.bp\n")
+
+
+def test_without_a_test_set_nothing_is_claimed(folder):
+    done = invoke("train", "flowers.csv", "-t", "species", "--epochs", 1, "--test", 0)
+    assert done.exit_code == 0
+    assert "Held-out" not in done.stdout
+    assert "on 120 rows; seed 0" in done.stderr
+
+
+def test_options_reach_the_training(folder):
+    done = invoke(
+        "train", "flowers.csv", "-t", "species", "--hidden", "7,5", "--activation", "gelu", "--dropout", 0.25,
+        "--batch-norm", "--optimizer", "momentum", "--learning-rate", 0.01, "--weight-decay", 0.001, "--clip-norm", 2,
+        "--epochs", 40, "--batch", 10, "--patience", 3, "--validation", 0.2, "--test", 0.3, "--seed", 7, "-o", "all.bp",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    assert "→ 7 → 5 → 2 (gelu) on 60 rows; 24 choose the best epoch; 36 are held out to judge; seed 7" in done.stderr
+    model = bp.load("all.bp")
+    assert model.info["seed"] == 7
+    optimizer = model.info["optimizer"]
+    assert optimizer["name"] == "clip"
+    assert optimizer["optimizer"]["name"] == "momentum"
+    kinds = [type(layer).__name__ for layer in model.network.layers]
+    assert kinds == ["Dense", "BatchNorm", "Activation", "Dropout"] * 2 + ["Dense"]
+    assert model.network.layers[3].rate == 0.25
+
+
+def test_patience_alone_keeps_rows_to_watch(folder):
+    done = invoke("train", "flowers.csv", "-t", "species", "--patience", 2, "--epochs", 200, "--learning-rate", 0.05)
+    assert done.exit_code == 0, done.output
+    assert "12 choose the best epoch" in done.stderr
+    assert re.search(
+        r"^\d+ epochs, no improvement in 2 epochs; θ of epoch \d+, the best on validation$", done.stderr, re.MULTILINE
+    )
+
+
+@pytest.mark.parametrize(
+    "name", ["my flowers.csv", "blüten.csv", "-dash.csv", "a;b&c.csv", "'quoted'.csv", "no-ending", "two.dots.csv"]
+)
+def test_names_of_files_as_people_have_them(folder, name):
+    os.rename("flowers.csv", name)
+    done = invoke("train", "-t", "species", "--epochs", 1, "--", name)
+    assert done.exit_code == 0, done.output
+    output = re.search(r"^saved (.*)$", done.stdout, re.MULTILINE)[1]
+    assert Path(output) == Path(name).with_suffix(".bp")
+    typed = re.search(r"^next: backpass (predict .*?)    backpass", done.stdout, re.MULTILINE)[1]
+    again = invoke(*shlex.split(typed))  # what is told to type next can be typed
+    assert again.exit_code == 0, again.output
+
+
+def test_predictions_into_a_file(folder):
+    assert invoke("train", "flowers.csv", "-t", "species", "--epochs", 1).exit_code == 0
+    shown = invoke("predict", "flowers.bp", "flowers.csv")
+    saved = invoke("predict", "flowers.bp", "flowers.csv", "-o", "out.csv")
+    assert saved.stdout == ""
+    assert saved.stderr == "saved out.csv\n"
+    assert Path("out.csv").read_text() == shown.stdout
+
+
+def test_predictions_on_other_data(folder):
+    assert invoke("train", "flowers.csv", "-t", "species", "--exclude", "price", "--epochs", 3).exit_code == 0
+    Path("new.csv").write_text("colour,size,garden\nred,9.5,north\ngreen,,south\nblue,1e9,\n")
+    done = invoke("predict", "flowers.bp", "new.csv")
+    assert done.exit_code == 0
+    assert len(done.stdout.splitlines()) == 4
+    assert "'green'" in done.stderr  # a category that training did not have
+    assert "size" in done.stderr  # a value far outside
+    Path("less.csv").write_text("size\n9.5\n")
+    assert invoke("predict", "flowers.bp", "less.csv").exit_code == 1
+    filled = invoke("predict", "flowers.bp", "less.csv", "--fill-missing-columns")
+    assert filled.exit_code == 0
+    assert "lacks 'colour': taken as missing in every row" in filled.stderr
+
+
+def test_a_model_of_arrays_takes_no_table(folder):
+    x = np.random.default_rng(0).normal(size=(20, 2))
+    bp.fit(bp.nn.mlp([2]), (x, x[:, 0] > 0), epochs=1, progress=False).model.save("arrays.bp")
+    done = invoke("predict", "arrays.bp", "flowers.csv")
+    assert done.exit_code == 1
+    assert "arrays.bp was trained on arrays, not on a table: use model.predict(X) in Python" in done.stderr
+
+
+def test_explain(folder):
+    assert (
+        invoke("train", "flowers.csv", "-t", "species", "--exclude", "price", "--epochs", 1, "--hidden", 4).exit_code
+        == 0
+    )
+    done = invoke("explain", "flowers.bp")
+    assert done.exit_code == 0
+    assert "classification of 'species': 2 classes" in done.stdout
+    assert "classes: iris, rose" in done.stdout
+    assert "inputs: 5 features: size, size is missing, colour=" in done.stdout
+    assert re.search(r"^  z = add\(.*theta\.dense_1\.b\) +float32\[256,4\]", done.stdout, re.MULTILINE)
+
+
+def test_the_module_runs_as_a_program(folder):
+    done = run("--version")
+    assert (done.returncode, done.stderr) == (0, "")
+    done = run("predict", "none.bp", "flowers.csv")
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "Error: there is no file none.bp\n")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(4))
+def test_the_digits_with_the_defaults(folder, seed):
+    """Held out: 359 of 1,797 images, a fifth of each digit, drawn by the seed."""
+    done = run("train", "--seed", seed)
+    assert done.returncode == 0, done.stderr
+    assert float(re.search(r"^accuracy +(\S+) %", done.stdout, re.MULTILINE)[1]) >= 97.5

@@ -1,0 +1,172 @@
+"""For each operation of the registry, a loss that uses it: what the derivation of every operation is tested on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from backpass.graph.op import OPS, Kind, Op
+
+R = np.random.default_rng(7)
+
+
+def sampled(op: Op, shape: tuple[int, ...], which: int) -> np.ndarray:
+    """Arguments inside the operation's domain, away from its kinks."""
+    domain = dict(op.domain or {"low": -2.0, "high": 2.0})
+    x = R.uniform(domain.get("low", 0.3), domain.get("high", 3.0), shape)
+    if domain.get("signs"):
+        x = x * R.choice([-1.0, 1.0], shape)
+    return x
+
+
+def pointwise_case(op: Op) -> tuple[Callable[..., Any], Any, tuple[Any, ...]]:
+    """Σ w · op(u, v) where the arguments are θ; the second broadcasts along rows."""
+    count = max(len(op.partials), 1)
+    hold = set((op.domain or {}).get("hold", ()))
+    shapes = [(4, 3), (3,), (4, 1)]
+    arguments = [sampled(op, shapes[i], i) for i in range(count)]
+    if (op.domain or {}).get("first") == "bool":
+        arguments[0] = arguments[0] > 0.3
+        hold.add(0)
+    if op.name == "ldexp":
+        arguments[1] = np.array([1, 0, -2])
+    w = R.normal(size=(4, 3))
+    theta = {f"u{i}": a for i, a in enumerate(arguments) if i not in hold and op.partials[i] is not None}
+    fixed = {i: a for i, a in enumerate(arguments) if f"u{i}" not in theta}
+
+    def loss(theta, w):
+        out = op(*[theta[f"u{i}"] if f"u{i}" in theta else fixed[i] for i in range(count)])
+        return np.sum(w * out)
+
+    return loss, theta, (w,)
+
+
+def positive_definite(n: int) -> np.ndarray:
+    a = R.normal(size=(n, n))
+    return a @ a.T + n * np.eye(n)
+
+
+def _apply(name: str, **attrs: Any) -> Callable[..., Any]:
+    return lambda *args: OPS[name](*args, **attrs)
+
+
+INDEX = np.array([2, 0, 3, 2])
+OTHERS: dict[str, list[tuple[Callable[..., Any], list[np.ndarray]]]] = {
+    "sum": [
+        (_apply("sum", axis=(0,), keepdims=False), [R.normal(size=(4, 3))]),
+        (_apply("sum", axis=(1,), keepdims=True), [R.normal(size=(4, 3))]),
+        (_apply("sum", axis=(0, 1), keepdims=False), [R.normal(size=(4, 3))]),
+    ],
+    "prod": [(_apply("prod", axis=(1,), keepdims=False), [R.uniform(0.5, 2, (4, 3))])],
+    "max": [
+        (_apply("max", axis=(1,), keepdims=False), [R.normal(size=(4, 3))]),
+        (_apply("max", axis=(1,), keepdims=False), [np.array([[1.0, 1.0, 0.0], [2.0, 0.0, 1.0]])]),
+    ],
+    "min": [(_apply("min", axis=(0,), keepdims=True), [R.normal(size=(4, 3))])],
+    "norm": [(_apply("norm", axis=(1,), keepdims=False), [R.normal(size=(4, 3))])],
+    "logsumexp": [(_apply("logsumexp", axis=(1,), keepdims=False), [R.normal(size=(4, 3))])],
+    "matmul": [
+        (_apply("matmul"), [R.normal(size=(4, 3)), R.normal(size=(3, 5))]),
+        (_apply("matmul"), [R.normal(size=(4, 4)), R.normal(size=(4, 4))]),
+        (_apply("matmul"), [R.normal(size=(4, 3)), R.normal(size=3)]),
+        (_apply("matmul"), [R.normal(size=3), R.normal(size=(3, 4))]),
+        (_apply("matmul"), [R.normal(size=(2, 4, 3)), R.normal(size=(3, 5))]),
+        (_apply("matmul"), [R.normal(size=(2, 4, 3)), R.normal(size=(2, 3, 5))]),
+        (_apply("matmul"), [R.normal(size=(2, 1, 4, 3)), R.normal(size=(6, 3, 5))]),
+    ],
+    "einsum": [
+        (_apply("einsum", subscripts="ni,io->no"), [R.normal(size=(4, 3)), R.normal(size=(3, 5))]),
+        (_apply("einsum", subscripts="nhd,mhd->hnm"), [R.normal(size=(4, 2, 3)), R.normal(size=(5, 2, 3))]),
+        (_apply("einsum", subscripts="ii->i"), [R.normal(size=(4, 4))]),
+        (_apply("einsum", subscripts="ij,kl->ik"), [R.normal(size=(4, 3)), R.normal(size=(2, 5))]),
+    ],
+    "vecdot": [
+        (_apply("vecdot"), [R.normal(size=(4, 3)), R.normal(size=(4, 3))]),
+        (_apply("vecdot"), [R.normal(size=(2, 4, 3)), R.normal(size=3)]),
+    ],
+    "correlate": [
+        (_apply("correlate"), [R.normal(size=6), R.normal(size=3)]),
+        (lambda a, v: np.convolve(a, v, "same"), [R.normal(size=6), R.normal(size=3)]),
+    ],
+    "reshape": [
+        (_apply("reshape", shape=(2, 12)), [R.normal(size=(2, 3, 4))]),
+        (_apply("reshape", shape=(2, 3, 4)), [R.normal(size=(2, 12))]),
+        (_apply("reshape", shape=(2, 1, 12)), [R.normal(size=(2, 12))]),
+        (_apply("reshape", shape=(4, 6)), [R.normal(size=(3, 8))]),
+        (_apply("reshape", shape=(30,)), [R.normal(size=(2, 3, 5))]),
+    ],
+    "transpose": [(_apply("transpose", axes=(2, 0, 1)), [R.normal(size=(2, 3, 4))])],
+    "broadcast_to": [(_apply("broadcast_to", shape=(4, 3)), [R.normal(size=(1, 3))])],
+    "cast": [(lambda x: np.tanh(x).astype(np.float64), [R.normal(size=3)])],
+    "alias": [(_apply("alias"), [R.normal(size=3)])],
+    "concatenate": [
+        (lambda a, b: OPS["concatenate"](a, b, axis=1), [R.normal(size=(2, 3)), R.normal(size=(2, 4))]),
+        (lambda a, b: np.stack([a, b]), [R.normal(size=(2, 3)), R.normal(size=(2, 3))]),
+    ],
+    "slice": [
+        (lambda x: x[1:3, ::2], [R.normal(size=(4, 6))]),
+        (lambda x: x[:, -1], [R.normal(size=(4, 6))]),
+        (lambda x: x[::-1, None, 2:], [R.normal(size=(4, 6))]),
+    ],
+    "unslice": [
+        (_apply("unslice", shape=(4, 6), key=(slice(1, 3), slice(None, None, 2))), [R.normal(size=(2, 3))]),
+        (_apply("unslice", shape=(4, 6), key=(2, slice(None, None, -1))), [R.normal(size=6)]),
+    ],
+    "gather": [
+        (lambda x: x[INDEX], [R.normal(size=(4, 5))]),
+        (lambda x: x[:, INDEX], [R.normal(size=(3, 5))]),
+        (lambda x: np.take_along_axis(x, INDEX[:, None], axis=1), [R.normal(size=(4, 5))]),
+        (lambda x: x[np.array([[0, 2], [1, 1]])], [R.normal(size=(3, 2))]),
+        (lambda x: np.diagonal(x), [R.normal(size=(4, 4))]),
+    ],
+    "scatter_add": [(lambda v: np.diagflat(v, 1), [R.normal(size=4)])],
+    "cumsum": [(_apply("cumsum", axis=1), [R.normal(size=(3, 4))])],
+    "cumprod": [(_apply("cumprod", axis=0), [R.uniform(0.5, 2, (4, 3))])],
+    "recurrence": [(_apply("recurrence", axis=0), [R.uniform(0.2, 0.9, (4, 3)), R.normal(size=(4, 3))])],
+    "solve": [
+        (_apply("solve"), [positive_definite(3), R.normal(size=(3, 2))]),
+        (np.linalg.solve, [positive_definite(3), R.normal(size=3)]),
+    ],
+    "inv": [(_apply("inv"), [positive_definite(3)])],
+    "det": [(_apply("det"), [positive_definite(3)])],
+    "logabsdet": [(_apply("logabsdet"), [positive_definite(3)])],
+    "cholesky": [(_apply("cholesky"), [positive_definite(3)])],
+    "stop_gradient": [(lambda x: x * OPS["stop_gradient"](x), [R.normal(size=3)])],
+    "sort": [(lambda x: np.sort(x, axis=0), [R.normal(size=(4, 3))])],
+    "median": [(lambda x: np.median(x, axis=0), [R.normal(size=(5, 3))])],
+    "var": [(lambda x: np.var(x, axis=0, ddof=1), [R.normal(size=(5, 3))])],
+    "std": [(lambda x: np.std(x, axis=1), [R.normal(size=(5, 3))])],
+    "clip": [(lambda x: np.clip(x, -1.0, 1.0), [R.normal(size=(5, 3))])],
+    "pad": [(lambda x: np.pad(x, 1), [R.normal(size=(2, 3))])],
+    "roll": [(lambda x: np.roll(x, 1, axis=1), [R.normal(size=(2, 3))])],
+    "tile": [(lambda x: np.tile(x, (2, 3)), [R.normal(size=(2, 3))])],
+    "kron": [(np.kron, [R.normal(size=(2, 3)), R.normal(size=(2, 2))])],
+    "tensordot": [(lambda a, b: np.tensordot(a, b, 1), [R.normal(size=(2, 3)), R.normal(size=(3, 2, 2))])],
+    "triu": [(np.triu, [R.normal(size=(3, 3))])],
+    "outer": [(np.outer, [R.normal(size=3), R.normal(size=4)])],
+    "trace": [(np.trace, [R.normal(size=(3, 3))])],
+}
+
+
+def structural_case(
+    f: Callable[..., Any], arguments: list[np.ndarray]
+) -> tuple[Callable[..., Any], Any, tuple[Any, ...]]:
+    """Σ w · f(θ)² where f only needs to be differentiable."""
+    theta = {f"u{i}": a for i, a in enumerate(arguments)}
+    w = R.normal(size=np.shape(f(*arguments)))
+
+    def loss(theta, w):
+        out = f(*[theta[f"u{i}"] for i in range(len(arguments))])
+        return np.sum(w * out * out)
+
+    return loss, theta, (w,)
+
+
+def differentiable_pointwise() -> list[str]:
+    return [
+        name
+        for name, op in OPS.items()
+        if op.kind is Kind.POINTWISE and (op.domain or {}).get("dtype") is None and any(op.partials)
+    ]

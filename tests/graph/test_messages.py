@@ -1,0 +1,192 @@
+"""Messages: what happened, the user's names, values and line, and what to type next."""
+
+import re
+
+import numpy as np
+import pytest
+
+import backpass as bp
+from backpass.graph.errors import BackpassError, DtypeError, NoRuleError, ShapeError, TracingError
+from backpass.graph.messages import no_rule
+
+W, X = np.ones((4, 2)), np.ones((5, 3))
+
+
+def matmul(W):
+    return np.sum(X @ W)
+
+
+def adding(theta):
+    hidden = np.tanh(theta["W"])
+    return np.sum(hidden + theta["b"])
+
+
+def unknown(W):
+    return np.sum(np.roots(W))
+
+
+def filling(W):
+    out = np.zeros(3)
+    out[0] = W[0, 0]
+    return np.sum(out)
+
+
+def writing(W):
+    W[0] = 0.0
+    return np.sum(W)
+
+
+def into(W):
+    return np.sum(np.sin(W, out=np.zeros((4, 2))))
+
+
+def number(W):
+    return float(np.sum(W))
+
+
+def array(W):
+    return np.sum(np.asarray(W))
+
+
+def viewed(W):
+    top = W[0]
+    W *= 2.0
+    return np.sum(top)
+
+
+MESSAGES = {
+    "matmul": (matmul, W, ShapeError),
+    "names of both operands": (adding, {"W": np.ones(3), "b": np.ones(4)}, ShapeError),
+    "a function without a rule": (unknown, W, NoRuleError),
+    "assignment into a plain array": (filling, W, TracingError),
+    "assignment into a traced array": (writing, W, TracingError),
+    "out=": (into, W, TracingError),
+    "float()": (number, W, TracingError),
+    "np.asarray": (array, W, TracingError),
+    "in-place with a view": (viewed, W, TracingError),
+}
+TEXTS = {
+    "matmul": """matmul: …
+  with
+    float64[5,3]
+    W: float64[4,2]
+  File "…", line …, in matmul
+      return np.sum(X @ W)
+                    ^^^^^""",
+    "names of both operands": """add: …
+  with
+    hidden: float64[3]
+    theta.b: float64[4]
+  File "…", line …, in adding
+      return np.sum(hidden + theta["b"])
+                    ^^^^^^^^^^^^^^^^^^^""",
+    "a function without a rule": """np.roots is refused on a traced value: \
+roots of a polynomial may be complex: complex values have no rule yet.
+  File "…", line …, in unknown
+      return np.sum(np.roots(W))
+                    ^^^^^^^^^^^
+  To give it one: @bp.custom_rule(vjp=...) around a function that calls it.""",
+    "assignment into a plain array": """A traced value (…) is assigned into a plain NumPy array, \
+which cannot carry its derivative.
+  File "…", line …, in filling
+      out[0] = W[0, 0]
+      ^^^^^^
+  Collect the values in a list and join them: np.stack(values), or np.concatenate(values).""",
+    "assignment into a traced array": """Assignment into a traced array (W: float64[4,2]) is not supported.
+  File "…", line …, in writing
+      W[0] = 0.0
+      ^^^^
+  Build the new array instead: np.where(mask, new, old), or np.concatenate / np.stack of its parts.""",
+    "out=": """np.sin(..., out=...) would write a traced value into an existing array.
+  File "…", line …, in into
+      return np.sum(np.sin(W, out=np.zeros((4, 2))))
+                    ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+  Use the returned value: result = np.sin(...).""",
+    "float()": """float() of a traced value (np.float64(8.0)) would give a plain number or array without its derivative.
+  File "…", line …, in number
+      return float(np.sum(W))
+             ^^^^^^^^^^^^^^^^
+  Leave it traced: NumPy functions take it as it is. np.stack(values) makes an array of a list of them.""",
+    "np.asarray": """np.asarray() of a traced value (W: float64[4,2]) would give a plain number or array \
+without its derivative.
+  File "…", line …, in array
+      return np.sum(np.asarray(W))
+                    ^^^^^^^^^^^^^
+  Leave it traced: NumPy functions take it as it is. np.stack(values) makes an array of a list of them.""",
+    "in-place with a view": """In-place change of a traced array (W: float64[4,2]) of which a view exists: \
+NumPy would change both.
+  File "…", line …, in viewed
+      W *= 2.0
+  Write the operation out: x = x + y instead of x += y.""",
+}
+
+
+def says(text, wanted):
+    """The text is the wanted one, where … stands for anything on a line."""
+    return re.fullmatch(re.escape(wanted).replace("…", ".*"), text) is not None
+
+
+@pytest.mark.parametrize("name", MESSAGES)
+def test_messages(name):
+    function, argument, kind = MESSAGES[name]
+    with pytest.raises(kind) as caught:
+        bp.grad(function)(argument)
+    assert says(str(caught.value), TEXTS[name]), str(caught.value)
+    assert isinstance(caught.value, BackpassError)
+    assert f'File "{__file__}"' in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["matmul", "names of both operands", "a function without a rule"])
+def test_messages_while_staged(name):
+    function, argument, kind = MESSAGES[name]
+    with pytest.raises(kind) as caught:
+        bp.trace(function, argument)
+    assert says(str(caught.value), TEXTS[name]), str(caught.value)
+
+
+def test_the_nearest_function_with_a_rule_is_named():
+    def arctann():
+        pass
+
+    assert "The nearest that have one: arctan" in str(no_rule(arctann))
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        (
+            np.arange(3),
+            r"with respect to x = int64\[3\]: a derivative needs a real floating dtype\.\n  Convert it first",
+        ),
+        (3, r"with respect to x = 3: a derivative needs a real floating dtype"),
+        ({"W": np.ones(2, complex)}, r"with respect to x\.W = complex128\[2\]"),
+        ("text", r"with respect to x = 'text'"),
+    ],
+    ids=repr,
+)
+def test_arguments_without_derivative(argument, message):
+    def f(x):
+        return x
+
+    with pytest.raises(DtypeError, match=message):
+        bp.grad(f)(argument)
+
+
+def test_a_loss_that_is_no_number():
+    def f(x):
+        return x * 2.0
+
+    with pytest.raises(ShapeError, match=r"grad needs a scalar, but f returned float64\[3\]") as caught:
+        bp.grad(f)(np.ones(3))
+    assert "np.mean(...) or np.sum(...)" in str(caught.value)
+
+
+def test_complex_values_on_the_way():
+    def f(x):
+        wave = np.exp(1j * x)
+        return np.sum(np.abs(wave))
+
+    with pytest.raises(DtypeError, match=r"gives complex values \(complex128\[3\]\) on the way") as caught:
+        bp.grad(f)(np.ones(3))
+    assert "Write the computation in real numbers, for instance cos and sin" in str(caught.value)
+    assert f'File "{__file__}"' in str(caught.value)

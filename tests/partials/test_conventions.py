@@ -1,0 +1,143 @@
+"""What the derivatives of eigenvectors, singular vectors and least squares keep where these are a choice."""
+
+import numpy as np
+import pytest
+
+import backpass as bp
+
+from .references import close, differences
+
+RNG = np.random.default_rng(0)
+
+
+def orthogonal(n: int) -> np.ndarray:
+    return np.linalg.qr(RNG.standard_normal((n, n)))[0]
+
+
+def with_spectrum(*values: float) -> np.ndarray:
+    q = orthogonal(len(values))
+    return q @ np.diag(values) @ q.T
+
+
+def sym(x):
+    return 0.5 * (x + x.T)
+
+
+@pytest.mark.parametrize("values", [(1.0, 1.0, 3.0), (2.0, 2.0, 2.0), (0.0, 0.0, 1.0)])
+def test_a_function_that_treats_equal_eigenvalues_alike(values) -> None:
+    """Σ f(λ) = tr f(A), to first and second order along the eigenvectors: here Σ λ³ = tr A³."""
+    a = with_spectrum(*values)
+
+    def loss(x):
+        return np.sum(np.linalg.eigvalsh(sym(x)) ** 3)
+
+    def by_product(x):
+        return np.trace(sym(x) @ sym(x) @ sym(x))
+
+    close(bp.grad(loss)(a), bp.grad(by_product)(a), 1e-12)
+    close(bp.grad(lambda x: np.sum(np.linalg.eigh(sym(x))[0] ** 3))(a), bp.grad(by_product)(a), 1e-12)
+
+
+@pytest.mark.parametrize("values", [(1.0, 1.0, 3.0), (0.0, 0.0, 1.0)])
+def test_the_projector_onto_a_whole_space_of_equal_eigenvalues(values) -> None:
+    """It is smooth in A, though the vectors that span the space are not."""
+    a = with_spectrum(*values)
+
+    def loss(x):
+        v = np.linalg.eigh(sym(x))[1][:, :2]
+        return np.sum(np.sin(v @ v.T) * np.arange(9.0).reshape(3, 3))
+
+    wanted = differences(loss, (a,), 0)
+    close(bp.grad(loss)(a), wanted, 1e-8)
+    close(bp.jacobian(loss, mode="forward")(a), wanted, 1e-8)
+
+
+def test_the_sum_of_equal_eigenvalues() -> None:
+    a = with_spectrum(2.0, 2.0, 5.0)
+    g = bp.grad(lambda x: np.sum(np.linalg.eigvalsh(sym(x))[:2]))(a)
+    v = np.linalg.eigh(a)[1][:, :2]
+    close(g, v @ v.T, 1e-12)
+
+
+def test_eigenvectors_do_not_turn_within_equal_eigenvalues() -> None:
+    _, (_, dv) = bp.jvp(lambda x: tuple(np.linalg.eigh(x)), (np.eye(3),), (sym(RNG.standard_normal((3, 3))),))
+    assert np.array_equal(dv, np.zeros((3, 3)))
+
+
+def test_the_polar_factor_is_right_at_equal_singular_values() -> None:
+    """U Vᵀ is smooth at every invertible A, the identity and multiples of rotations included."""
+    for a in (np.eye(3), 2.0 * orthogonal(3), np.diag([1.0, 1.0, 4.0]) @ orthogonal(3)):
+
+        def loss(x):
+            u, _, vt = np.linalg.svd(x)
+            return np.sum(np.sin(u @ vt) * np.arange(9.0).reshape(3, 3))
+
+        wanted = differences(loss, (a,), 0)
+        close(bp.grad(loss)(a), wanted, 1e-8)
+        close(bp.jacobian(loss, mode="forward")(a), wanted, 1e-8)
+
+
+@pytest.mark.parametrize("shape", [(5, 2), (2, 5)])
+def test_full_matrices(shape) -> None:
+    """Of the further columns only the space that they span is determined; its projector is differentiated right."""
+    a = RNG.standard_normal(shape)
+    k = min(shape)
+
+    def loss(x):
+        u, s, vt = np.linalg.svd(x)
+        rest = u[:, k:] if shape[0] > shape[1] else vt[k:].T
+        p = rest @ rest.T
+        return np.sum(np.sin(p) * np.arange(p.size).reshape(p.shape)) + np.sum(s**2)
+
+    wanted = differences(loss, (a,), 0)
+    close(bp.grad(loss)(a), wanted, 1e-8)
+    close(bp.jacobian(loss, mode="forward")(a), wanted, 1e-8)
+    close(bp.hessian(loss)(a), differences(bp.grad(loss), (a,), 0), 1e-7)
+
+
+def test_rank_is_held() -> None:
+    """pinv and lstsq of a matrix that lost its rank: the derivative along matrices of the same rank."""
+    left, right = RNG.standard_normal((5, 2)), RNG.standard_normal((2, 4))
+    b = RNG.standard_normal(5)
+
+    def of_factors(function):
+        return lambda l, r: np.sum(np.sin(function(l @ r)))  # noqa: E741
+
+    for function in (lambda a: np.linalg.pinv(a, rcond=1e-10), lambda a: np.linalg.lstsq(a, b, rcond=1e-10)[0]):
+        loss = of_factors(function)
+        for k in (0, 1):
+            wanted = differences(loss, (left, right), k, step=1e-3)
+            close(bp.grad(loss, argnums=k)(left, right), wanted, 1e-7)
+            close(bp.jacobian(loss, argnums=k, mode="forward")(left, right), wanted, 1e-7)
+
+
+def test_an_ill_conditioned_spectrum() -> None:
+    """Gradients of eigenvalues are exact projections however close these are to each other."""
+    a = with_spectrum(1.0, 1.0 + 1e-9, 1e6)
+    v = np.linalg.eigh(a)[1]
+    weights = np.array([0.3, 0.3, -1.0])
+    found = bp.grad(lambda x: np.sum(np.linalg.eigvalsh(sym(x)) * weights))(a)
+    close(found, (v * weights) @ v.T, 1e-9)
+
+
+def test_interp_at_a_knot_takes_the_piece_to_its_right() -> None:
+    knots, heights = np.array([0.0, 1.0, 2.0]), np.array([0.0, 1.0, 5.0])
+    slope = bp.grad(lambda x: np.interp(x, knots, heights))
+    assert [slope(x) for x in (0.0, 0.5, 1.0, 2.5, -1.0)] == [1.0, 1.0, 4.0, 0.0, 0.0]
+
+
+def test_piecewise_calls_a_function_only_where_its_condition_holds() -> None:
+    g = bp.grad(lambda x: np.sum(np.piecewise(x, [x > 0], [np.log, lambda t: t])))(np.array([-1.0, 2.0]))
+    assert np.array_equal(g, [1.0, 0.5])
+
+
+def test_i0_is_smooth_through_zero() -> None:
+    second = bp.grad(bp.grad(np.i0))(0.0)
+    assert abs(second - 0.5) < 1e-13
+
+
+def test_residuals_of_lstsq_need_full_rank_in_a_graph() -> None:
+    a, b = np.array([[1.0, 1.0], [1.0, 1.0], [2.0, 2.0]]), np.array([1.0, 2.0, 3.0])
+    graph = bp.trace(lambda a, b: np.linalg.lstsq(a, b)[1], a, b)
+    assert np.isnan(graph(a, b)).all()
+    assert np.linalg.lstsq(a, b)[1].size == 0
