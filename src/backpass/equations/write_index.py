@@ -66,6 +66,8 @@ class IndexWriter:
         self.of_index: dict[Expr, str] = {}
         self.outer = [v for v in indices if v.kind == "v"]
         self.sums = 0
+        self.texts: dict[Expr, str] = {}
+        """What terms are sorted by; kept, since a nest would be written again at every level of it."""
         for v in self.outer:
             self.letter(v)
 
@@ -240,9 +242,11 @@ class IndexWriter:
         return sorted(terms, key=key)
 
     def _bare(self, e: Expr) -> str:
-        before = dict(self.of_index)
-        text = bare(self.write(e, 2))
-        self.of_index = before
+        text = self.texts.get(e)
+        if text is None:
+            before = dict(self.of_index)
+            text = self.texts[e] = bare(self.write(e, 2))
+            self.of_index = before
         return text
 
     def _labelled(self, n: int) -> Symbol:

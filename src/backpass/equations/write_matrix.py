@@ -28,6 +28,8 @@ class MatrixWriter:
         self.examples = examples
         """In the preset of columns, the axis class of the examples: arrays that run along it first stand upright."""
         self.index = IndexWriter(sheet, letters, batch)
+        self.texts: dict[tuple[Expr, Expr | None, Expr | None], str] = {}
+        """What terms are sorted by; kept, since a nest would be written again at every level of it."""
         self.batch = batch
         self.column = False
 
@@ -115,13 +117,19 @@ class MatrixWriter:
 
     def _sum(self, e: Expr, r: Expr | None, c: Expr | None, level: int) -> Layout:
         terms = zip(e.data, e.parts, strict=True)
-        ordered = one_first(self.index.ordered(terms, lambda t: bare(self.write(t, r, c, 2))))
+        ordered = one_first(self.index.ordered(terms, lambda t: self._bare(t, r, c)))
         parts: list[Layout] = []
         for n, (k, t) in enumerate(ordered):
             if n or k < 0:
                 parts.append(Token(("−" if k < 0 else "") if n == 0 else " − " if k < 0 else " + "))
             parts.append(self.write(mul(num(abs(k)), t), r, c, 1))
         return fenced(Row(tuple(parts)), level > 0)
+
+    def _bare(self, e: Expr, r: Expr | None, c: Expr | None) -> str:
+        text = self.texts.get((e, r, c))
+        if text is None:
+            text = self.texts[e, r, c] = bare(self.write(e, r, c, 2))
+        return text
 
     def _elementwise(self, e: Expr, r: Expr | None, c: Expr | None, level: int) -> Layout:
         scalars, arrays, below = [], [], []
@@ -133,7 +141,7 @@ class MatrixWriter:
             else:
                 arrays.append((b, p))
         arrays.sort(
-            key=lambda bp: (_RANK.get(bp[0].kind, 1), *self.index.priority(bp[0]), bare(self.write(bp[0], r, c, 2)))
+            key=lambda bp: (_RANK.get(bp[0].kind, 1), *self.index.priority(bp[0]), self._bare(bp[0], r, c))
         )
         size = abs(e.data[0])
         several = len(arrays) + len(scalars) + len(below) + (size != 1) > 1
