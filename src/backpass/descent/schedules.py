@@ -77,7 +77,7 @@ def step_decay(learning_rate: float, every: int, factor: float = 0.1) -> Schedul
         "factor": positive("factor", factor),
     }
     initial, width, ratio = settings.values()
-    return Schedule("step_decay", settings, lambda step: initial * ratio ** np.floor(step / width))
+    return Schedule("step_decay", settings, lambda step: initial * np.power(ratio, np.floor(step / width)))
 
 
 def cosine(learning_rate: float, steps: int, final: float = 0.0) -> Schedule:
