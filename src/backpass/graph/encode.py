@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -117,19 +115,23 @@ def encode_array(value: Any) -> dict[str, Any]:
         if isinstance(value, np.generic)
         else type(value).__name__
     )
+    import base64
+
     data = base64.b64encode(array.astype(array.dtype.newbyteorder("<")).tobytes()).decode()
     content = {"dtype": array.dtype.name, "shape": list(np.shape(value)), "data": data, "kind": kind}
     return content | {"order": order} if order != sorted(order) else content
 
 
 def decode_array(content: Any) -> Any:
+    import base64
+
     try:
         dtype = _dtype(content["dtype"])
         shape = tuple(map(whole, content["shape"]))
         raw = base64.b64decode(content["data"], validate=True)
         kind = content["kind"]
         order = tuple(map(whole, content.get("order", range(len(shape)))))
-    except (KeyError, TypeError, ValueError, binascii.Error) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise GraphError(f"a stored array is damaged: {error}") from error
     if any(n < 0 for n in shape) or sorted(order) != list(range(len(shape))):
         raise GraphError(f"a stored array has dtype {dtype} and shape {shape}")

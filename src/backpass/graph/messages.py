@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import dis
 from types import FrameType
 from typing import Any
@@ -73,6 +72,8 @@ def no_rule(function: Any, kind: str = "function") -> NoRuleError:
     mend = "  To give it one: @bp.custom_rule(vjp=...) around a function that calls it."
     if function in REFUSALS:
         return NoRuleError(f"{full} is refused on a traced value: {REFUSALS[function]}.\n{place()}\n{mend}")
+    import difflib  # here: importing it takes longer than most of a gradient
+
     known = {getattr(f, "__name__", "") for f in (*UFUNCS, *FUNCTIONS) if not isinstance(f, str)}
     near = difflib.get_close_matches(name, sorted(known - {name, ""}), 3, 0.65)
     hint = f"  The nearest that have one: {', '.join(near)}." if near else "  No other function of a like name has one."

@@ -12,7 +12,6 @@ True
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -138,6 +137,10 @@ class Graph:
         return self.out_tree.unflatten(apart(run(self, given), leaves))
 
     def _check_fixed(self, leaves: list[Any], tree: Tree) -> None:
+        if not self.fixed:
+            return
+        import json
+
         for k, wanted in self.fixed.items():
             if json.dumps(encode_fixed(leaves[k])) != json.dumps(encode_fixed(wanted)):
                 raise ShapeError(
@@ -205,6 +208,8 @@ class Graph:
     # ---- JSON
     def to_json(self) -> str:
         """The whole graph as JSON text: names and source lines resolved, constants included."""
+        import json
+
         return json.dumps(self.to_dict(), separators=(",", ":"))
 
     def to_dict(self) -> dict[str, Any]:
@@ -241,6 +246,8 @@ class Graph:
     @classmethod
     def from_json(cls, text: str) -> Graph:
         """Read a graph. Runs no code: operations are looked up by name in the registry, every line is type-checked."""
+        import json
+
         try:
             content = json.loads(text)
         except (ValueError, RecursionError) as error:
