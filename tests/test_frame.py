@@ -146,7 +146,7 @@ def test_import_brings_in_nothing_but_numpy_and_the_standard_library():
 
 
 def import_seconds(module: str) -> float:
-    """What an import costs in a new interpreter: the processor time of the thread that imports, however busy the others."""
+    """What an import costs in a new interpreter: processor time of the thread that imports, whatever else runs."""
     code = f"import time; start = time.thread_time(); import {module}; print(time.thread_time() - start)"
     keeps_bytecode = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     done = subprocess.run([sys.executable, "-c", code], env=keeps_bytecode, capture_output=True, text=True, check=True)
@@ -155,7 +155,7 @@ def import_seconds(module: str) -> float:
 
 @pytest.mark.slow
 def test_import_costs_at_most_half_again_what_numpy_costs():
-    """Measured in turns, so that a busy machine slows both; what else the machine does only adds, so the least counts."""
+    """Measured in turns, so that a busy machine slows both. What else the machine does only adds: the least counts."""
     rounds = [(import_seconds("numpy"), import_seconds("backpass")) for _ in range(15)]
     ours, numpys = min(b for _, b in rounds), min(a for a, _ in rounds)
     assert ours <= 1.5 * numpys, rounds

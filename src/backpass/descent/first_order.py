@@ -240,7 +240,7 @@ def _adam_scalars(rate: Any, step: Any, beta1: float, beta2: float, epsilon: flo
     """η c / (1 − β₁ᵗ) and c ε, with c = √(1 − β₂ᵗ)."""
     # float64 whatever the step's dtype: in float32, 1 − 0.999 would keep only four digits.
     t = cast(step, np.dtype(np.float64)) + 1
-    # np.power, not **: of two numbers, NumPy computes ** by another routine than it does for arrays and for a graph, and
-    # where the CPU has AVX-512 the two differ in the last bit.
+    # np.power, not **: of two numbers, NumPy computes ** by another routine than it does for arrays, which graphs run;
+    # where the CPU has AVX-512, the two differ in the last bit.
     correction = np.sqrt(1 - np.power(beta2, t))
     return rate * correction / (1 - np.power(beta1, t)), epsilon * correction

@@ -140,9 +140,7 @@ class MatrixWriter:
                 scalars.append((b, p))
             else:
                 arrays.append((b, p))
-        arrays.sort(
-            key=lambda bp: (_RANK.get(bp[0].kind, 1), *self.index.priority(bp[0]), self._bare(bp[0], r, c))
-        )
+        arrays.sort(key=lambda bp: (_RANK.get(bp[0].kind, 1), *self.index.priority(bp[0]), self._bare(bp[0], r, c)))
         size = abs(e.data[0])
         several = len(arrays) + len(scalars) + len(below) + (size != 1) > 1
 
