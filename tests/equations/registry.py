@@ -52,6 +52,11 @@ def _apply(name: str, **attrs: Any) -> Callable[..., Any]:
     return lambda *args: OPS[name](*args, **attrs)
 
 
+def _product_of(parts: Any) -> Any:
+    u, s, vt = parts
+    return (u * s) @ vt @ vt.T
+
+
 INDEX = np.array([2, 0, 3, 2])
 OTHERS: dict[str, list[tuple[Callable[..., Any], list[np.ndarray]]]] = {
     "sum": [
@@ -108,6 +113,7 @@ OTHERS: dict[str, list[tuple[Callable[..., Any], list[np.ndarray]]]] = {
     "slice": [
         (lambda x: x[1:3, ::2], [R.normal(size=(4, 6))]),
         (lambda x: x[:, -1], [R.normal(size=(4, 6))]),
+        (lambda x: x[:2, :5], [R.normal(size=(4, 6))]),
         (lambda x: x[::-1, None, 2:], [R.normal(size=(4, 6))]),
     ],
     "unslice": [
@@ -133,6 +139,26 @@ OTHERS: dict[str, list[tuple[Callable[..., Any], list[np.ndarray]]]] = {
     "det": [(_apply("det"), [positive_definite(3)])],
     "logabsdet": [(_apply("logabsdet"), [positive_definite(3)])],
     "cholesky": [(_apply("cholesky"), [positive_definite(3)])],
+    "eigh": [
+        (lambda a: np.linalg.eigh(a)[0], [positive_definite(3)]),
+        (lambda a: np.abs(np.linalg.eigh(a)[1]), [positive_definite(3)]),
+    ],
+    "eigvalsh": [(np.linalg.eigvalsh, [positive_definite(3)])],
+    "svd": [
+        (lambda a: np.linalg.svd(a, full_matrices=False)[1], [R.normal(size=(3, 2))]),
+        (lambda a: _product_of(np.linalg.svd(a, full_matrices=False)), [R.normal(size=(3, 2))]),
+        (lambda a: np.abs(np.linalg.svd(a)[0]), [R.normal(size=(2, 3))]),
+    ],
+    "svdvals": [(lambda a: np.linalg.svd(a, compute_uv=False), [R.normal(size=(3, 2))])],
+    "pinv": [(np.linalg.pinv, [R.normal(size=(4, 2))])],
+    "lstsq": [
+        (lambda a, b: np.linalg.lstsq(a, b, rcond=None)[0], [R.normal(size=(4, 2)), R.normal(size=4)]),
+        (lambda a, b: np.linalg.lstsq(a, b, rcond=None)[0], [R.normal(size=(4, 2)), R.normal(size=(4, 3))]),
+    ],
+    "qr": [
+        (lambda a: np.linalg.qr(a)[1], [R.normal(size=(4, 2))]),
+        (lambda a: np.linalg.qr(a)[0], [R.normal(size=(3, 3))]),
+    ],
     "stop_gradient": [(lambda x: x * OPS["stop_gradient"](x), [R.normal(size=3)])],
     "sort": [(lambda x: np.sort(x, axis=0), [R.normal(size=(4, 3))])],
     "median": [(lambda x: np.median(x, axis=0), [R.normal(size=(5, 3))])],

@@ -21,7 +21,7 @@ def solved(axes: Axes, g: Expr, scope: tuple[Expr, ...], pairs: Pairs) -> Expr:
     """Σ over `scope` of g · Π [t = I] for the (t, I) in `pairs`."""
     left = list(scope)
     while pairs:
-        found = _plain(pairs, left) or _radix(axes, pairs, left) or _parts(pairs, left) or _shift(pairs, left)
+        found = _plain(axes, pairs, left) or _radix(axes, pairs, left) or _parts(pairs, left) or _shift(pairs, left)
         if found is None:
             break
         used, by, test = found
@@ -37,11 +37,12 @@ def solved(axes: Axes, g: Expr, scope: tuple[Expr, ...], pairs: Pairs) -> Expr:
 Found = tuple[Pairs, dict[Expr, Expr], Expr]
 
 
-def _plain(pairs: Pairs, left: list[Expr]) -> Found | None:
-    """t = v"""
+def _plain(axes: Axes, pairs: Pairs, left: list[Expr]) -> Found | None:
+    """t = v; where v runs over the first entries of a longer axis only, t must be one of them."""
     for t, i in pairs:
         if i in left:
-            return [(t, i)], {i: t}, ONE
+            shorter = t.kind == "v" and axes.length[axes.find(i.data[0])] < axes.length[axes.find(t.data[0])]
+            return [(t, i)], {i: t}, within(t, i.data[0]) if shorter else ONE
     return None
 
 

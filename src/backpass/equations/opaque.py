@@ -10,12 +10,12 @@ from backpass.chain.rules import differentiable_in, pulled
 from backpass.graph.aval import Aval
 from backpass.graph.interpreter import run
 from backpass.graph.op import Kind
-from backpass.graph.program import GraphNode
+from backpass.graph.program import Graph, GraphNode
 from backpass.graph.staging import trace
 from backpass.graph.traced import CONSTANT, INPUT
 
 from .differentiate import Backward
-from .expr import ZERO
+from .expr import ZERO, substitute
 from .line import Line
 from .pull import opaque
 from .sheet import Symbol
@@ -84,10 +84,61 @@ def _splice(builder: Builder, node: GraphNode, i: int, symbols: list[Any], input
             key = symbol.key if symbol is not None else inputs[graph.inputs.index(k) - 2]
             for axis in range(len(line.shape)):
                 sheet.axes.unite(key, axis, position, axis)
+    named = _long_parts(graph)
     for k, line in enumerate(graph.nodes):
-        if opaque(line) and line.op.kind is not Kind.SOURCE:
-            _step(builder, start + k, values[k])
+        if line.op.kind is Kind.SOURCE or start + k in sheet.at:
+            continue
+        if opaque(line):
+            _step(builder, start + k)
+        elif k in named:
+            _named(builder, start + k, node)
     return start + graph.outputs[0]
+
+
+LONGEST = 7
+"""How many operations of an adjoint rule may be written into one equation; what is longer gets a name on the way."""
+_SILENT = ("transpose", "slice", "reshape", "broadcast_to", "negative", "cast", "alias", "concatenate", "unslice")
+
+
+def _long_parts(graph: Graph) -> set[int]:
+    """Lines of an adjoint rule that become equations of their own: products read twice, and where text grows long."""
+    count = [0] * len(graph.nodes)
+    for node in graph.nodes:
+        for i in node.inputs:
+            count[i] += 1
+    length = [0] * len(graph.nodes)
+    found: set[int] = set()
+    for k, node in enumerate(graph.nodes):
+        if node.op.kind is Kind.SOURCE or opaque(node):
+            continue
+        inner = sum(length[i] for i in node.inputs)
+        length[k] = inner + (node.op.name not in _SILENT)
+        big = node.aval.size > 1 and k not in graph.outputs and node.op.name not in _SILENT
+        if big and (length[k] > LONGEST or (node.op.name == "matmul" and (count[k] > 1 or inner > 2))):
+            found.add(k)
+            length[k] = 0
+    return found
+
+
+def _named(builder: Builder, position: int, origin: GraphNode) -> None:
+    """An equation of its own for a part of an adjoint rule."""
+    sheet = builder.sheet
+    idx = tuple(sheet.index(position, axis) for axis in range(len(sheet.node(position).shape)))
+    e = builder.definitions.fold(sheet.define(position, idx))
+    for line in builder.backward:
+        if line.symbol.role == "step" and line.expr is not None and line.shape == sheet.node(position).shape:
+            by = dict(zip(idx, line.indices, strict=True))
+            if substitute(e, {a: b for a, b in by.items() if a.kind == "v"}) is line.expr:
+                sheet.at[position] = line.symbol
+                return
+    symbol = sheet.symbol_at(position, "step", base=_free(builder), auto=True)
+    line = Line(symbol, idx, e, "backward", where=origin.where)
+    builder.backward.append(line)
+    builder.line_of[symbol.number] = line
+
+
+def _free(builder: Builder) -> str:
+    return builder.free(*[f"u{n}" for n in range(1, 999)])
 
 
 def _as_alias(node: GraphNode, position: int) -> GraphNode:
@@ -96,7 +147,7 @@ def _as_alias(node: GraphNode, position: int) -> GraphNode:
     return GraphNode(ALIAS, (position,), {}, node.aval)
 
 
-def _step(builder: Builder, position: int, value: Any) -> None:
+def _step(builder: Builder, position: int) -> None:
     """A line of its own for an operation without an index equation inside an adjoint."""
     from .build import call_arguments
 
@@ -106,7 +157,7 @@ def _step(builder: Builder, position: int, value: Any) -> None:
         source = sheet.node(j)
         named = j in sheet.at or source.op is CONSTANT
         if not named and not (source.op.name == "transpose" and source.inputs[0] in sheet.at):
-            symbol = sheet.symbol_at(j, "step", base=builder.free(*[f"u{n}" for n in range(1, 999)]), auto=True)
+            symbol = sheet.symbol_at(j, "step", base=_free(builder), auto=True)
             line = Line(symbol, sheet.indices(symbol), None, "backward", where=node.where)
             line.expr = sheet.define(j, line.indices)
             builder.backward.append(line)
@@ -116,7 +167,7 @@ def _step(builder: Builder, position: int, value: Any) -> None:
         if known.call == call:
             sheet.at[position] = known.symbol
             return
-    symbol = sheet.symbol_at(position, "step", base=builder.free(*[f"u{n}" for n in range(1, 999)]), auto=True)
+    symbol = sheet.symbol_at(position, "step", base=_free(builder), auto=True)
     line = Line(symbol, (), None, "backward", where=node.where, call=call)
     builder.backward.append(line)
     builder.line_of[symbol.number] = line

@@ -5,6 +5,7 @@ Formulas: NIST Digital Library of Mathematical Functions (DLMF), section numbers
 
 from __future__ import annotations
 
+import functools
 import math
 import sys
 from collections.abc import Callable
@@ -64,7 +65,8 @@ def special(name: str, *partials: Any, fallback: Any = None, arity: int | None =
         found = UFUNCS_OF.get(name)
         if found is not None:
             return ufunc_aval(found)(*avals)
-        return ufunc_aval(np.tanh if len(avals) == 1 else np.arctan2)(*avals)
+        first = ufunc_aval(np.tanh)(avals[0])
+        return functools.reduce(ufunc_aval(np.arctan2), avals[1:], first)
 
     op = declare(
         Op(
