@@ -51,9 +51,15 @@ def difference(left: Any, right: Any) -> float:
     return worst / max(1.0, float(scale.max()) if scale.size else 1.0)
 
 
-def index_difference(left: str, right: str, names: Mapping[str, Any], lengths: Mapping[str, int]) -> float:
-    """How far apart the two sides of a line in index form are."""
-    reader = IndexReader(left, names, lengths)
+def index_difference(
+    left: str,
+    right: str,
+    names: Mapping[str, Any],
+    lengths: Mapping[str, int],
+    after: Mapping[str, Any] | None = None,
+) -> float:
+    """How far apart the two sides of a line in index form are; `after` holds what names on the left stand for."""
+    reader = IndexReader(left, names if after is None else after, lengths)
     a = reader.atom()
     reader.finish()
     with np.errstate(all="ignore"):
@@ -67,18 +73,24 @@ def index_difference(left: str, right: str, names: Mapping[str, Any], lengths: M
 
 
 def matrix_difference(
-    left: str, right: str, names: Mapping[str, Any], lengths: Mapping[str, int], columns: bool = False
+    left: str,
+    right: str,
+    names: Mapping[str, Any],
+    lengths: Mapping[str, int],
+    columns: bool = False,
+    after: Mapping[str, Any] | None = None,
 ) -> float:
     """How far apart the two sides of a line in matrix form are; shapes must agree."""
     with np.errstate(all="ignore"):
-        if left in names:
-            value = np.asarray(names[left])
+        after = names if after is None else after
+        if left in after:
+            value = np.asarray(after[left])
             width = value.shape[0 if columns else -1] if value.ndim else 0
             got = read_matrix(right, names, lengths, width, upright=columns)
             _same_shape(np.shape(got), value.shape, right)
             return difference(value, np.reshape(got, value.shape))
         base, _, letter = left.rpartition("_")
-        value = np.asarray(names[base])
+        value = np.asarray(after[base])
         worst = 0.0
         for k in range(len(value)):
             got = read_matrix(right, names, lengths, value.shape[-1], (letter, k))
@@ -93,7 +105,12 @@ def _same_shape(got: tuple[int, ...], want: tuple[int, ...], text: str) -> None:
 
 
 def call_difference(
-    left: str, right: str, names: Mapping[str, Any], shapes: list[tuple[int, ...]], attrs: Mapping[str, Any]
+    left: str,
+    right: str,
+    names: Mapping[str, Any],
+    shapes: list[tuple[int, ...]],
+    attrs: Mapping[str, Any],
+    after: Mapping[str, Any] | None = None,
 ) -> float:
     """How far apart the two sides of a line are whose right side calls an operation on whole arrays."""
     name, _, inside = right.partition("(")
@@ -104,7 +121,7 @@ def call_difference(
             value = np.swapaxes(value, -1, -2) if part.endswith("ᵀ") else value
             arguments.append(value.reshape(shapes[len(arguments)]))
     with np.errstate(all="ignore"):
-        return difference(names[left], OPS[name].run(*arguments, **attrs))
+        return difference((names if after is None else after)[left], OPS[name].run(*arguments, **attrs))
 
 
 __all__ = ["TOLERANCE", "Checked", "call_difference", "difference", "index_difference", "matrix_difference"]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ast
 import linecache
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from backpass.graph.origin import Where
+from backpass.graph.program import GraphNode
 from backpass.graph.traced import CONSTANT
 
 from .expr import ONE, ZERO, Expr, add, bracket, dim, fn, mul, negate, num, power
@@ -82,16 +84,27 @@ def _operands(e: ast.expr | None, count: int) -> list[ast.expr]:
 class Hints:
     """Finds the source form of scalar constants and of constant arrays."""
 
-    def __init__(self, sheet: Sheet, taken: set[str]):
+    def __init__(
+        self,
+        sheet: Sheet,
+        taken: set[str],
+        nodes: Sequence[GraphNode] | None = None,
+        start: int = 0,
+        spelled: Mapping[str, str] = GREEK,
+    ):
         self.sheet = sheet
         self.taken = taken
+        self.nodes = sheet.graph.nodes if nodes is None else nodes
+        self.start = start
+        """The position of the first of these lines."""
+        self.spelled = spelled
         self.names: dict[tuple[str, float], Symbol] = {}
         self.by_name: dict[str, list[int]] = {}
 
     def read(self) -> None:
-        nodes = self.sheet.graph.nodes
+        nodes = self.sheet.nodes
         found: list[tuple[int, int, ast.expr, Any]] = []
-        for k, node in enumerate(nodes):
+        for k, node in enumerate(self.nodes, self.start):
             if node.name:
                 name = node.name if node.label is None else node.name.split(".")[-1]
                 self.by_name.setdefault(name, []).append(k)
@@ -109,7 +122,7 @@ class Hints:
                     self._enter(k, a, operand, value)
 
     def _enter(self, k: int, a: int, operand: ast.expr, value: Any) -> None:
-        position = self.sheet.graph.nodes[k].inputs[a]
+        position = self.sheet.nodes[k].inputs[a]
         if np.size(value) != 1:
             name = operand.id if isinstance(operand, ast.Name) else None
             idx = tuple(ZERO for _ in np.shape(value))
@@ -192,7 +205,7 @@ class Hints:
                     return x, v
             except (KeyError, TypeError, ValueError, ZeroDivisionError, IndexError):
                 pass
-        name = GREEK.get(e.id, e.id)
+        name = self.spelled.get(e.id, e.id)
         if number is None:
             known = [v for n, v in self.names if n == name]
             if len(known) == 1:

@@ -11,7 +11,7 @@ from .check import TOLERANCE, Checked
 from .check_lines import check_lines
 from .evaluate import evaluate
 from .expr import num, substitute
-from .fold import Folded, fold, loop_letter
+from .fold import Folded, fold, fold_over_theta, loop_letter
 from .latex import aligned, latex
 from .layout import Layout, Row, Token
 from .line import Line
@@ -19,8 +19,9 @@ from .present import as_data, page
 from .sheet import Symbol
 from .text import WIDTH, plain, wrapped
 from .unit import finite_difference, shown, unit_layout, unit_value
+from .update import Update
 from .why import why
-from .write_index import Letters, name_of
+from .write_index import Letters, name_of, number
 
 FORMS = ("matrix", "index", "columns")
 
@@ -32,11 +33,14 @@ class Derivation:
     `check`. Examples stand as rows, as in the code, or as columns: ``text("columns")``.
     """
 
-    def __init__(self, builder: Builder, leaves: list[Any]):
+    def __init__(self, builder: Builder, leaves: list[Any], update: Update | None = None):
         self.sheet = builder.sheet
         self.graph = builder.graph
         self.forward: list[Line] = list(builder.forward)
         self.backward: list[Line] = list(builder.backward)
+        self.step = update
+        self.update: list[Line] = [] if update is None else update.lines
+        """What an optimiser does with the gradients, in the order in which it does it."""
         self.assumptions = sorted(self.sheet.assumptions)
         """What the lines hold under, where they hold under something: no ties, no zero divisor."""
         self._leaves = leaves
@@ -59,13 +63,15 @@ class Derivation:
     # ---- lines
     @property
     def lines(self) -> list[Line]:
-        return self.forward + self.backward
+        return self.forward + self.backward + self.update
 
     @property
     def names(self) -> dict[str, Any]:
         """Every name that an equation uses, with its value."""
         out: dict[str, Any] = {}
         for s in self.sheet.symbols:
+            if s.role == "after":
+                continue
             out[self.name(s)] = s.value
             if s.loops is not None:
                 out.setdefault(s.loops, s.value)
@@ -75,17 +81,24 @@ class Derivation:
         return plain(name_of(symbol, self.sheet.symbols))
 
     def line(self, name: str) -> Line:
-        """The equation of a name; of a θ its gradient. ``∂L/∂W1`` may be written ``dL/dW1``, δ⁽¹⁾ ``delta(1)``.
+        """The equation of a name; of a θ its gradient, of ``W1 ←`` its update.
+
+        ``∂L/∂W1`` may be written ``dL/dW1``, δ⁽¹⁾ ``delta(1)``.
 
         Raises:
             NameError: there is no equation of that name; the message lists those there are.
         """
         wanted = _normal(name)
-        for line in self.lines:
-            if wanted == _normal(self.name(line.symbol)):
+        updates = wanted.endswith("←")
+        for line in self.update if updates else self.forward + self.backward:
+            if wanted.rstrip("←") == _normal(self.name(line.symbol)):
                 return line
         for line in self.backward:
-            if line.of is not None and wanted in (_normal(self.name(line.of)), "∂L/∂" + _normal(self.name(line.of))):
+            of = None if line.of is None else _normal(self.name(line.of))
+            if of is not None and wanted in (of, f"∂L/∂{of}"):
+                return line
+        for line in self.update:
+            if wanted == _normal(self.name(line.symbol)):
                 return line
         known = ", ".join(self.name(line.symbol) for line in self.lines[:40])
         raise NameError(f"there is no equation of {name!r}; there are {known}")
@@ -105,11 +118,18 @@ class Derivation:
     # ---- the whole
     def sections(self, form: str = "matrix", folded: bool = True) -> list[tuple[str, list[Folded]]]:
         """("forward" and "backward", their lines), alike lines of repeated layers folded."""
-        rows = [[(line, self.layout(line, form)) for line in part] for part in (self.forward, self.backward)]
+        parts = [("forward", self.forward), ("backward", self.backward), ("update", self.update)]
+        rows = [[(line, self.layout(line, form)) for line in part] for _, part in parts]
         letter = loop_letter(rows[0] + rows[1], self.layered)
         out = []
-        for title, part in zip(("forward", "backward"), rows, strict=True):
-            out.append((title, fold(part, letter) if folded else [Folded(x, [line]) for line, x in part]))
+        for (title, lines), part in zip(parts, rows, strict=True):
+            found = [Folded(x, [line]) for line, x in part]
+            if folded:
+                found = fold(part, letter)
+                if title == "update" and self.step is not None:
+                    found = fold_over_theta(part, self.step, letter)
+            if lines or title != "update":
+                out.append((title, found))
         return out
 
     def text(self, form: str = "matrix", *, folded: bool = True, width: int = WIDTH, limit: int | None = 400) -> str:
@@ -122,7 +142,7 @@ class Derivation:
         out = [f"{self.graph.name}: examples as {preset}"]
         out += [f"  {self.name(s)} is {s.loops}" for s in self.sheet.symbols if s.loops is not None]
         for title, rows in self.sections(form, folded) if self.lines else ():
-            out.append(title)
+            out += [title] if title != "update" else wrapped(self._update_title())
             for row in rows[:limit]:
                 remark = f"      {row.range}" if row.range else ""
                 out += wrapped("  " + plain(row.layout) + remark, width=width)
@@ -135,6 +155,11 @@ class Derivation:
         if self.assumptions:
             out.append("holds where " + "; ".join(self.assumptions))
         return "\n".join(out)
+
+    def _update_title(self) -> str:
+        assert self.step is not None
+        numbers = [f"{name} = {number(value)}" for name, value in self.step.legend]
+        return f"update ({self.step.name}" + (": " + ", ".join(numbers) if numbers else "") + ")"
 
     def _summary(self) -> list[str]:
         """What a graph is made of that is too long to be derived line by line."""
@@ -180,7 +205,7 @@ class Derivation:
     def unit(self, name: str, *at: int) -> str:
         """One entry of a line with its Σ written out: ``unit("W1", 2, 0)`` for ∂L/∂W1 at row 2, column 0."""
         left, right, _ = unit_layout(self.sheet, self.letters, *self._at(name, at))
-        return f"{plain(left)} = {plain(right)}"
+        return f"{plain(left)} {self.line(name).arrow} {plain(right)}"
 
     def numbers(self, name: str, *at: int) -> str:
         """The same with the numbers put in, beside autodiff and, for a θ, finite differences."""
@@ -189,8 +214,8 @@ class Derivation:
         assert line.expr is not None
         free = [i for i in line.indices if i.kind == "v"]
         value = float(evaluate(self.sheet, substitute(line.expr, dict(zip(free, map(num, place), strict=True)))))
-        text = f"{plain(left)} = {plain(right)} = {shown(value)}"
-        if line.kind != "forward":
+        text = f"{plain(left)} {line.arrow} {plain(right)} = {shown(value)}"
+        if line.kind in ("backward", "gradient"):
             text += f" · autodiff {shown(unit_value(line, place))}"
         if line.kind == "gradient" and line.of is not None and line.of.position is not None:
             difference = finite_difference(self.graph, self._leaves, line.of.position, place)
@@ -233,11 +258,17 @@ def _normal(name: str) -> str:
     return name.translate(str.maketrans("⁽⁾⁰¹²³⁴⁵⁶⁷⁸⁹", "()0123456789")).replace(" ", "")
 
 
-def derive(function: Callable[..., Any]) -> Callable[..., Derivation]:
+def derive(
+    function: Callable[..., Any], *, optimizer: Any = None, state: Any = None, step: int = 0
+) -> Callable[..., Derivation]:
     """The equations of a scalar function and of its gradient with respect to its first argument.
 
     Args:
         function: plain NumPy code that returns one number; θ is its first argument, any pytree.
+        optimizer: also print the update: an optimiser of `bp.descent`, its name, or a function
+            ``update(theta, gradient, state, step)`` that returns the new θ and state.
+        state: what the optimiser remembers, by default ``optimizer.init(theta)``.
+        step: the number of the step, counted from 0.
 
     Returns:
         A function of the same arguments that returns a `Derivation`. The values of the arguments are the numbers that
@@ -272,7 +303,8 @@ def derive(function: Callable[..., Any]) -> Callable[..., Derivation]:
 
     def derived(theta: Any, *args: Any) -> Derivation:
         builder = Builder(function, theta, args)
-        return Derivation(builder, builder.leaves)
+        update = None if optimizer is None else Update(builder, optimizer, theta, state, step)
+        return Derivation(builder, builder.leaves, update)
 
     return derived
 

@@ -8,10 +8,15 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from .layout import Layout, Letter, Name, Range, Row, Token, Whole, at_label, labels, template, transform, walk
 from .line import Line
+from .sheet import Symbol
 from .text import plain
+
+if TYPE_CHECKING:
+    from .update import Update
 
 
 @dataclass(eq=False)
@@ -23,10 +28,14 @@ class Folded:
     letter: str = ""
     first: int = 0
     last: int = 0
+    over: str = ""
+    """For lines that say the same of several θ, which: ``θ = W1, b1``."""
 
     @property
     def range(self) -> str:
         """``l = 1…3``, or nothing for a single line."""
+        if self.over:
+            return self.over
         return f"{self.letter} = {self.first}…{self.last}" if len(self.lines) > 1 else ""
 
 
@@ -50,6 +59,66 @@ def fold(items: list[tuple[Line, Layout]], letter: str) -> list[Folded]:
     for group in out:
         if len(group.lines) > 1:
             group.layout = _shown(group, letter, keys, rows)
+    return out
+
+
+FEW = 6
+"""Update lines that are printed for each θ by itself; of more, alike ones are printed once, for θ."""
+
+
+def fold_over_theta(items: list[tuple[Line, Layout]], update: Update, letter: str) -> list[Folded]:
+    """The lines of an update: alike ones once, where θ stands for every θ that they say the same of."""
+    single = fold(items, letter)
+    if len(single) <= FEW:
+        return single
+    members: dict[int, list[tuple[Line, Layout]]] = {s.number: [] for s in update.thetas}
+    shared: list[tuple[Line, Layout]] = []
+    for line, x in items:
+        owner = update.owner.get(line.symbol.number)
+        (shared if owner is None else members[owner]).append((line, x))
+    alike: dict[tuple[Layout, ...], list[int]] = {}
+    for s in update.thetas:
+        if members[s.number]:
+            alike.setdefault(tuple(_of_theta(x, s, update.kept) for _, x in members[s.number]), []).append(s.number)
+    out = fold(shared, letter)
+    names = {s.number: s for s in update.thetas}
+    for rows, numbers in alike.items():
+        if len(numbers) == 1:
+            out += fold(members[numbers[0]], letter)
+            continue
+        over = "θ = " + ", ".join(_listed([names[n] for n in numbers], letter))
+        for k, row in enumerate(rows):
+            out.append(Folded(row, [members[n][k][0] for n in numbers], over=over))
+    return out
+
+
+def _of_theta(x: Layout, s: Symbol, kept: dict[str, str]) -> Layout:
+    """The line with θ for the name of a θ, and m for m_W1."""
+
+    def name(leaf: Name) -> Layout:
+        if leaf.label == s.label and leaf.base == s.base:
+            return Name("θ", None, leaf.partial)
+        if leaf.label == s.label and leaf.base in kept:
+            return Name(kept[leaf.base])
+        return leaf
+
+    return transform(x, {Name: name})
+
+
+def _listed(thetas: list[Symbol], letter: str) -> list[str]:
+    """W⁽¹⁾, W⁽²⁾, W⁽³⁾ as W⁽l⁾."""
+    out: list[str] = []
+    for s in thetas:
+        mine = [t for t in thetas if t.base == s.base]
+        name = plain(
+            Name(
+                s.base,
+                s.label if len(mine) == 1 else 0 if s.label is not None else None,
+                relative=None if len(mine) == 1 or s.label is None else letter,
+            )
+        )
+        if name not in out:
+            out.append(name)
     return out
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from .layout import Big, Call, Fraction, Layout, Letter, Name, Power, Range, Row, Script, Token, Whole
+import re
+
+from .layout import Big, Call, Fence, Fraction, Layout, Letter, Name, Power, Range, Row, Script, Token, Whole
 
 GREEK = {
     "α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "ε": "varepsilon", "ζ": "zeta", "η": "eta", "θ": "theta",
@@ -14,6 +16,8 @@ OPERATORS = {
     "·": r" \cdot ", "⊙": r" \odot ", "−": "-", "≤": r" \le ", "≥": r" \ge ", "≠": r" \ne ", "<": " < ", ">": " > ",
     "←": r" \leftarrow ",
 }  # fmt: skip
+HAT = "\u0302"
+"""The combining circumflex of m̂."""
 KNOWN = frozenset(("exp", "log", "tanh", "sin", "cos", "tan", "sinh", "cosh", "max", "min", "det"))
 
 
@@ -38,7 +42,7 @@ def latex(x: Layout) -> str:
         base = latex(x.base)
         return f"{{{base}}}^{{{exponent}}}" if "^" in base or "_" in base else f"{base}^{{{exponent}}}"
     if isinstance(x, Fraction):
-        return rf"\frac{{{latex(x.top)}}}{{{latex(x.bottom)}}}"
+        return rf"\frac{{{latex(unfenced(x.top))}}}{{{latex(unfenced(x.bottom))}}}"
     if isinstance(x, Big):
         return _big(x)
     if isinstance(x, Call):
@@ -46,17 +50,20 @@ def latex(x: Layout) -> str:
     if isinstance(x, Range):
         return rf"\sum_{{{x.letter}={x.first}}}^{{{x.last}}} {latex(x.body)}"
     if x.floor:
-        return rf"\left\lfloor {_stroke(x.inner)} \right\rfloor"
+        return rf"\left\lfloor {latex(x.inner)} \right\rfloor"
     left, right = ("[", "]") if x.square else ("(", ")")
     return rf"\left{left}{latex(x.inner)}\right{right}"
 
 
-def _stroke(x: Layout) -> str:
-    return latex(x)
+def unfenced(x: Layout) -> Layout:
+    """Without round brackets that a long stroke makes superfluous."""
+    return x.inner if isinstance(x, Fence) and not x.square and not x.floor else x
 
 
 def _token(text: str) -> str:
     bare = text.strip()
+    if bare == "π":
+        return r"\pi "
     if bare in OPERATORS:
         return OPERATORS[bare] if bare != "−" or text == "−" else " - "
     if bare == "mod":
@@ -89,8 +96,11 @@ def _word(base: str) -> str:
         word = "\\" + GREEK[bare] + " " if bare in GREEK else bare
     elif len(bare) == 2 and bare[0] in GREEK and bare[1] in _LOWERED:
         word = rf"\{GREEK[bare[0]]}_{_LOWERED[bare[1]]}"
+    elif len(bare) == 2 and bare[1] == HAT:
+        word = rf"\hat{{{_word(bare[0])}}}"
     else:
-        text = "".join(rf"\text{{{c}}}" if ord(c) > 127 and c not in GREEK else c for c in bare)
+        text = re.sub(f"(.){HAT}", r"\\hat{\1}", bare)
+        text = "".join(rf"\text{{{c}}}" if ord(c) > 127 and c not in GREEK else c for c in text)
         for letter, command in GREEK.items():
             text = text.replace(letter, rf"\{command} ")
         word = rf"\mathit{{{text.replace('_', chr(92) + '_')}}}"
@@ -133,4 +143,4 @@ def aligned(lines: list[tuple[str, str]]) -> str:
     return "\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}"
 
 
-__all__ = ["aligned", "latex"]
+__all__ = ["HAT", "aligned", "latex", "unfenced"]

@@ -31,7 +31,7 @@ class Line:
     expr: Expr | None
     """The right side; None for an operation without an index equation, which is written as a call."""
     kind: str
-    """"forward", "backward" (∂L/∂ of a value) or "gradient" (of a θ)."""
+    """"forward", "backward" (∂L/∂ of a value), "gradient" (of a θ) or "update"."""
     of: Symbol | None = None
     """For a backward line, the symbol whose adjoint this is."""
     call: tuple[str, tuple[Argument, ...], dict[str, Any]] | None = None
@@ -41,6 +41,8 @@ class Line:
     position: int | None = None
     """The line of the graph."""
     arrow: str = "="
+    before: Symbol | None = None
+    """For an update, what stands on the left as it was before."""
     forms: dict[str, tuple[Layout, Layout, dict[str, int]] | None] = field(default_factory=dict, repr=False)
 
     @property
@@ -71,9 +73,10 @@ class Line:
             examples = letters.examples if form == "columns" else None
             if form == "columns" and examples is None:
                 return None
-            found = matrix_line(sheet, letters, self.symbol, self.indices, self.expr, examples)
+            found = matrix_line(sheet, letters, self.symbol, self.indices, self.expr, examples, self.before)
             return None if found is None else (found[0], found[1], found[2].lengths)
         writer = IndexWriter(sheet, letters, self.indices)
+        writer.first = None if self.before is None else self.before.number
         left = writer.left(self.symbol, self.indices)
         return left, writer.write(self.expr), writer.lengths
 

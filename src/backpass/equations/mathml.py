@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
+from .latex import HAT, unfenced
 from .layout import Big, Call, Fraction, Layout, Letter, Name, Power, Range, Row, Script, Token, Whole
 
 _OPERATORS = frozenset("+−·⊙/=≤≥<>≠←,")
@@ -28,7 +29,7 @@ def mathml(x: Layout) -> str:
         exponent = "<mi>⊤</mi>" if isinstance(x.exponent, Token) and x.exponent.text == "T" else mathml(x.exponent)
         return f"<msup>{_row(mathml(x.base))}{_row(exponent)}</msup>"
     if isinstance(x, Fraction):
-        return f"<mfrac>{_row(mathml(x.top))}{_row(mathml(x.bottom))}</mfrac>"
+        return f"<mfrac>{_row(mathml(unfenced(x.top)))}{_row(mathml(unfenced(x.bottom)))}</mfrac>"
     if isinstance(x, Big):
         return _big(x)
     if isinstance(x, Call):
@@ -58,6 +59,8 @@ def _token(text: str) -> str:
         return '<mspace width="0.2em"/>'
     if bare in _OPERATORS:
         return f"<mo>{escape(bare)}</mo>"
+    if bare == "π":
+        return "<mi>π</mi>"
     if bare[:1].isdigit():
         if "e" in bare:
             mantissa, exponent = bare.replace("-", "−").split("e")
@@ -68,7 +71,13 @@ def _token(text: str) -> str:
 
 def _name(x: Name) -> str:
     primes = len(x.base) - len(x.base.rstrip("′"))
-    word = f"<mi>{escape(x.base.rstrip('′'))}</mi>" + "<mo>′</mo>" * primes
+    bare = x.base.rstrip("′")
+    word = f"<mi>{escape(bare)}</mi>"
+    if HAT in bare:
+        letter, _, rest = bare.partition(HAT)
+        word = f'<mover accent="true"><mi>{escape(letter)}</mi><mo>^</mo></mover>'
+        word = f"<msub>{word}<mi>{escape(rest.lstrip('_'))}</mi></msub>" if rest else word
+    word += "<mo>′</mo>" * primes
     if x.label is not None:
         word = f"<msup>{_row(word)}{_row('<mo>(</mo>' + _relative(x.label, x.relative) + '<mo>)</mo>')}</msup>"
     return f"<mfrac><mrow><mi>∂</mi><mi>L</mi></mrow>{_row('<mi>∂</mi>' + word)}</mfrac>" if x.partial else word

@@ -10,6 +10,7 @@ array([[4., 4., 4., 4.],
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -66,6 +67,9 @@ class Reader:
 
     def number(self) -> float | None:
         found = _NUMBER.match(self.text, self.at)
+        if found is None and self.text.startswith("π", self.at) and "π" not in self.names:
+            self.at += 1
+            return math.pi
         if found is None:
             return None
         self.at = found.end()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from .latex import GREEK
+from .latex import GREEK, HAT
 from .read import Unreadable
 
 _FROM_GREEK = {command: letter for letter, command in GREEK.items()}
@@ -106,6 +106,8 @@ class _Latex:
             return f"{_WORDS[word]}_{self.group()} "
         if word in ("mathit", "text"):
             return self.group()
+        if word == "hat":
+            return self.group() + HAT
         if word == "operatorname":
             name = self.raw().replace("\\_", "_")
             if self.source[self.at : self.at + 1] == "_":

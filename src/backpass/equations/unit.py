@@ -64,6 +64,7 @@ def unit_layout(
     """(left, right, letter → length) of a line at fixed indices, one per axis longer than 1."""
     assert line.expr is not None
     writer = UnitWriter(sheet, letters, numbers)
+    writer.first = None if line.before is None else line.before.number
     by = dict(zip([i for i in line.indices if i.kind == "v"], map(num, at), strict=True))
     left = writer.left(line.symbol, tuple(by.get(i, i) for i in line.indices))
     return left, writer.write(substitute(line.expr, by)), writer.lengths

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable
 
@@ -40,6 +41,8 @@ class Letters:
 
 
 def number(c: float) -> str:
+    if c == math.pi:
+        return "π"
     if float(c).is_integer() and abs(c) < 1e6:
         return str(int(c))
     return re.sub(r"e([+-])0*(\d)", lambda m: "e" + m[1].replace("+", "") + m[2], repr(float(c)))
@@ -66,6 +69,8 @@ class IndexWriter:
         self.of_index: dict[Expr, str] = {}
         self.outer = [v for v in indices if v.kind == "v"]
         self.sums = 0
+        self.first: int | None = None
+        """The symbol whose terms stand first: what an update moves."""
         self.texts: dict[Expr, str] = {}
         """What terms are sorted by; kept, since a nest would be written again at every level of it."""
         for v in self.outer:
@@ -196,6 +201,7 @@ class IndexWriter:
             b = item[0]
             entry = b.kind == "r" and bool(self.sums)
             return (
+                self.first is not None and not self._constant(b),
                 entry and first not in b.free,
                 entry and last in b.free,
                 _RANK[b.kind],
@@ -224,12 +230,16 @@ class IndexWriter:
             body = Row((Token("−"), body))
         return Fence(body) if level >= 2 or (c < 0 and level >= 1) else body
 
+    def _constant(self, b: Expr) -> bool:
+        """Is it made of named numbers alone? In an update these stand first: η·∂L/∂x."""
+        return all(self.sheet.symbols[n].role == "constant" for n in b.refs)
+
     def _factor(self, b: Expr, p: float, last: bool) -> Layout:
         if b.kind == "+":
             body: Layout = Fence(self.write(b))
         else:
             body = self.write(b, 1 if p == 1 and last and b.kind == "S" else 2)
-        return body if p == 1 else Power(body, Token(number(p)))
+        return body if p == 1 else powered(body, p)
 
     def ordered(self, terms: Iterable[tuple[float, Expr]], text: Callable[[Expr], str]) -> list[tuple[float, Expr]]:
         """Products first, numbers and what is subtracted last; alike terms of several layers by their labels."""
@@ -237,7 +247,7 @@ class IndexWriter:
         def key(item: tuple[float, Expr]) -> tuple[object, ...]:
             c, t = item
             labels = sorted((self._labelled(n).label or 0 for n in t.refs), reverse=True)
-            return c < 0, t.kind == "n", t.kind == "r", not has_sum(t), text(t), labels
+            return self.first not in t.refs, c < 0, t.kind == "n", t.kind == "r", not has_sum(t), text(t), labels
 
         return sorted(terms, key=key)
 
@@ -260,6 +270,12 @@ class IndexWriter:
         return not (name.partial or name.base.startswith("δ")), name.base
 
 
+def powered(base: Layout, p: float) -> Layout:
+    """A power; that of ∂L/∂W is (∂L/∂W)², whose square ∂L/∂W² would leave open."""
+    name = base.base if isinstance(base, Script) else base
+    return Power(Fence(base) if isinstance(name, Name) and name.partial else base, Token(number(p)))
+
+
 def one_first(terms: list[tuple[float, Expr]]) -> list[tuple[float, Expr]]:
     """1 − a², not −a² + 1."""
     one = [t for t in terms if t[1] is ONE and t[0] > 0]
@@ -275,4 +291,4 @@ def joined(parts: list[Layout], by: str) -> Layout:
     return Row(tuple(out))
 
 
-__all__ = ["IndexWriter", "Letters", "joined", "name_of", "number", "one_first"]
+__all__ = ["IndexWriter", "Letters", "joined", "name_of", "number", "one_first", "powered"]

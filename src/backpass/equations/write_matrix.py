@@ -10,7 +10,7 @@ from .layout import Big, Call, Fence, Fraction, Layout, Letter, Power, Row, Scri
 from .pull import softmax_of
 from .sheet import Sheet, Symbol
 from .text import bare
-from .write_index import IndexWriter, Letters, joined, number, one_first
+from .write_index import IndexWriter, Letters, joined, number, one_first, powered
 
 _RANK = {"S": 0, "r": 1, "I": 2, "+": 3, "f": 3}
 TRANSPOSED = Token("T")
@@ -32,6 +32,9 @@ class MatrixWriter:
         """What terms are sorted by; kept, since a nest would be written again at every level of it."""
         self.batch = batch
         self.column = False
+        self.whole: tuple[Expr, ...] = ()
+        """For an elementwise line of any rank, its indices: what is read at exactly these is written without them."""
+        self.shape: tuple[int, ...] = ()
 
     def write(self, e: Expr, r: Expr | None, c: Expr | None, level: int) -> Layout:
         kind = e.kind
@@ -56,6 +59,8 @@ class MatrixWriter:
         name: Layout = self.index.name(e.data)
         indices = e.parts
         shape = tuple(n for n in symbol.shape)
+        if self.whole and indices == self.whole and shape == self.shape:
+            return name
         if self.batch:
             n = len(self.batch)
             if indices[:n] == self.batch:
@@ -136,7 +141,7 @@ class MatrixWriter:
         for b, p in zip(e.parts, e.data[1], strict=True):
             if p < 0:
                 below.append((b, -p))
-            elif b.free.isdisjoint({r, c}):
+            elif b.free.isdisjoint(self.whole or {r, c}):
                 scalars.append((b, p))
             else:
                 arrays.append((b, p))
@@ -146,7 +151,7 @@ class MatrixWriter:
 
         def factor(b: Expr, p: float, at: int = 2) -> Layout:
             body = self.write(b, r, c, (3 if b.kind == "S" or p != 1 else at) if several or p != 1 else 0)
-            return body if p == 1 else Power(body, Token(number(p)))
+            return body if p == 1 else powered(body, p)
 
         body: Layout | None = joined([factor(b, p) for b, p in arrays], " ⊙ ") if arrays else None
         front: list[Layout] = [factor(b, p, 3) for b, p in scalars]
@@ -249,12 +254,17 @@ def matrix_line(
     indices: tuple[Expr, ...],
     e: Expr,
     examples: int | None = None,
+    before: Symbol | None = None,
 ) -> tuple[Layout, Layout, IndexWriter] | None:
     """(left side, right side, the writer with its letters), or None when the line stays in index form."""
     free = [i for i in indices if i.kind == "v"]
     if not e.free.issuperset(free):
         return None  # the same along an axis: a matrix on the right would have another shape
     rank = len(symbol.shape)
+    if (rank > 2 or before is not None) and free:
+        found = _entrywise(sheet, letters, symbol, tuple(free), e, before)
+        if found is not None:
+            return found
     try:
         if rank == 2 and len(free) == 2:
             writer = MatrixWriter(sheet, letters, (), examples)
@@ -274,6 +284,22 @@ def matrix_line(
     if writer.batch:
         left = Script(left, (Letter(writer.index.letter(writer.batch[0])),))
     return left, right, writer.index
+
+
+def _entrywise(
+    sheet: Sheet, letters: Letters, symbol: Symbol, free: tuple[Expr, ...], e: Expr, before: Symbol | None
+) -> tuple[Layout, Layout, IndexWriter] | None:
+    """A line that reads every array at its own indices, whatever their number."""
+    writer = MatrixWriter(sheet, letters)
+    writer.whole, writer.shape = free, symbol.shape
+    writer.index.first = None if before is None else before.number
+    if len(free) != len([n for n in symbol.shape if n != 1]) or has_sum(e):
+        return None
+    try:
+        right = writer.write(e, None, None, 0)
+    except NoMatrix:
+        return None
+    return writer.index.name(symbol.number), right, writer.index
 
 
 __all__ = ["MatrixWriter", "NoMatrix", "matrix_line"]
