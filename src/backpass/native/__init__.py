@@ -1,0 +1,1 @@
+"""The machine reading: graphs as machine code."""

@@ -1,0 +1,215 @@
+"""What the emitters of products write with: an IRBuilder that knows one dtype, one target, and counted loops."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+
+from backpass.native.target import Target
+
+I64 = ir.IntType(64)
+I32 = ir.IntType(32)
+POINTER = ir.PointerType()
+
+Value = Any
+"""A value in the code that is written. llvmlite declares no types that a checker can follow."""
+Index = Value | int
+"""An index: known when the code is written (int), or when it runs."""
+
+
+def constant(i: Index) -> Value:
+    """An index as an LLVM value."""
+    return ir.Constant(I64, i) if isinstance(i, int) else i
+
+
+class Loop:
+    """A loop being written: its index, what it carries from round to round, and, when it is closed, what came out."""
+
+    def __init__(self, index: Index, carried: list[Value]) -> None:
+        self.index = index
+        self.carried = carried
+        self.results = carried
+
+
+class Writer:
+    """Writes scalars and vectors of one dtype at the end of an IRBuilder."""
+
+    def __init__(self, module: ir.Module, builder: ir.IRBuilder, dtype: str, target: Target) -> None:
+        self.module = module
+        self.builder = builder
+        self.target = target
+        self.scalar: Any = ir.FloatType() if dtype == "float32" else ir.DoubleType()
+        self.size = np.dtype(dtype).itemsize
+        self.lanes = target.lanes(dtype)
+        self.vector = ir.VectorType(self.scalar, self.lanes)
+        self.zero = ir.Constant(self.vector, [0.0] * self.lanes)
+        self._suffix = f"v{self.lanes}f{8 * self.size}"
+
+    # Indices.
+    def add(self, x: Index, y: Index) -> Index:
+        if isinstance(x, int) and isinstance(y, int):
+            return x + y
+        if isinstance(x, int):
+            x, y = y, x
+        return x if isinstance(y, int) and y == 0 else self.builder.add(constant(x), constant(y))
+
+    def scale(self, x: Index, factor: int) -> Index:
+        if isinstance(x, int) or factor == 0:
+            return x * factor if isinstance(x, int) else 0
+        return x if factor == 1 else self.builder.mul(x, constant(factor))
+
+    def smaller(self, x: Index, y: Index) -> Index:
+        if isinstance(x, int) and isinstance(y, int):
+            return min(x, y)
+        x, y = constant(x), constant(y)
+        return self.builder.select(self.builder.icmp_signed("<", x, y), x, y)
+
+    def larger(self, x: Index, y: Index) -> Index:
+        if isinstance(x, int) and isinstance(y, int):
+            return max(x, y)
+        x, y = constant(x), constant(y)
+        return self.builder.select(self.builder.icmp_signed(">", x, y), x, y)
+
+    def at(self, pointer: Value, offset: Index) -> Value:
+        """The address `offset` elements after a pointer."""
+        if isinstance(offset, int) and offset == 0:
+            return pointer
+        return self.builder.gep(pointer, [constant(offset)], inbounds=True, source_etype=self.scalar)
+
+    # Memory.
+    def load_scalar(self, pointer: Value) -> Value:
+        return self.builder.load(pointer, typ=self.scalar, align=self.size)
+
+    def load(self, pointer: Value, count: int | None = None) -> Value:
+        """A vector from memory: `count` entries, then zeros; no other memory is touched."""
+        if count is None or count == self.lanes:
+            return self.builder.load(pointer, typ=self.vector, align=self.size)
+        if count == 1:
+            return self.builder.insert_element(self.zero, self.load_scalar(pointer), ir.Constant(I32, 0))
+        mask = self._mask(count)
+        name = f"llvm.masked.load.{self._suffix}.p0"
+        load = self.intrinsic(name, self.vector, [POINTER, mask.type, self.vector])
+        return self.builder.call(load, [pointer, mask, self.zero])
+
+    def store(self, value: Value, pointer: Value, count: int | None = None) -> None:
+        """The first `count` entries of a vector to memory; no other memory is touched."""
+        if count is None or count == self.lanes:
+            self.builder.store(value, pointer, align=self.size)
+        elif count == 1:
+            first = self.builder.extract_element(value, ir.Constant(I32, 0))
+            self.builder.store(first, pointer, align=self.size)
+        else:
+            mask = self._mask(count)
+            name = f"llvm.masked.store.{self._suffix}.p0"
+            store = self.intrinsic(name, ir.VoidType(), [self.vector, POINTER, mask.type])
+            self.builder.call(store, [value, pointer, mask])
+
+    # Arithmetic.
+    def spread(self, scalar: Value) -> Value:
+        """A vector with the scalar in every lane."""
+        first = self.builder.insert_element(ir.Constant(self.vector, ir.Undefined), scalar, ir.Constant(I32, 0))
+        return self.shuffle(first, first, [0] * self.lanes)
+
+    def shuffle(self, x: Value, y: Value, lanes: Sequence[int]) -> Value:
+        """The lanes of x, then y, in the order that is asked for."""
+        return self.builder.shuffle_vector(x, y, ir.Constant(ir.VectorType(I32, len(lanes)), list(lanes)))
+
+    def multiply_add(self, x: Value, y: Value, total: Value) -> Value:
+        """x y + total, in one rounding where the target has it."""
+        if not self.target.fma:
+            return self.builder.fadd(total, self.builder.fmul(x, y))
+        fma = self.intrinsic(f"llvm.fma.{self._suffix}", self.vector, [self.vector] * 3)
+        return self.builder.call(fma, [x, y, total])
+
+    def transpose(self, rows: Sequence[Value]) -> list[Value]:
+        """A square of vectors, as many as each has lanes, with its rows and columns exchanged."""
+        square = list(rows)
+        distance = 1
+        while distance < self.lanes:
+            low, high = [], []
+            for lane in range(self.lanes):
+                if lane & distance:
+                    low.append(self.lanes + lane - distance)
+                    high.append(self.lanes + lane)
+                else:
+                    low.append(lane)
+                    high.append(lane + distance)
+            for i in range(self.lanes):
+                if not i & distance:
+                    x, y = square[i], square[i + distance]
+                    square[i], square[i + distance] = self.shuffle(x, y, low), self.shuffle(x, y, high)
+            distance *= 2
+        return square
+
+    def intrinsic(self, name: str, result: ir.Type, arguments: list[ir.Type]) -> ir.Function:
+        """LLVM's intrinsic function of a name, declared once a module."""
+        found = self.module.globals.get(name)
+        if found is None:
+            found = ir.Function(self.module, ir.FunctionType(result, arguments), name)
+        return found
+
+    # Control.
+    @contextlib.contextmanager
+    def loop(self, start: Index, stop: Index, step: int = 1, carried: Sequence[Value] = ()) -> Iterator[Loop]:
+        """for index in range(start, stop, step), carrying values: set `carried` in it, read `results` after it.
+
+        With known bounds a single round is written without a loop, and more without a test before the first.
+        """
+        known = isinstance(start, int) and isinstance(stop, int)
+        if known and start >= stop:
+            raise ValueError(f"a loop from {start} to {stop} has no round to write")
+        if known and start + step >= stop:
+            loop = Loop(start, list(carried))
+            yield loop
+            loop.results = loop.carried
+            return
+        builder = self.builder
+        before = builder.block
+        body, after = builder.append_basic_block("loop"), builder.append_basic_block("after")
+        if known:
+            builder.branch(body)
+        else:
+            builder.cbranch(builder.icmp_signed("<", constant(start), constant(stop)), body, after)
+        builder.position_at_end(body)
+        index = builder.phi(I64, "i")
+        index.add_incoming(constant(start), before)
+        phis = [builder.phi(value.type) for value in carried]
+        for phi, value in zip(phis, carried, strict=True):
+            phi.add_incoming(value, before)
+        loop = Loop(index, list(phis))
+        yield loop
+        following = builder.add(index, constant(step))
+        last = builder.block
+        index.add_incoming(following, last)
+        for phi, value in zip(phis, loop.carried, strict=True):
+            phi.add_incoming(value, last)
+        builder.cbranch(builder.icmp_signed("<", following, constant(stop)), body, after)
+        builder.position_at_end(after)
+        loop.results = loop.carried
+        if not known:
+            loop.results = [builder.phi(value.type) for value in carried]
+            for phi, none, some in zip(loop.results, carried, loop.carried, strict=True):
+                phi.add_incoming(none, before)
+                phi.add_incoming(some, last)
+
+    @contextlib.contextmanager
+    def when(self, condition: Value | bool) -> Iterator[None]:
+        """What is written inside runs if the condition holds; a known condition must."""
+        if isinstance(condition, bool):
+            yield
+        else:
+            with self.builder.if_then(condition):
+                yield
+
+    def scratch(self, vectors: int) -> Value:
+        """Room for some vectors on the stack."""
+        with self.builder.goto_entry_block():
+            return self.builder.alloca(self.vector, size=constant(vectors), name="scratch")
+
+    def _mask(self, count: int) -> ir.Constant:
+        bits = ir.VectorType(ir.IntType(1), self.lanes)
+        return ir.Constant(bits, [int(lane < count) for lane in range(self.lanes)])
