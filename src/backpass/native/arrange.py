@@ -1,0 +1,162 @@
+"""How a kernel's loops run: which axes walk as one, which one lies in the vector lanes, and in how many sweeps.
+
+A row kernel, such as a softmax, needs its rows more than once: a value that depends on a reduction belongs to a later
+*stage*. Short rows are kept in registers from stage to stage; long ones are swept once a stage, where costly values of
+an earlier stage are kept in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from . import pointwise
+from .kernel import Item, Kernel, Place, Ref, Root, squeezed
+
+REGISTERS = 16
+"""Positions of a row that are kept in registers at most."""
+TEXT = 400
+"""Operations that a row in registers may be written out to."""
+
+
+@dataclass(eq=False)
+class Arrangement:
+    """The loops of a kernel. Axes of the domain are in groups, each of which is one loop."""
+
+    groups: list[list[int]]
+    extents: list[int]
+    vector: int | None
+    """The group in the lanes."""
+    width: int
+    reduced: list[int]
+    """Groups that reductions sum over."""
+    unrolled: bool = False
+    """Are the rows kept in registers?"""
+    stage: dict[Item, int] = field(default_factory=dict)
+    """The sweep that computes a value; for a value of a row, the first sweep that may use it."""
+    stages: int = 1
+
+    @property
+    def outer(self) -> list[int]:
+        """The loops around the rows."""
+        return [g for g in range(len(self.groups)) if g not in self.reduced]
+
+    def strides(self, strides: tuple[int, ...]) -> list[int]:
+        """Strides over the domain as strides over the groups."""
+        return [strides[members[-1]] for members in self.groups]
+
+
+def arrange(kernel: Kernel, bits: int) -> Arrangement:
+    """Decide, and mark what has to be kept in memory from stage to stage."""
+    addresses = list(_addresses(kernel))
+    reduced = set(kernel.reduced or ())
+    groups: list[list[int]] = []
+    for axis, n in enumerate(kernel.domain):
+        last = groups[-1][-1] if groups else None
+        if (
+            last is not None
+            and (last in reduced) == (axis in reduced)
+            and all(a[last] == a[axis] * n for a, _ in addresses)
+        ):
+            groups[-1].append(axis)
+        else:
+            groups.append([axis])
+    extents = []
+    for members in groups:
+        extent = 1
+        for axis in members:
+            extent *= kernel.domain[axis]
+        extents.append(extent)
+    width = _width(kernel, bits)
+    made = Arrangement(groups, extents, None, 1, [g for g, members in enumerate(groups) if members[0] in reduced])
+    best = 0.0
+    for g, members in enumerate(groups):
+        score = _score(kernel, members[-1], extents[g], width, addresses) * (1.0 if g in made.reduced else 1.05)
+        if score > best:
+            best, made.vector, made.width = score, g, width
+    if made.reduced:
+        _stages(kernel, made)
+    return made
+
+
+def _addresses(kernel: Kernel) -> Iterator[tuple[tuple[int, ...], int]]:
+    """Every walk over the domain, with its weight for the choice of the lanes."""
+    for ref, row in kernel.leaves:
+        yield kernel.over_domain(ref.strides, row), 2
+    for root in kernel.roots:
+        yield kernel.over_domain(root.strides, root.row), 3
+        for dynamic in root.dynamic:
+            yield kernel.over_domain(dynamic.index.strides, root.row), 1
+    for node, row in kernel.nodes.items():
+        if node.gathered is not None:
+            yield kernel.over_domain(node.gathered.strides, row), 2
+            for dynamic in node.gathered.dynamic:
+                yield kernel.over_domain(dynamic.index.strides, row), 1
+
+
+def _width(kernel: Kernel, bits: int) -> int:
+    """Lanes: as many as entries of the largest floating dtype fill a register."""
+    items = [*kernel.nodes, *[ref.item for ref, _ in kernel.leaves], *[root.target for root in kernel.roots]]
+    sizes = [item.dtype.itemsize for item in items if item.dtype.kind == "f" and not item.immediate]
+    return bits // 8 // max(sizes, default=8 if any(item.dtype.itemsize == 8 for item in items) else 4)
+
+
+def _score(
+    kernel: Kernel, axis: int, extent: int, width: int, addresses: list[tuple[tuple[int, ...], int]]
+) -> float:
+    total = 0.25
+    for strides, weight in addresses:
+        if strides[axis] == 1:
+            total += weight
+        elif strides[axis] != 0:
+            total -= 2 * weight
+    for node, row in kernel.nodes.items():
+        if node.gathered is not None:
+            total -= 3 * sum(
+                kernel.over_domain(d.index.strides, row)[axis] != 0 for d in node.gathered.dynamic
+            )
+    for root in kernel.roots:
+        if root.dynamic and any(kernel.over_domain(d.index.strides, root.row)[axis] != 0 for d in root.dynamic):
+            return 0.0  # two lanes could add to one place
+        if root.kind == "add" and kernel.over_domain(root.strides, root.row)[axis] == 0:
+            return 0.0
+    blocks = -(-extent // width)
+    return total * extent / (blocks * width)
+
+
+def _stages(kernel: Kernel, made: Arrangement) -> None:
+    positions = 1
+    for g in made.reduced:
+        positions *= -(-made.extents[g] // made.width) if g == made.vector else made.extents[g]
+    made.unrolled = positions <= REGISTERS and positions * len(kernel.nodes) <= TEXT
+    stage = made.stage
+    for node, row in kernel.nodes.items():
+        before = [stage[arg.item] for arg in node.args if arg.item in kernel.nodes]
+        stage[node] = max(before, default=0) + node.reduces
+    made.stages = 1 + max([stage[n] for n, row in kernel.nodes.items() if not row], default=0)
+    if made.unrolled:
+        return
+    for node, row in list(kernel.nodes.items()):
+        if row and not node.reduces:
+            continue
+        at = stage[node] - node.reduces
+        for arg in node.args:
+            _kept_from(kernel, made, arg.item, at)
+    for root in list(kernel.roots):
+        if not root.row:
+            _kept_from(kernel, made, root.ref.item, made.stage.get(root.ref.item, 0))
+
+
+def _kept_from(kernel: Kernel, made: Arrangement, item: Item, stage: int) -> None:
+    """A value used in this stage: where an earlier one computed it at some cost, it is kept in memory."""
+    pending = [item]
+    while pending:
+        item = pending.pop()
+        if item not in kernel.nodes or kernel.nodes[item] or made.stage[item] == stage:
+            continue
+        if item.place is Place.KERNEL and (pointwise.expensive(item.line.op) or item.gathered is not None):
+            own = squeezed(item.view)[1]
+            item.place = Place.ARENA
+            kernel.roots.append(Root(Ref(item, own), item, own))
+        if item.place is Place.KERNEL or not any(root.target is item for root in kernel.roots):
+            pending += [arg.item for arg in item.args]

@@ -1,0 +1,55 @@
+"""From LLVM's text to machine code in this process, by way of an object file that can be kept.
+
+Explicit vectors leave little for the optimiser to find: its first level is as fast as its third, and quicker itself.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from llvmlite import binding as llvm
+
+from .target import Target
+
+ENTRY = "backpass_main"
+LEVEL = 1
+_lock = threading.Lock()
+"""LLVM's own context is one for the process."""
+
+
+def build(text: str, target: Target) -> bytes:
+    """Compile LLVM assembly to an object file for this target."""
+    with _lock:
+        module = llvm.parse_assembly(text)
+        machine = target.machine(LEVEL)
+        _optimize(module, machine)
+        return machine.emit_object(module)
+
+
+def optimized(text: str, target: Target) -> tuple[str, str]:
+    """(LLVM after optimisation, assembly), to be read."""
+    with _lock:
+        module = llvm.parse_assembly(text)
+        machine = target.machine(LEVEL)
+        _optimize(module, machine)
+        return str(module), machine.emit_assembly(module)
+
+
+def _optimize(module: llvm.ModuleRef, machine: llvm.TargetMachine) -> None:
+    options = llvm.create_pipeline_tuning_options()
+    options.speed_level = LEVEL
+    options.loop_vectorization = options.slp_vectorization = False
+    builder = llvm.create_pass_builder(machine, options)
+    builder.getModulePassManager().run(module, builder)
+
+
+class Loaded:
+    """An object file in this process: its functions have addresses as long as it is referred to."""
+
+    def __init__(self, code: bytes, target: Target):
+        with _lock:
+            self._engine: Any = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target.machine(LEVEL))
+            self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+            self._engine.finalize_object()
+            self.entry: int = self._engine.get_function_address(ENTRY)

@@ -1,0 +1,240 @@
+"""`Lanes`: an LLVM builder that works on a few entries at once, in NumPy's dtypes.
+
+A value is a scalar where `width` is 1, and a vector of `width` lanes elsewhere. Truth values are ``i1`` in registers and
+one byte in memory, as NumPy has them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+
+I1, I8, I32, I64 = (ir.IntType(n) for n in (1, 8, 32, 64))
+POINTER = ir.PointerType()
+_FLOATS = {2: ir.HalfType(), 4: ir.FloatType(), 8: ir.DoubleType()}
+
+
+def scalar_type(dtype: np.dtype) -> ir.Type:
+    """What an entry of this dtype is in a register."""
+    if dtype.kind == "b":
+        return I1
+    return _FLOATS[dtype.itemsize] if dtype.kind == "f" else ir.IntType(8 * dtype.itemsize)
+
+
+def memory_type(dtype: np.dtype) -> ir.Type:
+    """What an entry of this dtype is in memory."""
+    return I8 if dtype.kind == "b" else scalar_type(dtype)
+
+
+def widened(type_: ir.Type, width: int) -> ir.Type:
+    return type_ if width == 1 else ir.VectorType(type_, width)
+
+
+def i64(value: int) -> ir.Constant:
+    return ir.Constant(I64, int(value))
+
+
+def intrinsic(b: ir.IRBuilder, name: str, result: ir.Type, arguments: Sequence[ir.Type]) -> ir.Function:
+    """Declare an intrinsic, or find its declaration."""
+    found = b.module.globals.get(name)
+    return found if found is not None else ir.Function(b.module, ir.FunctionType(result, arguments), name)
+
+
+def suffix(type_: ir.Type) -> str:
+    """An intrinsic's name for this type: ``v16f32``."""
+    if isinstance(type_, ir.VectorType):
+        return f"v{type_.count}{suffix(type_.element)}"
+    if isinstance(type_, ir.IntType):
+        return f"i{type_.width}"
+    return {"half": "f16", "float": "f32", "double": "f64"}[str(type_)]
+
+
+def call(b: ir.IRBuilder, name: str, *arguments: ir.Value) -> ir.Value:
+    """An intrinsic whose result and arguments have one type: ``llvm.fabs``."""
+    type_ = arguments[0].type
+    return b.call(intrinsic(b, f"{name}.{suffix(type_)}", type_, [a.type for a in arguments]), arguments)
+
+
+@contextlib.contextmanager
+def loop(b: ir.IRBuilder, start: ir.Value, stop: ir.Value, step: int = 1) -> Iterator[ir.Value]:
+    """``for i in range(start, stop, step)``; values that change over it go through memory or `Accumulators`."""
+    head, body, end = (b.append_basic_block(name) for name in ("head", "body", "end"))
+    before = b.block
+    b.branch(head)
+    b.position_at_end(head)
+    i = b.phi(I64)
+    i.add_incoming(start, before)
+    b.cbranch(b.icmp_signed("<", i, stop), body, end)
+    b.position_at_end(body)
+    yield i
+    after = b.add(i, i64(step), flags=("nsw",))
+    i.add_incoming(after, b.block)
+    b.branch(head)
+    b.position_at_end(end)
+
+
+@contextlib.contextmanager
+def carrying(
+    b: ir.IRBuilder, start: ir.Value, stop: ir.Value, step: int, values: list[ir.Value]
+) -> Iterator[tuple[ir.Value, list[ir.Value]]]:
+    """A loop that carries values: replace the entries of the list; after the loop it holds the results."""
+    head, body, end = (b.append_basic_block(name) for name in ("head", "body", "end"))
+    before = b.block
+    b.branch(head)
+    b.position_at_end(head)
+    i = b.phi(I64)
+    i.add_incoming(start, before)
+    phis = []
+    for value in values:
+        phi = b.phi(value.type)
+        phi.add_incoming(value, before)
+        phis.append(phi)
+    b.cbranch(b.icmp_signed("<", i, stop), body, end)
+    b.position_at_end(body)
+    current: list[ir.Value] = list(phis)
+    yield i, current
+    after = b.add(i, i64(step), flags=("nsw",))
+    i.add_incoming(after, b.block)
+    for phi, value in zip(phis, current, strict=True):
+        phi.add_incoming(value, b.block)
+    b.branch(head)
+    b.position_at_end(end)
+    values[:] = phis
+
+
+class Lanes:
+    """Values of `width` lanes, of which the first `count` are entries and the others are not there."""
+
+    def __init__(self, b: ir.IRBuilder, width: int, count: int | None = None):
+        self.b = b
+        self.width = width
+        self.count = width if count is None else count
+
+    def type(self, dtype: np.dtype) -> ir.Type:
+        return widened(scalar_type(dtype), self.width)
+
+    def constant(self, dtype: np.dtype, value: Any) -> ir.Constant:
+        """A number in every lane."""
+        scalar = constant(dtype, value)
+        return scalar if self.width == 1 else ir.Constant(self.type(dtype), [scalar] * self.width)
+
+    def splat(self, value: ir.Value) -> ir.Value:
+        """A scalar in every lane."""
+        if self.width == 1 or isinstance(value.type, ir.VectorType):
+            return value
+        if isinstance(value, ir.Constant):
+            return ir.Constant(widened(value.type, self.width), [value] * self.width)
+        type_ = widened(value.type, self.width)
+        first = self.b.insert_element(ir.Constant(type_, ir.Undefined), value, ir.Constant(I32, 0))
+        zeros = ir.Constant(widened(I32, self.width), [ir.Constant(I32, 0)] * self.width)
+        return self.b.shuffle_vector(first, ir.Constant(type_, ir.Undefined), zeros)
+
+    def iota(self) -> ir.Value:
+        """0, 1, 2 … as int64."""
+        if self.width == 1:
+            return i64(0)
+        return ir.Constant(widened(I64, self.width), [i64(k) for k in range(self.width)])
+
+    def mask(self) -> ir.Constant:
+        """Which lanes are entries."""
+        bits = [ir.Constant(I1, int(k < self.count)) for k in range(self.width)]
+        return bits[0] if self.width == 1 else ir.Constant(widened(I1, self.width), bits)
+
+    # ---- memory
+    def address(self, pointer: ir.Value, index: ir.Value, dtype: np.dtype) -> ir.Value:
+        return self.b.gep(pointer, [index], inbounds=True, source_etype=memory_type(dtype))
+
+    def load(self, pointer: ir.Value, index: ir.Value, dtype: np.dtype, stride: int) -> ir.Value:
+        """Entries index, index + stride, … of a buffer; a scalar where the stride is 0."""
+        b, element = self.b, memory_type(dtype)
+        if self.width == 1 or stride == 0:
+            return self._truth(self._load(self.address(pointer, index, dtype), element, dtype), dtype)
+        if stride == 1:
+            vector = widened(element, self.width)
+            place = self.address(pointer, index, dtype)
+            if self.count == self.width:
+                return self._truth(self._load(place, vector, dtype), dtype)
+            mask = self.mask()
+            name = f"llvm.masked.load.{suffix(vector)}.p0"
+            nothing = ir.Constant(vector, [ir.Constant(element, 0)] * self.width)
+            loaded = b.call(
+                intrinsic(b, name, vector, [POINTER, mask.type, vector]),
+                [place, mask, nothing],
+                arg_attrs={0: (f"align {dtype.itemsize}",)} if False else None,
+            )
+            return self._truth(loaded, dtype)
+        places = [b.add(index, i64(k * stride)) for k in range(self.count)]
+        return self.gathered(pointer, places, dtype)
+
+    def gathered(self, pointer: ir.Value, places: Sequence[ir.Value], dtype: np.dtype) -> ir.Value:
+        """The entries at these places, one a lane."""
+        element = memory_type(dtype)
+        value: ir.Value = ir.Constant(widened(element, self.width), [ir.Constant(element, 0)] * self.width)
+        for k, place in enumerate(places):
+            entry = self._load(self.address(pointer, place, dtype), element, dtype)
+            value = self.b.insert_element(value, entry, ir.Constant(I32, k))
+        return self._truth(value, dtype)
+
+    def store(self, value: ir.Value, pointer: ir.Value, index: ir.Value, dtype: np.dtype, stride: int) -> None:
+        """Write the entries to index, index + stride, …"""
+        b = self.b
+        if dtype.kind == "b":
+            value = b.zext(value, widened(I8, self.width if isinstance(value.type, ir.VectorType) else 1))
+        if not isinstance(value.type, ir.VectorType):
+            b.store(value, self.address(pointer, index, dtype), align=dtype.itemsize)
+            return
+        if stride == 1:
+            place = self.address(pointer, index, dtype)
+            if self.count == self.width:
+                b.store(value, place, align=dtype.itemsize)
+                return
+            mask = self.mask()
+            name = f"llvm.masked.store.{suffix(value.type)}.p0"
+            b.call(intrinsic(b, name, ir.VoidType(), [value.type, POINTER, mask.type]), [value, place, mask])
+            return
+        for k in range(self.count):
+            entry = b.extract_element(value, ir.Constant(I32, k))
+            b.store(entry, self.address(pointer, b.add(index, i64(k * stride)), dtype), align=dtype.itemsize)
+
+    def _load(self, place: ir.Value, type_: ir.Type, dtype: np.dtype) -> ir.Value:
+        return self.b.load(place, typ=type_, align=dtype.itemsize)
+
+    def _truth(self, value: ir.Value, dtype: np.dtype) -> ir.Value:
+        if dtype.kind != "b":
+            return value
+        return self.b.icmp_unsigned("!=", value, ir.Constant(value.type, None))
+
+    # ---- conversions
+    def cast(self, value: ir.Value, have: np.dtype, want: np.dtype) -> ir.Value:
+        """As ``astype`` converts."""
+        if have == want:
+            return value
+        b, to = self.b, widened(scalar_type(want), value.type.count if isinstance(value.type, ir.VectorType) else 1)
+        if want.kind == "b":
+            zero = ir.Constant(value.type, None)
+            return b.fcmp_unordered("!=", value, zero) if have.kind == "f" else b.icmp_unsigned("!=", value, zero)
+        if have.kind == "b":
+            return b.uitofp(value, to) if want.kind == "f" else b.zext(value, to)
+        if have.kind == "f":
+            if want.kind == "f":
+                return b.fpext(value, to) if want.itemsize > have.itemsize else b.fptrunc(value, to)
+            return b.fptosi(value, to) if want.kind == "i" else b.fptoui(value, to)
+        if want.kind == "f":
+            return b.sitofp(value, to) if have.kind == "i" else b.uitofp(value, to)
+        if want.itemsize == have.itemsize:
+            return value
+        if want.itemsize < have.itemsize:
+            return b.trunc(value, to)
+        return b.sext(value, to) if have.kind == "i" else b.zext(value, to)
+
+
+def constant(dtype: np.dtype, value: Any) -> ir.Constant:
+    """A number of this dtype."""
+    type_ = scalar_type(dtype)
+    if dtype.kind == "f":
+        return ir.Constant(type_, float(dtype.type(value)))
+    return ir.Constant(type_, int(dtype.type(value)))
