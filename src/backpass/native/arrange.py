@@ -120,7 +120,7 @@ def _score(
             return 0.0  # two lanes could add to one place
         if root.kind == "add" and kernel.over_domain(root.strides, root.row)[axis] == 0:
             return 0.0
-    blocks = -(-extent // width)
+    blocks = max(1, -(-extent // width))
     return total * extent / (blocks * width)
 
 

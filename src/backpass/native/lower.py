@@ -27,6 +27,9 @@ LEAVES = 3
 """A value is computed again rather than loaded where it needs no more loads than this."""
 DEPTH = 4
 
+NOWHERE = -1
+"""The home of arguments, and of cheap values that need arguments alone: each kernel computes those for itself."""
+
 Access = tuple[Item, View]
 
 
@@ -45,6 +48,8 @@ class _Lowering:
         self.inputs: list[Item] = []
         self.constants: list[Item] = []
         self.scalars: int | None = None
+        self.front: list[Kernel] = []
+        """Kernels of values that need arguments alone, found to be needed last, to be run first."""
         self.members: dict[int, list[Item]] = {}
         self.count = 0
         order = self._order()
@@ -85,7 +90,7 @@ class _Lowering:
         if pointwise.supported(line.op, avals, line.aval):
             return self._pointwise(line, [self.access[i] for i in line.inputs])
         special = SPECIAL.get(line.op.name)
-        if special is not None:
+        if special is not None and line.aval.size and all(aval.size for aval in avals):
             found = special(self, line)
             if found is not None:
                 return found
@@ -107,6 +112,9 @@ class _Lowering:
         seen = [(item, view.broadcast(shape)) for item, view in arguments]
         refs = tuple(Ref(item, squeezed(view)[1], view.offset) for item, view in seen)
         domain = tuple(n for n in shape if n != 1)
+        if all(ref.item.home == NOWHERE for ref in refs) and domain and not pointwise.expensive(line.op):
+            item = self._item(line, NOWHERE, False, refs)
+            return item, item.view
         home, row = self._home(refs, domain)
         item = self._item(line, home, row, refs)
         return item, item.view
@@ -176,8 +184,18 @@ class _Lowering:
     def _stored(self, k: int) -> Access:
         """The value of a line as something in memory."""
         item, view = self.access[k]
-        keep(item)
+        self._keep(item)
         return item, view
+
+    def _keep(self, item: Item) -> None:
+        """The item must lie in memory, which takes a kernel that writes it there."""
+        if item.stored:
+            return
+        item.place = Place.ARENA
+        if item.home == NOWHERE and item.args:
+            self.front.append(Kernel("nest", squeezed(item.view)[0]))
+            item.home = -1 - len(self.front)
+            self.members[item.home] = [item]
 
     def _gather(self, line: Line) -> Access | None:
         base, view = self._stored(line.inputs[0])
@@ -222,7 +240,7 @@ class _Lowering:
         kernel.roots.append(
             Root(source, target, squeezed(rest)[1], rest.offset, RootKind.ADD, tuple(dynamic))
         )
-        keep(target)
+        self._keep(target)
         return target, target.view
 
     def _filled(self, target: Item, value: Any = 0) -> None:
@@ -232,7 +250,7 @@ class _Lowering:
         domain, strides = squeezed(target.view)
         kernel = Kernel("nest", domain)
         kernel.roots.append(Root(Ref(item, (0,) * len(domain)), target, strides))
-        self._new(kernel)
+        target.home = self._new(kernel)
 
     def _written(self, target: Item, region: View, access: Access) -> None:
         """Write a value into a part of the target."""
@@ -251,7 +269,7 @@ class _Lowering:
         g, view = self.access[line.inputs[0]]
         region = target.view.sliced(line.attrs["key"])
         self._written(target, region, (g, view.broadcast(region.shape)))
-        keep(target)
+        self._keep(target)
         return target, target.view
 
     def _concatenate(self, line: Line) -> Access | None:
@@ -266,7 +284,7 @@ class _Lowering:
             key = (slice(None),) * axis + (slice(start, start + n),)
             self._written(target, target.view.sliced(key), (item, view))
             start += n
-        keep(target)
+        self._keep(target)
         return target, target.view
 
     def _matmul(self, line: Line) -> Access | None:
@@ -279,7 +297,7 @@ class _Lowering:
             if item.dtype != dtype:
                 cast = Line(CAST, (i,), {"dtype": dtype}, Aval(view.shape, dtype), position=line.position)
                 item, view = self._pointwise(cast, [(item, view)])
-                keep(item)
+                self._keep(item)
             operands.append((item, view))
         (a, left), (b, right) = operands
         if len(left.shape) == 1:
@@ -326,7 +344,7 @@ class _Lowering:
             return access
         copy = Line(line.op, (), {}, Aval(view.shape, item.dtype), position=line.position)
         found = self._pointwise(copy, [access])
-        keep(found[0])
+        self._keep(found[0])
         return found
 
     def _einsum(self, line: Line) -> Access | None:
@@ -363,7 +381,7 @@ class _Lowering:
                 return item, found
             copy = Line(line.op, (line.inputs[k],), {}, Aval(view.shape, item.dtype), position=line.position)
             other, dense = self._pointwise(copy, [(item, view)])
-            keep(other)
+            self._keep(other)
             made = dense.reshaped(shape)
             assert made is not None
             return other, made
@@ -386,22 +404,28 @@ class _Lowering:
         kernel = Kernel("random", tuple(n for n in line.aval.shape if n != 1), line=line, operands=(key,))
         item = self._item(line, self._new(kernel))
         kernel.result = item
-        keep(item)
+        self._keep(item)
         return item, item.view
 
     def _island(self, line: Line) -> Access:
         kernel = Kernel("island", line.aval.shape, line=line, operands=tuple(self._stored(i) for i in line.inputs))
         item = self._item(line, self._new(kernel))
         kernel.result = item
-        keep(item)
+        self._keep(item)
         return item, item.view
 
     # ---- backward: what is needed, and where
     def finish(self) -> Plan:
         outputs = [self._output(number, k) for number, k in enumerate(self.source.outputs)]
         for number in range(len(self.kernels) - 1, -1, -1):
-            self._demand(number)
-        alive = [kernel for kernel in self.kernels if kernel.roots or kernel.kind in ("random", "island")]
+            self._demand(number, self.kernels[number])
+        for k, kernel in enumerate(self.front):  # grows as it runs
+            self._demand(-2 - k, kernel)
+        alive = [
+            kernel
+            for kernel in [*reversed(self.front), *self.kernels]
+            if kernel.roots or kernel.kind in ("random", "island")
+        ]
         return Plan(alive, self.inputs, outputs, self.constants)
 
     def _output(self, number: int, k: int) -> Item:
@@ -409,6 +433,7 @@ class _Lowering:
         if item.place is Place.INPUT and view == item.view and self.carried.get(number) == item.number:
             return item  # it comes out as it went in
         if item.place in (Place.KERNEL, Place.ARENA) and view == item.view:
+            self._keep(item)
             item.place, item.number = Place.OUTPUT, number
             return item
         target = self._item(self.lines[k], -1)
@@ -416,9 +441,8 @@ class _Lowering:
         target.place, target.number = Place.OUTPUT, number
         return target
 
-    def _demand(self, number: int) -> None:
+    def _demand(self, number: int, kernel: Kernel) -> None:
         """Collect what the kernel computes and loads, from what it has to leave in memory."""
-        kernel = self.kernels[number]
         if kernel.kind in ("random", "island"):
             return
         for item in self.members.get(number, ()):
@@ -435,14 +459,14 @@ class _Lowering:
             if item.home == number and not _written_only(item):
                 row = item.row
             elif not self._again(ref, kernel, row):
-                keep(item)
+                self._keep(item)
                 kernel.leaves.append((ref, row))
                 continue
             found[item] = row
             inner = row and not item.reduces
             stack += [(arg, inner) for arg in item.args]
             if item.gathered is not None:
-                keep(item.gathered.base)
+                self._keep(item.gathered.base)
         kernel.nodes = dict(sorted(found.items(), key=lambda entry: entry[0].order))
 
     def _again(self, ref: Ref, kernel: Kernel, row: bool) -> bool:
@@ -452,6 +476,8 @@ class _Lowering:
             return False
         if squeezed(item.view)[0] != (kernel.rows if row else kernel.domain):
             return False
+        if item.home == NOWHERE:
+            return True
         leaves, level = 0, [item]
         for _ in range(DEPTH):
             inner = [arg.item for part in level for arg in part.args if not arg.item.immediate]
@@ -466,16 +492,9 @@ class _Lowering:
             bool(item.args)
             and not item.row
             and item.gathered is None
-            and item.line.bounds is None
             and not item.reduces
             and not pointwise.expensive(item.line.op)
         )
-
-
-def keep(item: Item) -> None:
-    """The item must lie in memory."""
-    if item.place is Place.KERNEL:
-        item.place = Place.ARENA
 
 
 def _written_only(item: Item) -> bool:
@@ -485,7 +504,7 @@ def _written_only(item: Item) -> bool:
 
 def reducible(line: Line, x: Aval) -> bool:
     """Is there a native form of this reduction?"""
-    if not set(line.attrs) <= {"axis", "keepdims", "dtype"} or line.aval.size == 0:
+    if not set(line.attrs) <= {"axis", "keepdims", "dtype"} or x.size == 0:
         return False
     kinds = pointwise.ALL if line.op.name != "prod" else pointwise.NUMBERS
     return all(d.kind in kinds and d != np.float16 and d.itemsize <= 8 for d in (x.dtype, line.aval.dtype))

@@ -19,7 +19,7 @@ from .nest import Body, Nest, Values, Where, owner
 from .target import Target
 from .view import View
 
-LONG = 24
+LONG = 6
 """An epilogue of more values than this is written once, in a loop over a tile's rows."""
 
 
@@ -143,17 +143,10 @@ class ModuleWriter:
         self.b.call(function, [i64(0), i64(random.units(size, width)), self.flag, *addresses])
 
     def _island(self, number: int) -> None:
-        slot = self.b.gep(self.table, [i64(len(self.slots))], source_etype=I64)
-        callback = self.b.load(slot, typ=POINTER, align=8)
-        type_ = ir.FunctionType(ir.VoidType(), [I64])
-        call = self.b.call(_typed(callback, type_), [i64(number)])
-        call.type = ir.VoidType()
-
-
-def _typed(pointer: ir.Value, type_: ir.FunctionType) -> ir.Value:
-    """llvmlite asks a callee for its function type, which an opaque pointer has not."""
-    pointer.function_type = type_  # type: ignore[attr-defined]
-    return pointer
+        b = self.b
+        slot = b.gep(self.table, [i64(len(self.slots))], source_etype=I64)
+        function = ir.FunctionType(ir.VoidType(), [I64])
+        b.call(b.inttoptr(b.load(slot, typ=I64, align=8), function.as_pointer()), [i64(number)])
 
 
 def slots(plan: Plan) -> dict[Item, int]:
