@@ -52,4 +52,7 @@ class Loaded:
             self._engine: Any = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target.machine(LEVEL))
             self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
             self._engine.finalize_object()
-            self.entry: int = self._engine.get_function_address(ENTRY)
+
+    def address(self, name: str = ENTRY) -> int:
+        """Where a function begins."""
+        return self._engine.get_function_address(name)

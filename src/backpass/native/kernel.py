@@ -141,6 +141,8 @@ class Kernel:
     """Every value that it computes, arguments before results, and whether that is one of a row."""
     leaves: list[tuple[Ref, bool]] = field(default_factory=list)
     """Every ref that it loads, and whether it runs over rows alone."""
+    made: Any = None
+    """The arrangement of its loops."""
     line: Line | None = None
     operands: tuple[tuple[Item, View], ...] = ()
     result: Item | None = None

@@ -18,7 +18,8 @@ from backpass.graph.op import OPS
 from backpass.graph.program import Graph
 from backpass.graph.traced import CONSTANT, INPUT
 
-from . import pointwise
+from . import memory, pointwise
+from .arrange import arrange
 from .kernel import Dynamic, Gathered, Item, Kernel, Place, Plan, Ref, Root, RootKind, squeezed
 from .prepare import Line, Lines, prepared
 from .view import View
@@ -33,9 +34,19 @@ NOWHERE = -1
 Access = tuple[Item, View]
 
 
-def lower(graph: Graph, carried: dict[int, int] | None = None) -> Plan:
-    """Lower a graph. `carried` maps outputs to the inputs whose memory they take over."""
-    return _Lowering(prepared(graph), carried or {}).finish()
+def lower(graph: Graph, bits: int, carried: dict[int, int]) -> Plan:
+    """Lower a graph for vectors of `bits`. `carried` maps outputs to the inputs whose memory they take over."""
+    plan = _Lowering(prepared(graph), carried).finish()
+    _arrange(plan, bits)  # keeps some values in memory
+    memory.place(plan, carried)
+    _arrange(plan, bits)  # the copies that came last
+    return plan
+
+
+def _arrange(plan: Plan, bits: int) -> None:
+    for kernel in plan.kernels:
+        if kernel.made is None and kernel.kind == "nest":
+            kernel.made = arrange(kernel, bits)
 
 
 class _Lowering:

@@ -1,49 +1,83 @@
 """A plan as one LLVM module: a function for each kernel, and the entry that calls them in order.
 
-The entry is ``backpass_main(table, arena, flag)``: `table` holds the addresses of inputs, constants and outputs (in that
-order, then that of the callback for islands), `flag` an int64 that a kernel sets where an index is out of bounds.
+The entry is ``backpass_main(table, arena, flag, rank, ranks, barrier)``: `table` holds the addresses of inputs,
+constants and outputs (in that order, then that of the callback for islands), `flag` an int64 that a kernel sets where an
+index is out of bounds. `ranks` threads may call it at once, each with its rank: each computes its share of every kernel,
+and they meet at a barrier where one needs what another has written. No sum depends on how many they are.
 """
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from llvmlite import ir
 
-from . import gemm, random
-from .arrange import Arrangement, arrange
+from . import barrier, gemm, random
+from .arrange import Arrangement
 from .engine import ENTRY
 from .kernel import Item, Kernel, Place, Plan
 from .lanes import I8, I64, POINTER, Lanes, i64
-from .memory import aligned
+from .memory import aligned, reads, writes
 from .nest import Body, Nest, Values, Where, owner
 from .target import Target
 from .view import View
 
 LONG = 6
 """An epilogue of more values than this is written once, in a loop over a tile's rows."""
+LITTLE = 8192
+"""Operations below which a kernel is not worth dividing."""
 
 
 class ModuleWriter:
     """Writes one plan."""
 
-    def __init__(self, plan: Plan, target: Target, arrangements: dict[Kernel, Arrangement]):
+    def __init__(self, plan: Plan, target: Target):
         self.plan = plan
         self.target = target
-        self.arrangements = arrangements
         self.module = ir.Module("backpass")
-        self.scratch = 0
-        """Bytes that products pack into, behind the arena."""
+        self.scratch = max([self._packing(kernel) for kernel in plan.kernels], default=0)
+        """Bytes that a rank's products pack into, behind the arena."""
         self.slots = slots(plan)
 
     def text(self) -> str:
         """The module's LLVM assembly."""
-        main = ir.Function(self.module, ir.FunctionType(ir.VoidType(), [POINTER, POINTER, POINTER]), ENTRY)
-        self.b = ir.IRBuilder(main.append_basic_block("entry"))
-        self.table, self.arena, self.flag = main.args
-        for number, kernel in enumerate(self.plan.kernels):
-            self._kernel(number, kernel)
-        self.b.ret_void()
         return str(self.module)
+
+    def write(self) -> None:
+        """Write the kernels and the entry."""
+        type_ = ir.FunctionType(ir.VoidType(), [POINTER, POINTER, POINTER, I64, I64, POINTER])
+        main = ir.Function(self.module, type_, ENTRY)
+        self.meeting = barrier.write(self.module)
+        self.b = ir.IRBuilder(main.append_basic_block("entry"))
+        self.table, self.arena, self.flag, self.rank, self.ranks, self.bar = main.args
+        self.crossing = Crossing()
+        for number, kernel in enumerate(self.plan.kernels):
+            if self.crossing.meets(kernel):
+                self.meet()
+            self._kernel(number, kernel)
+        self.meet()
+        self.b.ret_void()
+
+    def meet(self) -> None:
+        """All ranks come here before any goes on."""
+        self.b.call(self.meeting, [self.bar, self.ranks])
+
+    def share(self, units: int, work: int) -> tuple[ir.Value, ir.Value]:
+        """This rank's part of so many units of work; the first rank's alone where there is little of it."""
+        b = self.b
+        first = b.icmp_signed("==", self.rank, i64(0))
+        if units < 2 or work < LITTLE:
+            return i64(0), b.select(first, i64(units), i64(0))
+        cut = lambda k: b.sdiv(b.mul(k, i64(units)), self.ranks)  # noqa: E731
+        return cut(self.rank), cut(b.add(self.rank, i64(1)))
+
+    def _packing(self, kernel: Kernel) -> int:
+        if kernel.kind != "product" or kernel.line is None:
+            return 0
+        (_, left), (_, right) = kernel.operands
+        product, _ = product_of(left, right, kernel.line.aval.dtype)
+        return aligned(gemm.pack_size(product, self.target) * kernel.line.aval.dtype.itemsize)
 
     # ---- memory
     def address(self, item: Item) -> ir.Value:
@@ -71,11 +105,18 @@ class ModuleWriter:
         items = memory_of(kernel)
         function, b = self._function(name, len(items))
         begin, end, flag, *pointers = function.args
-        values = Values(kernel, self.arrangements[kernel], dict(zip(items, pointers, strict=True)), flag)
+        values = Values(kernel, kernel.made, dict(zip(items, pointers, strict=True)), flag)
         nest = Nest(b, values)
         nest.write(begin, end)
         b.ret_void()
-        self.b.call(function, [i64(0), i64(nest.units()), self.flag, *[self.address(item) for item in items]])
+        work = math.prod(kernel.domain) * (1 + len(kernel.nodes))
+        share = self.share(nest.units(), work)
+        self._call(function, share, [self.flag, *[self.address(item) for item in items]])
+
+    def _call(self, function: ir.Function, share: tuple[ir.Value, ir.Value], arguments: list[ir.Value]) -> None:
+        """Run a kernel on its share, if that is anything."""
+        with self.b.if_then(self.b.icmp_signed("<", *share)):
+            self.b.call(function, [*share, *arguments])
 
     def _function(self, name: str, pointers: int) -> tuple[ir.Function, ir.IRBuilder]:
         type_ = ir.FunctionType(ir.VoidType(), [I64, I64, POINTER, *[POINTER] * pointers])
@@ -94,7 +135,7 @@ class ModuleWriter:
         product, swapped = product_of(left, right, kernel.line.aval.dtype)
         items = memory_of(kernel)
         extra = [POINTER] * (1 + len(items))
-        made = self.arrangements[kernel]
+        made = product_arrangement(kernel, self.target.bits)
 
         def epilogue(b: ir.IRBuilder, cell: gemm.Cell, given: list[ir.Value]) -> None:
             flag, *pointers = given
@@ -109,25 +150,17 @@ class ModuleWriter:
         function = gemm.emit(
             self.module, name, product, self.target, epilogue, extra, inline=len(kernel.nodes) <= LONG
         )
-        pack = gemm.pack_size(product, self.target) * kernel.line.aval.dtype.itemsize
-        self.scratch = max(self.scratch, aligned(pack))
-        packing = self.b.gep(self.arena, [i64(self.plan.arena)], source_etype=I8)
+        behind = self.b.add(i64(self.plan.arena), self.b.mul(self.rank, i64(self.scratch)))
+        packing = self.b.gep(self.arena, [behind], source_etype=I8)
         first, second = ((c, right), (a, left)) if swapped else ((a, left), (c, right))
         places = [
             self.b.gep(self.address(item), [i64(view.offset * item.dtype.itemsize)], source_etype=I8)
             for item, view in (first, second)
         ]
-        self.b.call(
-            function,
-            [
-                *places,
-                packing,
-                i64(0),
-                i64(gemm.units(product, self.target)),
-                self.flag,
-                *[self.address(item) for item in items],
-            ],
-        )
+        share = self.share(gemm.units(product, self.target), product.batch * product.m * product.n * product.k)
+        rest = [self.flag, *[self.address(item) for item in items]]
+        with self.b.if_then(self.b.icmp_signed("<", *share)):
+            self.b.call(function, [*places, packing, *share, *rest])
 
     def _random(self, name: str, kernel: Kernel) -> None:
         assert kernel.line is not None and kernel.result is not None
@@ -140,13 +173,47 @@ class ModuleWriter:
         random.write(b, place, out, size, width, begin, end)
         b.ret_void()
         addresses = [self.address(key), self.address(kernel.result)]
-        self.b.call(function, [i64(0), i64(random.units(size, width)), self.flag, *addresses])
+        self._call(function, self.share(random.units(size, width), 16 * size), [self.flag, *addresses])
 
     def _island(self, number: int) -> None:
         b = self.b
         slot = b.gep(self.table, [i64(len(self.slots))], source_etype=I64)
         function = ir.FunctionType(ir.VoidType(), [I64])
-        b.call(b.inttoptr(b.load(slot, typ=I64, align=8), function.as_pointer()), [i64(number)])
+        with b.if_then(b.icmp_signed("==", self.rank, i64(0))):
+            b.call(b.inttoptr(b.load(slot, typ=I64, align=8), function.as_pointer()), [i64(number)])
+
+
+class Crossing:
+    """What has been read and written since the ranks last met."""
+
+    def __init__(self) -> None:
+        self.read: list[Span] = []
+        self.written: list[Span] = []
+
+    def meets(self, kernel: Kernel) -> bool:
+        """Must the ranks meet before this kernel? If so, the books begin anew."""
+        inputs, outputs = [span(i) for i in reads(kernel)], [span(i) for i in writes(kernel)]
+        apart = overlap(inputs, self.written) or overlap(outputs, self.written) or overlap(outputs, self.read)
+        if apart:
+            self.read, self.written = [], []
+        self.read += inputs
+        self.written += outputs
+        return apart
+
+
+Span = tuple[Item | None, int, int]
+"""(whose memory, None for the arena; from, to)"""
+
+
+def span(item: Item) -> Span:
+    item = owner(item)
+    if item.place is not Place.ARENA:
+        return item, 0, 1
+    return None, item.offset, item.offset + max(1, item.line.aval.size * item.dtype.itemsize)
+
+
+def overlap(one: list[Span], other: list[Span]) -> bool:
+    return any(a[0] is b[0] and a[1] < b[2] and b[1] < a[2] for a in one for b in other)
 
 
 def slots(plan: Plan) -> dict[Item, int]:
@@ -223,14 +290,3 @@ def full_shape(kernel: Kernel) -> tuple[int, ...]:
     """(…, m, n), whatever NumPy leaves away of it."""
     (_, left), (_, right) = kernel.operands
     return (*left.shape[:-1], right.shape[-1])
-
-
-def arranged(plan: Plan, bits: int) -> dict[Kernel, Arrangement]:
-    """How each kernel's loops run."""
-    made = {}
-    for kernel in plan.kernels:
-        if kernel.kind == "nest":
-            made[kernel] = arrange(kernel, bits)
-        elif kernel.kind == "product":
-            made[kernel] = product_arrangement(kernel, bits)
-    return made

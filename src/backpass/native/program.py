@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,125 +13,150 @@ from backpass.graph.errors import BackpassError
 from backpass.graph.interpreter import run
 from backpass.graph.program import Graph
 
+from .barrier import WORDS
 from .engine import Loaded, build, optimized
 from .kernel import Item, Kernel, Place, Plan
 from .lower import lower
-from .memory import place
-from .module import ModuleWriter, arranged, slots
+from .module import ModuleWriter
 from .nest import owner
 from .target import Target, host
 from .view import View
 
 CALLBACK = ctypes.CFUNCTYPE(None, ctypes.c_int64)
-ENTRY_TYPE = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
+_P, _I = ctypes.c_void_p, ctypes.c_int64
+ENTRY_TYPE = ctypes.CFUNCTYPE(None, _P, _P, _P, _I, _I, _P)
 
 
 class Code:
-    """A graph's plan and LLVM text; compiled when asked for."""
+    """A graph's plan and its machine code. `more` may add functions to the module."""
 
-    def __init__(self, graph: Graph, target: Target, carried: dict[int, int] | None = None):
+    def __init__(
+        self,
+        graph: Graph,
+        target: Target,
+        carried: dict[int, int] | None = None,
+        more: Callable[[ModuleWriter], None] | None = None,
+    ):
+        self.graph = graph
         self.target = target
-        carried = carried or {}
-        self.plan: Plan = lower(graph, carried)
-        self.arrangements = arranged(self.plan, target.bits)
-        place(self.plan, carried)
-        for kernel in self.plan.kernels:
-            if kernel not in self.arrangements:
-                self.arrangements.update(arranged(Plan([kernel], [], [], []), target.bits))
-        writer = ModuleWriter(self.plan, target, self.arrangements)
+        self.plan: Plan = lower(graph, target.bits, carried or {})
+        writer = ModuleWriter(self.plan, target)
+        writer.write()
+        if more is not None:
+            more(writer)
         self.text = writer.text()
-        self.bytes = self.plan.arena + writer.scratch + 64
-        self.slots = slots(self.plan)
+        self.bytes = self.plan.arena, writer.scratch
+        self.slots = writer.slots
         self.loaded = Loaded(build(self.text, target), target)
 
     def llvm(self) -> str:
+        """The LLVM assembly, optimised."""
         return optimized(self.text, self.target)[0]
 
     def asm(self) -> str:
+        """The processor's assembly."""
         return optimized(self.text, self.target)[1]
+
+
+class Memory:
+    """The arrays that a code works on: a table of addresses, an arena, constants, and islands' views of them."""
+
+    def __init__(self, code: Code, ranks: int = 1):
+        self.code = code
+        plan = code.plan
+        arena, scratch = code.bytes
+        self.arena = aligned_bytes(arena + ranks * scratch + 64)
+        self.flag = np.zeros(1, np.int64)
+        self.barrier = np.zeros(WORDS, np.int64)
+        self.table = np.zeros(len(code.slots) + 1, np.int64)
+        self.values: dict[Item, np.ndarray] = {}
+        self.error: BaseException | None = None
+        self.islands = {k: kernel for k, kernel in enumerate(plan.kernels) if kernel.kind == "island"}
+        for item in code.slots:
+            if item.place is Place.CONSTANT:
+                self.set(item, np.array(item.line.value, dtype=item.dtype, order="C"))
+        self._callback = CALLBACK(self._island)
+        self.table[-1] = ctypes.cast(self._callback, ctypes.c_void_p).value or 0
+        places = (self.table.ctypes.data, self.arena.ctypes.data, self.flag.ctypes.data)
+        self.arguments = (*places, 0, 1, self.barrier.ctypes.data)
+
+    def set(self, item: Item, array: np.ndarray) -> None:
+        """Let an input, a constant or an output lie in this array."""
+        self.values[item] = array
+        self.table[self.code.slots[item]] = array.ctypes.data
+
+    def begin(self) -> None:
+        self.flag[0] = 0
+
+    def end(self, arguments: Callable[[], list[Any]]) -> None:
+        """Raise what went wrong: an island's error, or the interpreter's for an index out of bounds."""
+        error, self.error = self.error, None
+        if error is not None:
+            raise error
+        if self.flag[0]:
+            run(self.code.graph, arguments())
+            raise BackpassError("an index was out of bounds")
+
+    # ---- islands
+    def _island(self, number: int) -> None:
+        """An operation without a native form, run by NumPy in the middle of the native program."""
+        if self.error is not None:
+            return
+        kernel = self.islands[number]
+        try:
+            assert kernel.line is not None and kernel.result is not None
+            arguments = [_as_given(self.array(item, view), item) for item, view in kernel.operands]
+            with np.errstate(all="ignore"):
+                value = kernel.line.op.run(*arguments, **kernel.line.attrs)
+            self.array(kernel.result, kernel.result.view)[...] = value
+        except BaseException as error:
+            self.error = error
+
+    def array(self, item: Item, view: View) -> np.ndarray:
+        """An item as NumPy sees it."""
+        if item.immediate:
+            base = np.asarray(item.line.value, dtype=item.dtype).reshape(1)
+        elif owner(item).place is Place.ARENA:
+            start, size = owner(item).offset, item.view.size * item.dtype.itemsize
+            base = self.arena[start : start + size].view(item.dtype)
+        else:
+            base = self.values[owner(item)].reshape(-1)
+        strides = tuple(s * item.dtype.itemsize for s in view.strides)
+        return np.lib.stride_tricks.as_strided(base[view.offset :], view.shape, strides)
 
 
 class Program:
     """One compiled graph. `run` takes and gives flat lists, as the interpreter does."""
 
-    def __init__(self, graph: Graph, target: Target | None = None):
+    def __init__(self, graph: Graph, target: Target | None = None, donated: dict[int, int] | None = None):
         self.graph = graph
-        self.code = Code(graph, target or host())
-        self.plan = self.code.plan
+        self.code = Code(graph, target or host(), donated)
+        self.memory = Memory(self.code)
+        self._donated = donated or {}
         self._lock = threading.Lock()
-        self._entry = ENTRY_TYPE(self.code.loaded.entry)
-        self._arena = aligned_bytes(self.code.bytes)
-        self._flag = np.zeros(1, np.int64)
-        self._table = np.zeros(len(self.code.slots) + 1, np.int64)
-        self._kept: list[Any] = []
-        self._values: dict[Item, np.ndarray] = {}
-        self._error: BaseException | None = None
-        self._islands = {k: kernel for k, kernel in enumerate(self.plan.kernels) if kernel.kind == "island"}
-        for item, slot in self.code.slots.items():
-            if item.place is Place.CONSTANT:
-                array = np.array(item.line.value, dtype=item.dtype, order="C", ndmin=0)
-                self._kept.append(array)
-                self._values[item] = array
-                self._table[slot] = array.ctypes.data
-        self._outputs = [
-            (k, item, self.code.slots[item]) for k, item in enumerate(self.plan.outputs) if item in self.code.slots
-        ]
-        self._callback = CALLBACK(self._island)
-        self._table[-1] = ctypes.cast(self._callback, ctypes.c_void_p).value or 0
-        self._arguments = (self._table.ctypes.data, self._arena.ctypes.data, self._flag.ctypes.data)
+        self._entry = ENTRY_TYPE(self.code.loaded.address())
+        plan = self.code.plan
+        self._outputs = [(k, item) for k, item in enumerate(plan.outputs) if k not in self._donated]
 
     def run(self, leaves: list[Any]) -> list[Any]:
         """Outputs for inputs, both flat."""
+        plan, memory = self.code.plan, self.memory
         with self._lock:
-            held = []
-            for item, leaf in zip(self.plan.inputs, leaves, strict=True):
-                array = np.ascontiguousarray(leaf, dtype=item.dtype)
-                held.append(array)
-                self._values[item] = array
-                self._table[self.code.slots[item]] = array.ctypes.data
-            results: list[Any] = [None] * len(self.plan.outputs)
-            for k, item, slot in self._outputs:
-                array = results[k] = np.empty(item.line.aval.shape, item.dtype)
-                self._values[item] = array
-                self._table[slot] = array.ctypes.data
-            self._flag[0] = 0
-            self._entry(*self._arguments)
-            error, self._error = self._error, None
-            failed = bool(self._flag[0])
-        if error is not None:
-            raise error
-        if failed:
-            # An index out of bounds: the interpreter says which, in the user's words.
-            run(self.graph, leaves)
-            raise BackpassError("an index is out of bounds")
-        return [_as_interpreted(value, item) for value, item in zip(results, self.plan.outputs, strict=True)]
-
-    # ---- islands
-    def _island(self, number: int) -> None:
-        """An operation without a native form, run by NumPy in the middle of the native program."""
-        if self._error is not None:
-            return
-        kernel = self._islands[number]
-        try:
-            assert kernel.line is not None and kernel.result is not None
-            arguments = [self._array(item, view) for item, view in kernel.operands]
-            arguments = [_as_given(a, item) for a, (item, _) in zip(arguments, kernel.operands, strict=True)]
-            with np.errstate(all="ignore"):
-                value = kernel.line.op.run(*arguments, **kernel.line.attrs)
-            self._array(kernel.result, kernel.result.view)[...] = value
-        except BaseException as error:
-            self._error = error
-
-    def _array(self, item: Item, view: View) -> np.ndarray:
-        if item.immediate:
-            base = np.asarray(item.line.value, dtype=item.dtype).reshape(1)
-        elif owner(item).place is Place.ARENA:
-            size = item.view.size * item.dtype.itemsize
-            base = self._arena[owner(item).offset : owner(item).offset + size].view(item.dtype)
-        else:
-            base = self._values[owner(item)].reshape(-1)
-        strides = tuple(s * item.dtype.itemsize for s in view.strides)
-        return np.lib.stride_tricks.as_strided(base[view.offset :], view.shape, strides)
+            for k, (item, leaf) in enumerate(zip(plan.inputs, leaves, strict=True)):
+                array = np.ascontiguousarray(leaf, dtype=item.dtype).reshape(item.aval.shape)
+                if k in self._donated.values() and array is not leaf:
+                    array = array.copy()
+                memory.set(item, array)
+            results: list[Any] = [None] * len(plan.outputs)
+            for k, item in self._outputs:
+                results[k] = np.empty(item.aval.shape, item.dtype)
+                memory.set(item, results[k])
+            memory.begin()
+            self._entry(*memory.arguments)
+            for k, source in self._donated.items():
+                results[k] = memory.values[plan.inputs[source]]
+            memory.end(lambda: leaves)
+        return [_as_interpreted(value, item) for value, item in zip(results, plan.outputs, strict=True)]
 
 
 def _as_given(array: np.ndarray, item: Item) -> Any:

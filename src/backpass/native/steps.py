@@ -1,0 +1,155 @@
+"""`Steps`: many training steps in one native call, on arrays that stay where they are.
+
+A step's graph takes θ, the state, the optimiser's memory, the step's number, a key and a batch, and gives the new ones,
+the loss and the squared norm of the gradient. Here the whole loop is machine code: gather the rows of the batch, run the
+step, note its loss, go on. θ and the rest are changed in place; Python comes back between calls.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+
+from backpass.graph.program import Graph
+
+from .engine import ENTRY
+from .lanes import I8, I32, I64, POINTER, i64, intrinsic, loop
+from .module import ModuleWriter
+from .program import Code, Memory
+from .target import Target, host
+
+LOOP = "backpass_loop"
+ORDER, COUNT, FIRST, SEED, LOSSES, SQUARES, DONE, DATA = range(8)
+"""Words of the loop's own table: where the order of rows begins, how many steps, the first one's number, the seed, where
+losses and squared norms go, how many steps were done, and from there on the data."""
+_P, _I = ctypes.c_void_p, ctypes.c_int64
+LOOP_TYPE = ctypes.CFUNCTYPE(None, _P, _P, _P, _I, _I, _P, _P)
+
+
+class Steps:
+    """The compiled loop for batches of one size.
+
+    `carried` are the arrays of θ, the state and the optimiser's memory, in the order of the graph's inputs; they are
+    changed in place and may be shared with another `Steps`. `data` are the arrays that batches of `rows` are taken from.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        carried: list[np.ndarray],
+        data: tuple[np.ndarray, ...],
+        rows: int,
+        target: Target | None = None,
+    ):
+        self.graph = graph
+        self.rows = rows
+        held = len(carried)
+        self.code = Code(graph, target or host(), {k: k for k in range(held)}, lambda w: _write_loop(w, data, rows, held))
+        self.memory = Memory(self.code)
+        self._batch = [np.zeros((rows, *array.shape[1:]), array.dtype) for array in data]
+        self._number = np.zeros((), np.int64)
+        self._key = np.zeros(2, np.uint32)
+        self._results = [np.zeros((), self.code.plan.outputs[held + k].dtype) for k in range(2)]
+        inputs = [*carried, self._number, self._key, *self._batch]
+        for item, array in zip(self.code.plan.inputs, inputs, strict=True):
+            self.memory.set(item, array)
+        for item, array in zip(self.code.plan.outputs[held:], self._results, strict=True):
+            self.memory.set(item, array)
+        self._data = [np.ascontiguousarray(array) for array in data]
+        self._table = np.zeros(DATA + len(data), np.int64)
+        for k, array in enumerate(self._data):
+            self._table[DATA + k] = array.ctypes.data
+        self._entry = LOOP_TYPE(self.code.loaded.address(LOOP))
+
+    def run(self, order: np.ndarray, steps: int, first: int, seed: int, ranks: int = 1) -> tuple[np.ndarray, np.ndarray]:
+        """Take up to `steps` steps on the rows that `order` names, the first one numbered `first`.
+
+        Returns losses and squared norms of the steps done. It stops after one whose loss or norm is not finite.
+        """
+        losses, squares = np.zeros(steps), np.zeros(steps)
+        order = np.ascontiguousarray(order, np.int64)
+        table = self._table
+        table[:DATA] = (order.ctypes.data, steps, first, seed, losses.ctypes.data, squares.ctypes.data, 0)
+        self.memory.begin()
+        arguments = self.memory.arguments
+
+        def call(rank: int) -> None:
+            self._entry(*arguments[:3], rank, ranks, arguments[5], table.ctypes.data)
+
+        helpers = [threading.Thread(target=call, args=(rank,)) for rank in range(1, ranks)]
+        for helper in helpers:
+            helper.start()
+        call(0)
+        for helper in helpers:
+            helper.join()
+        self.memory.end(self._arguments)
+        done = int(table[DONE])
+        return losses[:done], squares[:done]
+
+    def _arguments(self) -> list[Any]:
+        return [self.memory.values[item] for item in self.code.plan.inputs]
+
+
+def _write_loop(w: ModuleWriter, data: tuple[np.ndarray, ...], rows: int, held: int) -> None:
+    """Add the loop around the entry."""
+    main = w.module.globals[ENTRY]
+    type_ = ir.FunctionType(ir.VoidType(), [*[a.type for a in main.args], POINTER])
+    function = ir.Function(w.module, type_, LOOP)
+    b = ir.IRBuilder(function.append_basic_block("entry"))
+    table, _, flag, rank, ranks, bar, own = function.args
+
+    def word(k: int) -> ir.Value:
+        return b.load(b.gep(own, [i64(k)], source_etype=I64), typ=I64, align=8)
+
+    def slot(item: Any) -> ir.Value:
+        return b.load(b.gep(table, [i64(w.slots[item])], source_etype=I64), typ=POINTER, align=8)
+
+    pointer = lambda k: b.inttoptr(word(k), POINTER)  # noqa: E731
+    order, steps, first, seed = pointer(ORDER), word(COUNT), word(FIRST), word(SEED)
+    losses, squares = pointer(LOSSES), pointer(SQUARES)
+    sources = [pointer(DATA + k) for k in range(len(data))]
+    number, key, *batch = [slot(item) for item in w.plan.inputs[held:]]
+    results = w.plan.outputs[held : held + 2]
+    ends = [slot(item) for item in results]
+    is_first = b.icmp_signed("==", rank, i64(0))
+    cut = lambda k: b.sdiv(b.mul(k, i64(rows)), ranks)  # noqa: E731
+    mine = cut(rank), cut(b.add(rank, i64(1)))
+    copy = intrinsic(b, "llvm.memcpy.p0.p0.i64", ir.VoidType(), [POINTER, POINTER, I64, ir.IntType(1)])
+    out = function.append_basic_block("out")
+    with loop(b, i64(0), steps) as s:
+        with loop(b, *mine) as r:
+            at = b.add(b.mul(s, i64(rows)), r)
+            row = b.load(b.gep(order, [at], source_etype=I64), typ=I64, align=8)
+            for array, source, target in zip(data, sources, batch, strict=True):
+                size = i64(array[0:1].nbytes)
+                place = b.gep(target, [b.mul(r, size)], source_etype=I8)
+                b.call(copy, [place, b.gep(source, [b.mul(row, size)], source_etype=I8), size, ir.Constant(ir.IntType(1), 0)])
+        current = b.add(first, s)
+        with b.if_then(is_first):
+            b.store(current, number, align=8)
+            b.store(b.trunc(seed, I32), key, align=4)
+            b.store(b.trunc(current, I32), b.gep(key, [i64(1)], source_etype=I32), align=4)
+        b.call(w.meeting, [bar, ranks])
+        b.call(main, function.args[:6])
+        values = []
+        for item, end in zip(results, ends, strict=True):
+            type_ = ir.FloatType() if item.dtype == np.float32 else ir.DoubleType()
+            value = b.load(end, typ=type_, align=item.dtype.itemsize)
+            values.append(b.fpext(value, ir.DoubleType()) if item.dtype == np.float32 else value)
+        with b.if_then(is_first):
+            for value, place in zip(values, (losses, squares), strict=True):
+                b.store(value, b.gep(place, [s], source_etype=ir.DoubleType()), align=8)
+            b.store(b.add(s, i64(1)), b.gep(own, [i64(DONE)], source_etype=I64), align=8)
+        both = b.fadd(*values)
+        zero = b.fsub(both, both)
+        go = function.append_basic_block("go")
+        failed = b.icmp_signed("!=", b.load(flag, typ=I64, align=8), i64(0))
+        b.cbranch(b.or_(b.fcmp_unordered("uno", zero, zero), failed), out, go)
+        b.position_at_end(go)
+    b.branch(out)
+    b.position_at_end(out)
+    b.ret_void()
