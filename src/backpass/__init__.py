@@ -11,13 +11,14 @@ from .chain.custom import custom_rule
 from .chain.derivatives import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from .graph import errors
 from .graph.program import Graph
-from .graph.staging import compile, trace
+from .graph.staging import trace
 from .partials.functional import stop_gradient
 
 if TYPE_CHECKING:
     from . import descent, nn
     from .chain.check import check
     from .equations import contributions, derive, paths
+    from .native.compile import compile
     from .partials.coverage import coverage
     from .train.descend import descend
     from .train.fit import Run, fit
@@ -28,6 +29,7 @@ __version__ = "0.1.0"
 # Who takes one gradient pays for no training loop: these are imported when they are first asked for.
 _LATER = {
     "check": ".chain.check",
+    "compile": ".native.compile",
     "contributions": ".equations",
     "coverage": ".partials.coverage",
     "descend": ".train.descend",

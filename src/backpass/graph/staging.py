@@ -22,7 +22,7 @@ from .simplify import simplify
 from .traced import INPUT, Node, Traced
 
 
-def _dynamic(leaf: Any) -> bool:
+def is_dynamic(leaf: Any) -> bool:
     """Arrays, NumPy numbers and Python floats become arguments of the graph; everything else is part of its shape."""
     return isinstance(leaf, (np.ndarray, np.generic, Traced, Aval)) or type(leaf) is float
 
@@ -34,8 +34,8 @@ class Signature:
 
     def __init__(self, leaves: list[Any], tree: Tree):
         self.tree = tree
-        self.avals = tuple([_aval(leaf) if _dynamic(leaf) else None for leaf in leaves])
-        self.static = tuple([None if _dynamic(leaf) else leaf for leaf in leaves])
+        self.avals = tuple([_aval(leaf) if is_dynamic(leaf) else None for leaf in leaves])
+        self.static = tuple([None if is_dynamic(leaf) else leaf for leaf in leaves])
         # True == 1 == 1.0 in Python, but code tells them apart.
         self.key = (tree, self.avals, self.static, tuple(map(type, self.static)))
 
@@ -76,7 +76,7 @@ def _traced(function: Callable[..., Any], leaves: list[Any], tree: Tree) -> Grap
     inputs: list[Node] = []
     origin = here(3)
     for leaf, name in zip(leaves, names, strict=True):
-        if _dynamic(leaf):
+        if is_dynamic(leaf):
             node = Node(INPUT, (), {"name": name}, _aval(leaf), origin)
             node.viewed = isinstance(leaf, np.ndarray) and leaf.ndim == 0  # the caller holds it: += would reach there
             inputs.append(node)
@@ -93,7 +93,7 @@ def _traced(function: Callable[..., Any], leaves: list[Any], tree: Tree) -> Grap
             raise error.__cause__ from None
         raise
     results, out_tree = flatten(result)
-    fixed = {k: leaf for k, leaf in enumerate(leaves) if not _dynamic(leaf)}
+    fixed = {k: leaf for k, leaf in enumerate(leaves) if not is_dynamic(leaf)}
     return freeze(inputs, results, tree, out_tree, getattr(function, "__name__", "f"), fixed)
 
 
@@ -149,7 +149,7 @@ class Compiled:
         if any(type(leaf) is Traced for leaf in leaves):
             return self.function(*args)  # inside another trace: be part of it
         graph = self.graph(*args)
-        given = [leaf for leaf in leaves if _dynamic(leaf)]
+        given = [leaf for leaf in leaves if is_dynamic(leaf)]
         return graph.out_tree.unflatten(apart(run(graph, given), given))
 
     def _positional(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:

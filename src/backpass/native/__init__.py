@@ -1,1 +1,37 @@
-"""The machine reading: graphs as machine code."""
+"""The machine reading: a graph as native code, by LLVM.
+
+`prepare` spells composites out, `lower` decides which operations share a loop, `arrange` how the loops run, `memory` where
+everything lies; `nest`, `gemm` and `random` write the kernels, `module` puts them together, `engine` compiles and
+`program` runs them. `steps` is the training loop, `compile` what `bp.compile` is.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import os
+import warnings
+
+OFF = "BACKPASS_NATIVE"
+"""The environment variable that, set to 0, leaves everything to the interpreter."""
+
+
+def available() -> bool:
+    """Can machine code be made here? Where llvmlite is missing it is said once, and the interpreter does the work."""
+    return os.environ.get(OFF, "1") != "0" and _has_llvmlite()
+
+
+@functools.cache
+def _has_llvmlite() -> bool:
+    if importlib.util.find_spec("llvmlite") is not None:
+        return True
+    warnings.warn(
+        "llvmlite is not installed here, so Backpass runs on NumPy, slower than its machine code; "
+        "pip install llvmlite mends that where there is a wheel for this machine",
+        RuntimeWarning,
+        stacklevel=3,
+    )
+    return False
+
+
+__all__ = ["OFF", "available"]

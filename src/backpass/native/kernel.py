@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from backpass.graph.aval import Aval
+from backpass.graph.program import Graph
 
 from .prepare import Line
 from .view import View
@@ -146,6 +147,22 @@ class Kernel:
     line: Line | None = None
     operands: tuple[tuple[Item, View], ...] = ()
     result: Item | None = None
+
+    def describe(self, graph: Graph) -> str:
+        """What it computes, in the user's names where there are any."""
+        names = graph.display_names()
+        told = lambda line: names[line.position] if line.position >= 0 else line.op.name  # noqa: E731
+        domain = "×".join(map(str, self.domain)) or "1"
+        if self.kind == "island":
+            assert self.line is not None
+            return f"island   {domain:<14} {told(self.line)} = {self.line.op.name}(…), run by NumPy"
+        targets = [root.target for root in self.roots] or ([self.result] if self.result is not None else [])
+        made = ", ".join(dict.fromkeys(told(item.line) for item in targets))
+        summed = f", summed over axis {', '.join(map(str, self.reduced))}" if self.reduced else ""
+        ops = [node.line.op.name for node in self.nodes]
+        if self.kind == "product":
+            ops.insert(0, "matmul")
+        return f"{self.kind:<8} {domain:<14} {made}: {' '.join(ops) or 'copy'}{summed}"
 
     @property
     def rows(self) -> Domain:

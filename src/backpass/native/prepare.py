@@ -45,7 +45,14 @@ class Lines:
     outputs: list[int]
 
 
+class NotNative(Exception):
+    """The graph works on dtypes that machine code is not made for: complex numbers, half precision, text."""
+
+
 def prepared(graph: Graph) -> Lines:
+    for node in graph.nodes:
+        if node.dtype.kind not in "biuf" or node.dtype == np.float16 or node.dtype.itemsize > 8:
+            raise NotNative(node.dtype.name)
     return _Preparation(graph).finish()
 
 

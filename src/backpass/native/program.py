@@ -49,6 +49,10 @@ class Code:
         self.slots = writer.slots
         self.loaded = Loaded(build(self.text, target), target)
 
+    def describe(self) -> str:
+        """The kernels in order, one a line."""
+        return "\n".join(f"{k:>3}  {kernel.describe(self.graph)}" for k, kernel in enumerate(self.plan.kernels))
+
     def llvm(self) -> str:
         """The LLVM assembly, optimised."""
         return optimized(self.text, self.target)[0]

@@ -43,13 +43,14 @@ class Steps:
         carried: list[np.ndarray],
         data: tuple[np.ndarray, ...],
         rows: int,
+        ranks: int = 1,
         target: Target | None = None,
     ):
         self.graph = graph
         self.rows = rows
         held = len(carried)
         self.code = Code(graph, target or host(), {k: k for k in range(held)}, lambda w: _write_loop(w, data, rows, held))
-        self.memory = Memory(self.code)
+        self.memory = Memory(self.code, ranks)
         self._batch = [np.zeros((rows, *array.shape[1:]), array.dtype) for array in data]
         self._number = np.zeros((), np.int64)
         self._key = np.zeros(2, np.uint32)
@@ -83,12 +84,18 @@ class Steps:
         helpers = [threading.Thread(target=call, args=(rank,)) for rank in range(1, ranks)]
         for helper in helpers:
             helper.start()
-        call(0)
-        for helper in helpers:
-            helper.join()
+        try:
+            call(0)
+        finally:
+            for helper in helpers:
+                helper.join()
         self.memory.end(self._arguments)
-        done = int(table[DONE])
-        return losses[:done], squares[:done]
+        return losses[: self.done], squares[: self.done]
+
+    @property
+    def done(self) -> int:
+        """The steps that the last call took."""
+        return int(self._table[DONE])
 
     def _arguments(self) -> list[Any]:
         return [self.memory.values[item] for item in self.code.plan.inputs]

@@ -12,7 +12,7 @@ from backpass.descent.optimizer import Optimizer, check_trainable
 from backpass.descent.registry import named
 from backpass.graph.errors import DataError, ShapeError
 from backpass.graph.pytree import flatten
-from backpass.graph.staging import compile
+from backpass.native.compile import compile
 
 from .history import Epoch, History
 from .loop import Loop, checked_data, run_epochs

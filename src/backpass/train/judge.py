@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from backpass.graph.staging import compile
+from backpass.native.compile import compile
 
 ROWS = 1024
 """Rows that are judged at a time."""

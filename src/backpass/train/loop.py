@@ -1,8 +1,8 @@
 """The training loop: batches in a shuffled order, one compiled step a batch, and a θ that is never half updated.
 
 A step is a pure function ``(theta, state, memory, step, key, *batch) → (theta, state, memory, loss, norm²)`` and one
-graph: forward, backward, clipping and update. θ is replaced when a step is complete, so Ctrl-C, a full disk or a value
-that is not finite leaves the last whole θ.
+graph: forward, backward, clipping and update. `stepping` runs it, many steps a call where there is machine code. Between
+calls only whole steps are done, so Ctrl-C, a full disk or a value that is not finite leaves the last whole θ.
 """
 
 from __future__ import annotations
@@ -17,15 +17,16 @@ import numpy as np
 from backpass.chain.derivatives import value_and_grad
 from backpass.descent.optimizer import Optimizer
 from backpass.graph.errors import DataError, NonFiniteError, ShapeError
-from backpass.graph.interpreter import find_nonfinite, run
+from backpass.graph.interpreter import find_nonfinite
 from backpass.graph.program import Graph
 from backpass.graph.pytree import flatten, leaves_of
-from backpass.graph.staging import compile
+from backpass.graph.staging import Compiled
 from backpass.partials.random import make_key
 
 from .blas import suited_threads
 from .history import Epoch, History
 from .progress import Progress
+from .stepping import Pace, Stepper, given, inputs_of, replace, stepper_for
 
 Loss = Callable[..., Any]
 """``loss(theta, state, key, *batch) → (scalar, state)``."""
@@ -46,7 +47,7 @@ def training_step(loss: Loss, optimizer: Optimizer) -> Callable[..., Any]:
 class Loop:
     """One run of gradient descent over arrays that share their first axis.
 
-    What a step carries on (θ, state, the optimiser's memory) is held flat, and replaced as a whole after each step.
+    What a step carries on (θ, state, the optimiser's memory) is held flat, in arrays that steps change in place.
     """
 
     def __init__(
@@ -63,20 +64,30 @@ class Loop:
         self.n = len(self.data[0])
         self.batch = min(batch, self.n)
         self.optimizer = optimizer
-        self.step = compile(training_step(loss, optimizer))
+        self.step = Compiled(training_step(loss, optimizer))
         leaves, self.tree = flatten((theta, state, optimizer.init(theta)))
-        self.carried = [leaf.copy() if isinstance(leaf, np.ndarray) else leaf for leaf in leaves]
+        self._held = [np.array(leaf, order="C") for leaf in leaves]
+        self._steppers: dict[int, Stepper] = {}
         self.graphs: dict[int, Graph] = {}
         self.count = 0
         self.seed = seed
         self.rng = np.random.default_rng(seed)
-        self._before: tuple[list[Any], list[Any], Graph] | None = None
-        self.graph = self._graph_of([array[: self.batch] for array in self.data])
+        self.graph = self._graph_of(self.batch)
+        self._paces: dict[int, Pace] = {}
 
     @property
     def steps(self) -> int:
         """Steps an epoch."""
         return -(-self.n // self.batch)
+
+    @property
+    def carried(self) -> list[Any]:
+        """What the last whole step left, flat: copies."""
+        return given([array.copy() for array in self._held])
+
+    @carried.setter
+    def carried(self, leaves: list[Any]) -> None:
+        replace(self._held, leaves)
 
     @property
     def theta(self) -> Any:
@@ -91,54 +102,76 @@ class Loop:
     def run_epoch(self, progress: Progress) -> tuple[float, float]:
         """One pass in a new order: the mean loss, and the root mean square of the gradient's norm."""
         order = self.rng.permutation(self.n)
-        total = squares = 0.0
+        losses, squares = np.zeros(self.steps), np.zeros(self.steps)
+        weights = np.full(self.steps, float(self.batch))
+        weights[-1] = self.n - (self.steps - 1) * self.batch
+        full = self.n // self.batch
         told = time.monotonic()
-        for k in range(self.steps):
-            rows = order[k * self.batch : (k + 1) * self.batch]
-            loss, squared = self._take_step([array[rows] for array in self.data])
-            total += loss * len(rows)
-            squares += squared
+        k = 0
+        while k < self.steps:
+            rows = self.batch if k < full else self.n - k * self.batch
+            most = full - k if k < full else 1
+            done = self._take(order[k * self.batch :], rows, most, losses[k:], squares[k:])
+            k += done
             now = time.monotonic()
             if now - told > 0.1:
                 told = now
-                progress.step(k + 1, total / min(self.n, (k + 1) * self.batch))
-        if not _all_finite(self.carried):
-            raise self._stopped_being_finite()
-        return total / self.n, math.sqrt(squares / self.steps)
+                progress.step(k, float(losses[:k] @ weights[:k]) / min(self.n, k * self.batch))
+        return float(losses @ weights) / self.n, math.sqrt(float(np.sum(squares)) / self.steps)
 
-    def _take_step(self, arrays: list[Any]) -> tuple[float, float]:
-        graph = self._graph_of(arrays)
-        inputs = [np.int64(self.count), make_key(self.seed % 2**32, self.count % 2**32), *arrays]
-        with np.errstate(all="ignore"):
-            *carried, loss, squared = run(graph, [*self.carried, *inputs])
-        loss, squared = float(loss), float(squared)
-        if not math.isfinite(loss + squared) and not (math.isfinite(loss) and _all_finite(carried)):
-            if _all_finite(self.carried):
-                self._before = self.carried, inputs, graph
-            else:
-                self.count -= 1  # the step before this one broke θ
-            raise self._stopped_being_finite()
-        self._before = self.carried, inputs, graph
-        self.carried = carried
-        self.count += 1
-        return loss, squared
+    def _take(self, order: np.ndarray, rows: int, most: int, losses: np.ndarray, squares: np.ndarray) -> int:
+        """Take some steps on batches of `rows`, at most so many; how many it took."""
+        stepper = self._stepper(rows)
+        pace = self._paces.setdefault(rows, Pace(stepper.threads))
+        steps, threads = pace.next()
+        steps = min(steps, most)
+        before, first = [array.copy() for array in self._held], self.count
+        began = time.perf_counter()
+        try:
+            found, norms = stepper.take(order, steps, first, self.seed, threads)
+        finally:
+            self.count = first + stepper.done
+        pace.took(len(found), threads, time.perf_counter() - began)
+        losses[: len(found)], squares[: len(found)] = found, norms
+        if not (math.isfinite(found[-1]) and _all_finite(self._held)):
+            raise self._stopped_being_finite(before, first, order, rows, len(found))
+        return len(found)
 
-    def _stopped_being_finite(self) -> NonFiniteError:
+    def _stopped_being_finite(
+        self, before: list[np.ndarray], first: int, order: np.ndarray, rows: int, steps: int
+    ) -> NonFiniteError:
         """Go back to before the step that broke θ, and say which operation of it did."""
-        assert self._before is not None
-        self.carried, inputs, graph = self._before
-        error = find_nonfinite(graph, [*self.carried, *inputs])
+        stepper = self._stepper(rows)
+        replace(self._held, before)
+        for k in range(steps):
+            mine = order[k * rows : (k + 1) * rows]
+            loss, _ = stepper.take(mine, 1, first + k, self.seed, 1)
+            if math.isfinite(loss[-1]) and _all_finite(self._held):
+                before = [array.copy() for array in self._held]
+                continue
+            replace(self._held, before)
+            self.count = first + k
+            error = find_nonfinite(self.graphs[rows], [*given(before), *inputs_of(self.data, mine, first + k, self.seed)])
+            break
+        else:
+            error = None
         why = "" if error is None else f" {error}"
-        found = NonFiniteError(f"Training stopped being finite in step {int(inputs[0]) + 1}.{why}")
+        found = NonFiniteError(f"Training stopped being finite in step {self.count + 1}.{why}")
         found.add_note(_ADVICE)
         return found
 
-    def _graph_of(self, arrays: list[Any]) -> Graph:
-        """The graph of a step for so many rows; there are two sizes of batch at most."""
-        rows = len(arrays[0])
+    def _stepper(self, rows: int) -> Stepper:
+        """Who takes steps on batches of so many rows; there are two sizes of batch at most."""
+        if rows not in self._steppers:
+            self._steppers[rows] = stepper_for(self._graph_of(rows), self._held, self.data, rows)
+        return self._steppers[rows]
+
+    def _graph_of(self, rows: int) -> Graph:
+        """The graph of a step for so many rows."""
         if rows not in self.graphs:
             key = make_key(0, 0)
             theta, state, memory = self.tree.unflatten(self.carried)
+            arrays = [array[:rows] for array in self.data]
             with np.errstate(all="ignore"):  # what depends on no argument is computed while tracing
                 graph = self.step.graph(theta, state, memory, np.int64(0), key, *arrays)
             self._check_carried(graph)
@@ -213,12 +246,14 @@ def run_epochs(
     except KeyboardInterrupt:
         history.stopped = "interrupted"
     except NonFiniteError as error:
-        loop.carried = best or loop.carried
+        if best is not None:
+            loop.carried = best
         error.theta, error.history = loop.theta, history  # type: ignore[attr-defined]
         raise
     finally:
         progress.stop(history.stopped)
-    loop.carried = best or loop.carried
+    if best is not None:
+        loop.carried = best
     return history
 
 

@@ -1,0 +1,136 @@
+"""`compile`: a function as machine code, made once for each signature of shapes and dtypes.
+
+Values are the interpreter's, to rounding: a sum may be taken in another order, and a product rounds once with the
+addition that follows it. NaN, infinities, signed zeros and whole numbers behave as NumPy has them.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+
+from backpass.graph.interpreter import apart, run
+from backpass.graph.program import Graph
+from backpass.graph.pytree import flatten
+from backpass.graph.staging import Compiled as Staged
+from backpass.graph.staging import is_dynamic
+from backpass.graph.traced import Traced
+
+from . import available
+
+if TYPE_CHECKING:
+    from .program import Program
+
+
+class Compiled(Staged):
+    """A compiled function. `graph`, `kernels`, `llvm` and `asm` show what became of it for some arguments."""
+
+    def __init__(self, function: Callable[..., Any], donate: tuple[int, ...] = ()):
+        super().__init__(function)
+        self.donate = donate
+        self._programs: dict[int, Program | None] = {}
+        self._lock = threading.Lock()
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if kwargs:
+            args = self._positional(args, kwargs)
+        leaves, _ = flatten(args)
+        if any(type(leaf) is Traced for leaf in leaves):
+            return self.function(*args)  # inside another trace: be part of it
+        graph = self.graph(*args)
+        given = [leaf for leaf in leaves if is_dynamic(leaf)]
+        program = self._program(graph, args)
+        if program is None:
+            return graph.out_tree.unflatten(apart(run(graph, given), given))
+        return graph.out_tree.unflatten(program.run(given))
+
+    def _program(self, graph: Graph, args: tuple[Any, ...]) -> Program | None:
+        """The machine code of a graph; None where the interpreter runs it."""
+        key = id(graph)
+        if key in self._programs:
+            return self._programs[key]
+        with self._lock:
+            if key not in self._programs:
+                self._programs[key] = self._made(graph, args)
+        return self._programs[key]
+
+    def _made(self, graph: Graph, args: tuple[Any, ...]) -> Program | None:
+        if not available():
+            return None
+        from .program import Program
+        from .prepare import NotNative
+
+        try:
+            return Program(graph, donated=self._donated(graph, args))
+        except NotNative:
+            return None
+
+    def _donated(self, graph: Graph, args: tuple[Any, ...]) -> dict[int, int]:
+        """Result → the donated array of the same type whose memory it takes; each is taken once, in order."""
+        free = []
+        leaf = 0
+        for k, arg in enumerate(args):
+            for value in flatten(arg)[0]:
+                if is_dynamic(value):
+                    if k in self.donate:
+                        free.append(leaf)
+                    leaf += 1
+        taken = {}
+        for number, output in enumerate(graph.outputs):
+            node = graph.nodes[output]
+            for place in free:
+                source = graph.nodes[graph.inputs[place]]
+                if (source.shape, source.dtype) == (node.shape, node.dtype) and node.shape:
+                    taken[number] = place
+                    free.remove(place)
+                    break
+        return taken
+
+    # ---- what became of it
+    def _code(self, args: tuple[Any, ...]) -> Any:
+        program = self._program(self.graph(*args), args)
+        if program is None:
+            raise RuntimeError(
+                "there is no machine code here: llvmlite is missing, BACKPASS_NATIVE is 0, or the function works on "
+                "dtypes that have none (complex, float16, text); it runs on the interpreter"
+            )
+        return program.code
+
+    def kernels(self, *args: Any) -> str:
+        """The kernels in order, one a line: what each computes, over which domain; interpreter islands are named."""
+        return self._code(args).describe()
+
+    def llvm(self, *args: Any) -> str:
+        """The optimised LLVM assembly."""
+        return self._code(args).llvm()
+
+    def asm(self, *args: Any) -> str:
+        """The processor's assembly."""
+        return self._code(args).asm()
+
+
+def compile(function: Callable[..., Any], *, donate: int | tuple[int, ...] = ()) -> Compiled:
+    """Trace `function` once for each signature of shapes and dtypes, and run it as machine code from then on.
+
+    Python ints, strings and bools among the arguments are part of the signature. Values may not decide what is run.
+
+    Args:
+        function: plain NumPy code on pytrees of arrays, also one made by `bp.grad` and its kin.
+        donate: positions of arguments whose arrays may be overwritten: results of the same shape and dtype then lie in
+            their memory, and those arrays must not be used afterwards.
+
+    What has no machine code (``np.linalg.solve``, say) runs on NumPy in the middle of it; ``compiled.kernels(*args)``
+    names it. A function of complex numbers or float16 runs on the interpreter as a whole. No warnings are given for
+    divisions by zero and the like.
+
+    >>> import numpy as np, backpass as bp
+    >>> fast = bp.compile(bp.value_and_grad(lambda x: np.sum(x ** 2)))
+    >>> fast(np.array([1.0, 2.0]))
+    (np.float64(5.0), array([2., 4.]))
+    """
+    return Compiled(function, (donate,) if isinstance(donate, int) else tuple(donate))
+
+
+__all__ = ["Compiled", "compile"]

@@ -1,0 +1,162 @@
+"""Who takes the training steps: machine code, many at a time, or the interpreter, one by one.
+
+Both change the arrays of θ, the state and the optimiser's memory in place, step by whole step, and tell the loss and the
+squared norm of the gradient of each.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from typing import Any, Protocol
+
+import numpy as np
+
+from backpass.graph.interpreter import run
+from backpass.graph.program import Graph
+from backpass.native import available
+from backpass.partials.random import make_key
+
+THREADS = "BACKPASS_THREADS"
+"""The environment variable that says how many threads may take a step together."""
+
+
+class Stepper(Protocol):
+    """Takes steps on batches of one size."""
+
+    threads: int
+    """The most that may work together."""
+    done: int
+    """The steps that the last call took; right also where it was interrupted."""
+
+    def take(
+        self, order: np.ndarray, steps: int, first: int, seed: int, threads: int
+    ) -> tuple[np.ndarray, np.ndarray]: ...
+
+
+def stepper_for(graph: Graph, carried: list[np.ndarray], data: tuple[np.ndarray, ...], rows: int) -> Stepper:
+    """Machine code where it can be made, else the interpreter."""
+    if available():
+        from backpass.native.prepare import NotNative
+
+        try:
+            return Native(graph, carried, data, rows)
+        except NotNative:
+            pass
+    return Interpreted(graph, carried, data, rows)
+
+
+class Interpreted:
+    """The graph of a step, run line by line."""
+
+    threads = 1
+
+    def __init__(self, graph: Graph, carried: list[np.ndarray], data: tuple[np.ndarray, ...], rows: int):
+        self.graph, self.carried, self.data, self.rows = graph, carried, data, rows
+        self.done = 0
+
+    def take(
+        self, order: np.ndarray, steps: int, first: int, seed: int, threads: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        self.done = 0
+        losses, squares = np.zeros(steps), np.zeros(steps)
+        for k in range(steps):
+            inputs = inputs_of(self.data, order[k * self.rows : (k + 1) * self.rows], first + k, seed)
+            with np.errstate(all="ignore"):
+                *after, loss, squared = run(self.graph, [*given(self.carried), *inputs])
+            replace(self.carried, after)
+            losses[k], squares[k] = loss, squared
+            self.done = k + 1
+            if not math.isfinite(losses[k] + squares[k]):
+                break
+        return losses[: self.done], squares[: self.done]
+
+
+class Native:
+    """The whole loop as machine code."""
+
+    def __init__(self, graph: Graph, carried: list[np.ndarray], data: tuple[np.ndarray, ...], rows: int):
+        from backpass.native.steps import Steps
+
+        self.threads = threads_allowed()
+        self.steps = Steps(graph, carried, data, rows, self.threads)
+
+    @property
+    def done(self) -> int:
+        return self.steps.done
+
+    def take(
+        self, order: np.ndarray, steps: int, first: int, seed: int, threads: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        return self.steps.run(order, steps, first, seed, threads)
+
+
+def inputs_of(data: tuple[np.ndarray, ...], rows: np.ndarray, number: int, seed: int) -> list[Any]:
+    """What a step takes beside what it carries on: its number, its key, its batch."""
+    return [np.int64(number), make_key(seed % 2**32, number % 2**32), *[array[rows] for array in data]]
+
+
+def given(carried: list[np.ndarray]) -> list[Any]:
+    """Arrays as the graph takes them: NumPy's numbers where there are no axes."""
+    return [array if array.ndim else array[()] for array in carried]
+
+
+def replace(carried: list[np.ndarray], after: list[Any]) -> None:
+    """Put the values of a whole step in the place of those before it."""
+    for array, value in zip(carried, after, strict=True):
+        array[...] = value
+
+
+def threads_allowed() -> int:
+    """Cores that this process may use, or what BACKPASS_THREADS says."""
+    told = os.environ.get(THREADS, "")
+    if told.isdigit() and int(told) > 0:
+        return int(told)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+SLOW = 20e-6
+"""Seconds: a step that takes less is not worth a second thread."""
+CHUNK = 0.08
+"""Seconds of work between two looks at progress and Ctrl-C."""
+PROBE = 0.01
+"""Seconds of work by which the other number of threads is tried."""
+AGAIN = 1.0
+"""Seconds until it is tried again."""
+
+
+class Pace:
+    """How many steps to take at a time, and with how many threads: what was fastest when it was last tried.
+
+    On a busy machine threads wait for each other, and one alone is faster; so both are tried again every now and then.
+    The number of threads changes no result.
+    """
+
+    def __init__(self, most: int):
+        self.most = most
+        self.seconds: dict[int, float] = {}
+        self.threads = 1
+        self.tried = 0.0
+
+    def next(self) -> tuple[int, int]:
+        """(steps, threads) of the next call."""
+        if 1 not in self.seconds:
+            return 4, 1
+        alone = self.seconds[1]
+        if self.most > 1 and alone >= SLOW and time.monotonic() - self.tried > AGAIN:
+            other = self.most if self.threads == 1 else 1
+            return self._steps(PROBE, alone), other
+        return self._steps(CHUNK, self.seconds[self.threads]), self.threads
+
+    @staticmethod
+    def _steps(seconds: float, each: float) -> int:
+        return max(1, min(100_000, int(seconds / max(each, 1e-8))))
+
+    def took(self, steps: int, threads: int, seconds: float) -> None:
+        """Note what a call took, and go on with the faster number of threads."""
+        each = seconds / max(steps, 1)
+        if threads != self.threads or len(self.seconds) < 2:
+            self.tried = time.monotonic() if threads > 1 or len(self.seconds) > 1 else self.tried
+        self.seconds[threads] = each
+        self.threads = min(self.seconds, key=lambda k: self.seconds[k])
