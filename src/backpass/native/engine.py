@@ -37,11 +37,16 @@ def optimized(text: str, target: Target) -> tuple[str, str]:
 
 
 def _optimize(module: llvm.ModuleRef, machine: llvm.TargetMachine) -> None:
+    """Registers for places, simpler instructions, fewer blocks; the rest is in how the code is written."""
     options = llvm.create_pipeline_tuning_options()
-    options.speed_level = LEVEL
-    options.loop_vectorization = options.slp_vectorization = False
     builder = llvm.create_pass_builder(machine, options)
-    builder.getModulePassManager().run(module, builder)
+    passes = llvm.create_new_function_pass_manager()
+    passes.add_sroa_pass()
+    passes.add_instruction_combine_pass()
+    passes.add_simplify_cfg_pass()
+    for function in module.functions:
+        if not function.is_declaration:
+            passes.run(function, builder)
 
 
 class Loaded:

@@ -50,7 +50,7 @@ def _take_over(plan: Plan, number: int, source: int) -> bool:
         return False
     kernel = plan.kernels[writers[0]]
     roots = [root for root in kernel.roots if root.target is output]
-    if len(roots) != 1 or roots[0].kind is not RootKind.STORE or kernel.reduced is not None:
+    if len(roots) != 1 or roots[0].kind is not RootKind.STORE or (kernel.reduced and not roots[0].row):
         return False
     if any(old in reads(later) for later in plan.kernels[writers[0] + 1 :]):
         return False
@@ -58,7 +58,8 @@ def _take_over(plan: Plan, number: int, source: int) -> bool:
         return False
     if any(node.gathered is not None and node.gathered.base is old for node in kernel.nodes):
         return False
-    if not all(ref.aligned(roots[0].strides) for ref, _ in kernel.leaves if ref.item is old):
+    same = (ref.aligned(roots[0].strides) and row == roots[0].row for ref, row in kernel.leaves if ref.item is old)
+    if not all(same):
         return False
     output.shared = old
     return True
