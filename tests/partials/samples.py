@@ -48,6 +48,8 @@ _s = slice
 
 CASES: dict[str, list[Case]] = {
     "alias": [case((2, 3))],
+    "real": [case((2, 3)), case(()), case((0, 2))],
+    "imag": [case((2, 3)), case(()), case((0, 2))],
     "stop_gradient": [case((2, 3))],
     "where": [
         case(np.array([True, False, True]), (3,), (3,)),
@@ -212,6 +214,20 @@ CASES: dict[str, list[Case]] = {
     "svdvals": [case((3, 3)), case((3, 2)), case((2, 2, 3)), case((1, 1)), case((0, 2, 2)), case((0, 2))],
     "pinv": [case(s, rcond=1e-15) for s in ((3, 3), (3, 2), (2, 3), (2, 2, 3), (1, 1), (0, 2, 2), (2, 0))],
     "lstsq": [case(a, b, rcond=1e-15) for a, b in (((3, 3), (3, 1)), ((4, 2), (4, 2)), ((2, 3), (2, 2)))],
+    "eig": [case(s) for s in ((3, 3), (2, 2, 2), (0, 2, 2), (1, 1))],
+    "eigvals": [case(s) for s in ((3, 3), (2, 2, 2), (0, 2, 2), (1, 1))],
+    "phasedet": [case(s) for s in ((3, 3), (2, 2, 2), (0, 2, 2), (1, 1), (0, 0))],
+    **{
+        name: [
+            case((4,), n=4, axis=0, norm="backward"),
+            case((5,), n=5, axis=0, norm="ortho"),
+            case((2, 3), n=6, axis=1, norm="forward"),
+            case((5, 2), n=4, axis=0, norm="backward"),
+            case((0, 2), n=3, axis=1, norm="backward"),
+            case((3,), n=1, axis=0, norm="forward"),
+        ]
+        for name in ("fft", "ifft", "rfft", "irfft")
+    },
     "qr": [case(s) for s in ((3, 3), (3, 2), (2, 3), (2, 3, 2), (2, 2, 4), (1, 1), (0, 2, 2))],
 }
 
@@ -407,6 +423,12 @@ ANALYTIC: dict[str, Callable[..., Any]] = {
 
 NOT_ANALYTIC = {
     "nextafter": "NumPy has no complex version: differences",
+    **dict.fromkeys(
+        ["conjugate", "real", "imag", "phasedet"], "not analytic: differences, and complex_numbers in test_registry.py"
+    ),
+    **dict.fromkeys(["fft", "ifft", "eig", "eigvals"], "the result is complex: differences"),
+    "rfft": "NumPy takes real numbers alone: differences",
+    "irfft": "it reads real parts apart: differences",
     "eigh": "LAPACK's complex version is of Hermitian matrices, not analytic in the entries: differences",
     "eigvalsh": "LAPACK's complex version is of Hermitian matrices, not analytic in the entries: differences",
     "svd": "singular values of complex matrices are not analytic in the entries: differences",

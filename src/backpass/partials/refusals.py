@@ -10,7 +10,7 @@ import numpy as np
 from backpass.graph.op import REFUSALS
 
 from .declare import rule_for
-from .rearrange import fftshift, ifftshift
+from .fourier import enter_fourier
 
 COMPLEX = "complex values have no rule yet"
 STEP = "counts are a step function of the values: their derivative is 0 wherever it exists"
@@ -23,8 +23,6 @@ MEMORY = "it asks how an array lies in memory, and a traced value has none"
 TYPES = "it answers about types; ask it about t.dtype"
 
 NUMPY = {
-    "roots": f"roots of a polynomial may be complex: {COMPLEX}",
-    "sort_complex": COMPLEX,
     "histogram histogram2d histogramdd": f"{STEP}; sums of weights by bin are np.bincount(bins, weights)",
     "histogram_bin_edges": "edges follow from the values by a rule of thumb; give them as an array",
     "copyto fill_diagonal place put put_along_axis putmask": IN_PLACE,
@@ -36,12 +34,6 @@ NUMPY = {
     "may_share_memory shares_memory isfortran": MEMORY,
     "einsum_path": "it makes a plan, not a value; np.einsum(..., optimize=True) follows one",
     "can_cast min_scalar_type common_type": TYPES,
-}
-LINALG = {
-    "eig eigvals": f"eigenvalues of a matrix that is not symmetric may be complex: {COMPLEX}; else np.linalg.eigh",
-}
-FFT = {
-    "fft ifft fft2 ifft2 fftn ifftn rfft irfft rfft2 irfft2 rfftn irfftn hfft ihfft": f"a Fourier transform: {COMPLEX}",
 }
 
 _PARAMETER = "solved for a parameter of a distribution by iteration, without a formula for its derivative here"
@@ -86,16 +78,13 @@ def _enter(module: ModuleType, table: dict[str, str]) -> None:
 
 
 _enter(np, NUMPY)
-_enter(np.linalg, LINALG)
 
 
 @rule_for("late")
 def enter_late() -> None:
     """Enter what is known of modules that `import numpy` leaves out: numpy.fft, and scipy.special once it is there."""
-    for name, table in (("numpy.fft", FFT), ("scipy.special", SPECIAL)):
-        module = sys.modules.get(name)
-        if module is not None:
-            _enter(module, table)
+    special = sys.modules.get("scipy.special")
+    if special is not None:
+        _enter(special, SPECIAL)
     if "numpy.fft" in sys.modules:
-        rule_for(np.fft.fftshift)(fftshift)
-        rule_for(np.fft.ifftshift)(ifftshift)
+        enter_fourier()

@@ -17,7 +17,7 @@ from backpass.graph import messages
 from backpass.graph.aval import Aval
 
 from .arithmetic import ANY, POSITIVE
-from .declare import UFUNCS, Kind, Op, declare, ufunc_aval
+from .declare import UFUNCS, Kind, Op, declare, is_complex, ufunc_aval
 from .trigonometric import INSIDE
 
 TWO_OVER_ROOT_PI = 2 / math.sqrt(math.pi)
@@ -92,6 +92,15 @@ def undefined(what: str) -> Callable[..., Any]:
         )
 
     return rule
+
+
+def real_only(x: Any) -> None:
+    """Refuse a complex argument of a derivative that is known for real ones alone."""
+    if is_complex(x):
+        raise messages.NoRuleError(
+            f"The derivative of this special function has a rule for real arguments alone, not for complex ones.\n"
+            f"{messages.place()}\n  Take np.real(...) of the argument if it is real."
+        )
 
 
 UFUNCS_OF: dict[str, Any] = {}
@@ -242,6 +251,7 @@ ZETA = special(
 
 def _polygamma(n: int, x: Any) -> Any:
     """ψ⁽ⁿ⁾(x) = (−1)ⁿ⁺¹ n! ζ(n + 1, x) (DLMF 5.15.1)."""
+    real_only(x)
     return (-1.0) ** (n + 1) * math.factorial(n) * _apply("zeta")(float(n + 1), x)
 
 
