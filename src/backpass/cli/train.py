@@ -25,7 +25,7 @@ class Widths(click.ParamType):
         if isinstance(value, tuple):
             return value
         try:
-            widths = tuple(int(part) for part in str(value).replace("x", ",").split(",") if part.strip())
+            widths = tuple(int(part) for part in str(value).replace("x", ",").split(",")) if value.strip() else ()
         except ValueError:
             self.fail(f"{value!r} is not a list of widths; write for instance 128,64", param, ctx)
         if any(width < 1 for width in widths):
