@@ -7,6 +7,7 @@ that is not finite leaves the last whole θ.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections.abc import Callable
@@ -25,7 +26,9 @@ from backpass.partials.random import make_key
 
 from .blas import suited_threads
 from .history import Epoch, History
+from .interrupts import held_back
 from .progress import Progress
+from .saving import Saving, Standing, all_finite
 
 Loss = Callable[..., Any]
 """``loss(theta, state, key, *batch) → (scalar, state)``."""
@@ -70,6 +73,9 @@ class Loop:
         self.count = 0
         self.seed = seed
         self.rng = np.random.default_rng(seed)
+        self.order_state = self.rng.bit_generator.state  # before the rows of the epoch that is on were ordered
+        self.position = 0  # steps of that epoch taken
+        self.sums = (0.0, 0.0)  # over them: loss times rows, squares of the gradient's norm
         self._before: tuple[list[Any], list[Any], Graph] | None = None
         self.graph = self._graph_of([array[: self.batch] for array in self.data])
 
@@ -88,22 +94,30 @@ class Loop:
         """The state after the last whole step."""
         return self.tree.unflatten(self.carried)[1]
 
-    def run_epoch(self, progress: Progress) -> tuple[float, float]:
-        """One pass in a new order: the mean loss, and the root mean square of the gradient's norm."""
+    def run_epoch(self, progress: Progress, after_step: Callable[[], Any] | None = None) -> tuple[float, float]:
+        """One pass in a new order: the mean loss, and the root mean square of the gradient's norm.
+
+        It begins after the `position` steps that a checkpoint has of it. `after_step` is called where all that the loop
+        carries belongs to one step.
+        """
+        self.order_state = self.rng.bit_generator.state
         order = self.rng.permutation(self.n)
-        total = squares = 0.0
         told = time.monotonic()
-        for k in range(self.steps):
+        for k in range(self.position, self.steps):
             rows = order[k * self.batch : (k + 1) * self.batch]
             loss, squared = self._take_step([array[rows] for array in self.data])
-            total += loss * len(rows)
-            squares += squared
+            self.sums = self.sums[0] + loss * len(rows), self.sums[1] + squared
+            self.position = k + 1
+            if after_step is not None and k + 1 < self.steps:
+                after_step()
             now = time.monotonic()
             if now - told > 0.1:
                 told = now
-                progress.step(k + 1, total / min(self.n, (k + 1) * self.batch))
-        if not _all_finite(self.carried):
+                progress.step(k + 1, self.sums[0] / min(self.n, (k + 1) * self.batch))
+        if not all_finite(self.carried):
             raise self._stopped_being_finite()
+        total, squares = self.sums
+        self.order_state, self.position, self.sums = self.rng.bit_generator.state, 0, (0.0, 0.0)
         return total / self.n, math.sqrt(squares / self.steps)
 
     def _take_step(self, arrays: list[Any]) -> tuple[float, float]:
@@ -112,8 +126,8 @@ class Loop:
         with np.errstate(all="ignore"):
             *carried, loss, squared = run(graph, [*self.carried, *inputs])
         loss, squared = float(loss), float(squared)
-        if not math.isfinite(loss + squared) and not (math.isfinite(loss) and _all_finite(carried)):
-            if _all_finite(self.carried):
+        if not math.isfinite(loss + squared) and not (math.isfinite(loss) and all_finite(carried)):
+            if all_finite(self.carried):
                 self._before = self.carried, inputs, graph
             else:
                 self.count -= 1  # the step before this one broke θ
@@ -172,10 +186,6 @@ _ADVICE = (
 )
 
 
-def _all_finite(leaves: list[Any]) -> bool:
-    return all(np.asarray(leaf).dtype.kind != "f" or bool(np.isfinite(leaf).all()) for leaf in leaves)
-
-
 def run_epochs(
     loop: Loop,
     epochs: int,
@@ -183,43 +193,84 @@ def run_epochs(
     measure: Callable[[Any, Any], tuple[float | None, dict[str, float]]],
     patience: int | None = None,
     callback: Callable[[Epoch], Any] | None = None,
+    saving: Saving | None = None,
 ) -> History:
     """Run up to `epochs`; keep the best θ by validation loss where there is one; stop early, on Ctrl-C or by callback.
 
-    `measure(theta, state)` gives the validation loss (or None) and scores. On return the loop holds the θ kept.
+    `measure(theta, state)` gives the validation loss (or None) and scores. On return the loop holds the θ kept. With
+    `saving`, what its folder holds of this run is taken up, and added to.
     """
-    history = History(stopped="all epochs done")
-    best_loss = math.inf
-    best: list[Any] | None = None
+    standing = Standing()
+    with contextlib.ExitStack() as stack:
+        if saving is not None:
+            stack.enter_context(saving.folder.opened())
+            saving.begin(standing)
+            saving.interrupts = stack.enter_context(held_back())
+        if not _has_ended(standing.history, epochs, patience):
+            _run(loop, epochs, progress, measure, patience, callback, saving, standing)
+    loop.carried = standing.best or loop.carried
+    return standing.history
+
+
+def _run(
+    loop: Loop,
+    epochs: int,
+    progress: Progress,
+    measure: Callable[[Any, Any], tuple[float | None, dict[str, float]]],
+    patience: int | None,
+    callback: Callable[[Epoch], Any] | None,
+    saving: Saving | None,
+    standing: Standing,
+) -> None:
+    history = standing.history
+    history.stopped = "all epochs done"
     try:
+        if saving is not None:
+            saving.starts()
         with suited_threads(loop.graph):
             progress.start(epochs, loop.steps)
-            for number in range(1, epochs + 1):
-                began = time.monotonic()
-                rate = float(loop.optimizer.rate_at(np.int64(loop.count)) or 0.0)
-                loss, norm = loop.run_epoch(progress)
+            for record in history.epochs[-1:]:
+                progress.epoch(record)  # where a run that is taken up stands
+            for number in range(len(history) + 1, epochs + 1):
+                began = time.monotonic() - standing.seconds
+                if saving is not None:
+                    saving.epoch_begins()
+                rate = float(loop.optimizer.rate_at(np.int64(loop.count - loop.position)) or 0.0)
+                loss, norm = loop.run_epoch(progress, None if saving is None else saving.after_step)
                 held, scores = measure(loop.theta, loop.state)
                 record = Epoch(number, loss, held, scores, rate, norm, time.monotonic() - began)
                 history.epochs.append(record)
-                if held is not None and held < best_loss:
-                    best_loss, best, history.best = held, loop.carried, number
+                if held is not None and held < standing.best_loss:
+                    standing.best_loss, standing.best, history.best = held, loop.carried, number
                 progress.epoch(record)
                 if callback is not None and callback(record):
                     history.stopped = "callback"
-                    break
                 if patience is not None and held is not None and number - (history.best or 0) >= patience:
                     history.stopped = f"no improvement in {patience} epochs"
+                if saving is not None:
+                    saving.epoch_ends()
+                if history.stopped != "all epochs done":
                     break
     except KeyboardInterrupt:
         history.stopped = "interrupted"
     except NonFiniteError as error:
-        loop.carried = best or loop.carried
+        loop.carried = standing.best or loop.carried
         error.theta, error.history = loop.theta, history  # type: ignore[attr-defined]
+        if saving is not None:
+            saving.fail(str(error))
         raise
     finally:
         progress.stop(history.stopped)
-    loop.carried = best or loop.carried
-    return history
+    if saving is not None:
+        saving.end("interrupted" if history.stopped == "interrupted" else "finished")
+
+
+def _has_ended(history: History, epochs: int, patience: int | None) -> bool:
+    """Whether a run that is taken up has nothing left to do: it has its epochs, or stopped early for a reason that
+    still holds."""
+    waited = len(history) - (history.best or 0)
+    out_of_patience = patience is not None and history.best is not None and waited >= patience
+    return len(history) > 0 and (len(history) >= epochs or history.stopped == "callback" or out_of_patience)
 
 
 def checked_data(data: tuple[Any, ...], names: tuple[str, ...] = ()) -> tuple[np.ndarray, ...]:
