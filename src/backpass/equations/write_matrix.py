@@ -222,8 +222,11 @@ class MatrixWriter:
             raise NoMatrix
         if self.examples is not None and n.data[0] != self.examples:
             raise NoMatrix
+        before = dict(self.index.of_index)
         inner = self.write(body, n, v, 1) if self.examples is None else self.write(body, v, n, 1)
-        return Big("Σ", (Letter(self.index.letter(n)),), inner)
+        big = Big("Σ", (Letter(self.index.letter(n)),), inner)
+        self.index.of_index = before
+        return big
 
 
 def _upright(e: Expr, n: Expr, v: Expr) -> bool:
