@@ -32,6 +32,7 @@ class Row:
     args: tuple[Any, ...]
     ulp: int = 0
     staged: bool = True
+    slow: bool = False
     smooth: bool = True
     """False where a coefficient that is 0 counts: moved, it makes another polynomial."""
 
@@ -46,26 +47,28 @@ def row(name: str, function: Callable[..., Any], *args: Any, **facts: Any) -> No
 z, w, grid = complex_drawn(5), complex_drawn(5, seed=3), complex_drawn(3, 4)
 x, block = drawn(6), drawn(4, 5)
 
+
 # ---- Fourier transforms
+def transforms(norm: Any, n: Any, slow: bool) -> None:
+    for name in ("fft", "ifft", "irfft", "hfft", "rfft", "ihfft"):
+        call = lambda a, f=getattr(np.fft, name): f(a, n, norm=norm)  # noqa: B008, E731
+        if name not in ("rfft", "ihfft"):
+            row(f"fft.{name}", call, complex_drawn(6), slow=slow)
+        row(f"fft.{name}", call, x, slow=slow)
+
+
+def transforms_of_axes(norm: Any, slow: bool) -> None:
+    for name in ("fft2", "ifft2", "fftn", "ifftn", "irfft2", "irfftn", "rfft2", "rfftn"):
+        call = getattr(np.fft, name)
+        row(f"fft.{name}", lambda a, f=call: f(a, norm=norm), block if name in ("rfft2", "rfftn") else grid, slow=slow)
+        row(f"fft.{name}", lambda a, f=call: f(a, (3, 6), (1, 0), norm), block, slow=slow)
+        row(f"fft.{name}", lambda a, f=call: f(a, axes=(0,), norm=norm), block, slow=True)
+
+
 for norm in (None, "ortho", "forward"):
     for n in (None, 4, 5, 8):
-        for name in ("fft", "ifft", "irfft", "hfft"):
-            row(
-                f"fft.{name}",
-                lambda a, name=name, n=n, norm=norm: getattr(np.fft, name)(a, n, norm=norm),
-                complex_drawn(6),
-            )
-        for name in ("fft", "ifft", "rfft", "ihfft", "irfft", "hfft"):
-            row(f"fft.{name}", lambda a, name=name, n=n, norm=norm: getattr(np.fft, name)(a, n, norm=norm), x)
-    for name in ("fft2", "ifft2", "fftn", "ifftn", "irfft2", "irfftn"):
-        call = getattr(np.fft, name)
-        row(f"fft.{name}", lambda a, call=call, norm=norm: call(a, norm=norm), grid)
-        row(f"fft.{name}", lambda a, call=call, norm=norm: call(a, (3, 5), (1, 0), norm), block)
-        row(f"fft.{name}", lambda a, call=call, norm=norm: call(a, axes=(0,), norm=norm), block)
-    for name in ("rfft2", "rfftn"):
-        call = getattr(np.fft, name)
-        row(f"fft.{name}", lambda a, call=call, norm=norm: call(a, norm=norm), block)
-        row(f"fft.{name}", lambda a, call=call, norm=norm: call(a, (3, 6), (1, 0), norm), block)
+        transforms(norm, n, slow=(norm, n) not in ((None, None), ("ortho", 5)))
+    transforms_of_axes(norm, slow=norm is None)
 for name in ("fft", "ifft", "irfft", "hfft"):
     row(f"fft.{name}", lambda a, name=name: getattr(np.fft, name)(a, axis=0), grid)
 row("fft.fftn", lambda a: np.fft.fftn(a, s=(2, -1), axes=(0, 1)), grid)

@@ -15,7 +15,7 @@ from .references import close, differences
 from .test_families import leaves, same
 
 FIRST, SECOND = 1e-8, 1e-7
-NAMES = [f"{i}-{row.name}" for i, row in enumerate(ROWS)]
+PARAMS = [pytest.param(row, id=f"{i}-{row.name}", marks=[pytest.mark.slow][: row.slow]) for i, row in enumerate(ROWS)]
 
 
 def parts(result: Any) -> list[Any]:
@@ -47,7 +47,7 @@ def like(x: Any, rng: np.random.Generator) -> Any:
     return (made + 1j * rng.uniform(-1.0, 1.0, np.shape(x)))[()] if np.iscomplexobj(x) else made[()]
 
 
-@pytest.mark.parametrize("row", ROWS, ids=NAMES)
+@pytest.mark.parametrize("row", PARAMS)
 def test_values_are_numpys(row: Row) -> None:
     wanted = row.function(*row.args)
     same(bp.vjp(row.function, *row.args)[0], wanted, row.ulp)
@@ -56,7 +56,7 @@ def test_values_are_numpys(row: Row) -> None:
         same(graph(*row.args), wanted, row.ulp)
 
 
-@pytest.mark.parametrize("row", [row for row in ROWS if row.smooth], ids=lambda row: row.name)
+@pytest.mark.parametrize("row", [param for param in PARAMS if param.values[0].smooth])
 def test_derivatives(row: Row) -> None:
     rng = np.random.default_rng(1)
     loss = loss_of(row.function)

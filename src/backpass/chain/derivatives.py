@@ -267,7 +267,7 @@ def _by_rows(call: Call, outs: list[Any], name: str) -> list[list[Any]]:
                     [row[k] for row in rows],
                     shape_of(out),
                     shape_of(leaf),
-                    np.result_type(dtype_of(leaf), dtype_of(out)) if dtype_of(out).kind == "c" else dtype_of(leaf),
+                    np.result_type(dtype_of(leaf), np.complex64) if dtype_of(out).kind == "c" else dtype_of(leaf),
                 )
                 for k, leaf in enumerate(call.leaves)
             ]
@@ -322,7 +322,7 @@ def _by_columns(call: Call, outs: list[Any], name: str) -> list[list[Any]]:
         for k, out in enumerate(outs):
             shape = shape_of(out)
             dtype = dtype_of(out)
-            dtype = np.result_type(dtype, dtype_of(leaf)) if dtype_of(leaf).kind == "c" else dtype
+            dtype = np.result_type(dtype, np.complex64) if dtype_of(leaf).kind == "c" else dtype
             block = _stacked(columns[k], shape_of(leaf), shape, dtype)
             n = len(shape_of(leaf))
             blocks[k].append(

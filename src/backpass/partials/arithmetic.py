@@ -180,7 +180,7 @@ REAL_PART = declare(
     Op(
         name="real",
         kind=Kind.LINEAR,
-        run=lambda z: np.asarray(z).real[()],
+        run=lambda z: np.real(np.asarray(z))[()],
         aval=lambda z: Aval(z.shape, z.dtype.type(0).real.dtype),
         adjoints=(lambda g, out, z: g,),
         view=True,
@@ -193,7 +193,7 @@ IMAGINARY_PART = declare(
     Op(
         name="imag",
         kind=Kind.LINEAR,
-        run=lambda z: np.asarray(z).imag[()],
+        run=lambda z: np.imag(np.asarray(z))[()],
         aval=lambda z: Aval(z.shape, z.dtype.type(0).imag.dtype),
         # Im(dz) = Re(−i dz)
         adjoints=(lambda g, out, z: g * dtype_of(z).type(-1j) if is_complex(z) else np.zeros_like(g),),

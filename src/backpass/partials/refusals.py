@@ -12,7 +12,6 @@ from backpass.graph.op import REFUSALS
 from .declare import rule_for
 from .fourier import enter_fourier
 
-COMPLEX = "complex values have no rule yet"
 STEP = "counts are a step function of the values: their derivative is 0 wherever it exists"
 IN_PLACE = "it writes into an array in place; build the new one with np.where, np.concatenate or np.stack"
 BITS = "it works on the bits of whole numbers, which carry no derivative"
@@ -37,35 +36,17 @@ NUMPY = {
 }
 
 _PARAMETER = "solved for a parameter of a distribution by iteration, without a formula for its derivative here"
-_WAVES = "a wave function in coordinates of its own, without a rule yet"
-_DISTRIBUTION = "a distribution function whose derivative in its parameters has no rule"
-_COUNTED = "a distribution function of counts, interpolated between them: no rule"
-_SERIES = "its derivative in the parameters has no closed form, and none of its own has a rule yet"
-_SEVERAL = "it gives several results at once: no rule yet"
+_WAVES = "a wave function in coordinates of its own, without a rule"
+_SERIES = "a distribution function whose density SciPy does not have, without a rule"
 SPECIAL = {
-    "airy airye ellipj fresnel itairy it2i0k0 it2j0y0 iti0k0 itj0y0 kelvin modfresnelm modfresnelp shichi "
-    "sici": _SEVERAL,
-    "hankel1 hankel1e hankel2 hankel2e wofz wrightomega": COMPLEX,
-    "bdtr bdtrc bdtri nbdtr nbdtrc nbdtri pdtr pdtrc pdtri": _COUNTED,
-    "bdtrik bdtrin nbdtrik nbdtrin pdtrik btdtria btdtrib chdtriv chndtridf chndtrinc fdtridfd gdtria gdtrib "
-    "ncfdtridfd ncfdtridfn ncfdtrinc nctdtridf nctdtrinc nrdtrimn nrdtrisd stdtridf": _PARAMETER,
-    "betaincc betainccinv chdtri chndtr chndtrix fdtr fdtrc fdtri gdtr gdtrc gdtrix "
-    "kolmogi kolmogorov ncfdtr ncfdtri nctdtr nctdtrit smirnov smirnovi tklmbda ndtri_exp": _DISTRIBUTION,
+    "bdtrik bdtrin nbdtrik nbdtrin pdtrik btdtria btdtrib chdtriv chndtridf chndtrinc fdtridfd gdtrib "
+    "ncfdtridfd ncfdtridfn ncfdtrinc nctdtridf nctdtrinc stdtridf": _PARAMETER,
+    "ncfdtr ncfdtri nctdtr nctdtrit smirnov smirnovi": _SERIES,
     "mathieu_a mathieu_b mathieu_cem mathieu_modcem1 mathieu_modcem2 mathieu_modsem1 mathieu_modsem2 mathieu_sem "
     "obl_ang1 obl_ang1_cv obl_cv obl_rad1 obl_rad1_cv obl_rad2 obl_rad2_cv pro_ang1 pro_ang1_cv pro_cv "
-    "pro_rad1 pro_rad1_cv pro_rad2 pro_rad2_cv pbdv pbvv pbwa lpmv": _WAVES,
-    "hyp0f1 hyp1f1 hyp2f1 hyperu ellipeinc ellipkinc elliprc elliprd elliprf elliprg elliprj besselpoly agm "
-    "owens_t voigt_profile wright_bessel log_wright_bessel struve modstruve itstruve0 it2struve0 itmodstruve0 bei "
-    "beip ber berp kei keip ker kerp": _SERIES,
-    "eval_chebyc eval_chebys eval_chebyt eval_chebyu eval_gegenbauer eval_genlaguerre eval_hermite eval_hermitenorm "
-    "eval_jacobi eval_laguerre eval_legendre eval_sh_chebyt eval_sh_chebyu eval_sh_jacobi eval_sh_legendre": (
-        "orthogonal polynomials have no rule yet; np.polyval of their coefficients has"
-    ),
-    "jve yve kn yn": "a Bessel function without a rule yet; jv, yv, iv and kv have one",
-    "sindg cosdg tandg cotdg radian": "degrees have no rule yet; np.sin(np.deg2rad(x)) has",
-    "round gammasgn": "a step function of SciPy's; np.round and np.sign have a rule",
-    "cbrt exp2 expm1 log1p": "NumPy's own function of this name has a rule; use np. in place of scipy.special.",
-    "binom zetac expn": "a function without a rule yet; write it by gammaln, expm1 and log",
+    "pro_rad1 pro_rad1_cv pro_rad2 pro_rad2_cv": _WAVES,
+    "zetac": "its derivative ζ′ has no closed form, and no function of SciPy computes it",
+    "elliprj": "its derivatives have no rule; elliprf, elliprd, elliprg and elliprc have one",
 }
 
 
