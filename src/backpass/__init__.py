@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .train.descend import descend
     from .train.fit import Run, fit
     from .train.model import Model, load
+    from .train.run_folder import RunFolder
 
 __version__ = "0.1.0"
 
@@ -41,6 +42,7 @@ _LATER = {
     "nn": "",
     "paths": ".equations",
     "Run": ".train.fit",
+    "RunFolder": ".train.run_folder",
 }
 
 
@@ -61,6 +63,7 @@ __all__ = [
     "Graph",
     "Model",
     "Run",
+    "RunFolder",
     "check",
     "compile",
     "contributions",

@@ -249,12 +249,12 @@ def test_mixed_dtypes_in_one_tree() -> None:
 
 
 def test_what_cannot_be_differentiated_is_refused() -> None:
-    for x in (3, np.arange(3), np.array([True]), 1j, np.ones(2, complex), "text", np.array(["a"])):
+    for x in (3, np.arange(3), np.array([True]), "text", np.array(["a"])):
         with pytest.raises(DtypeError, match="Cannot differentiate with respect to x"):
             bp.grad(lambda x: x)(x)
     with pytest.raises(DtypeError, match=r"theta\.layers\.0\.n"):
         bp.grad(lambda theta: 1.0)({"layers": [{"n": 3}]})
-    with pytest.raises(DtypeError, match="complex"):
+    with pytest.raises(DtypeError, match="returned a complex one"):
         bp.grad(lambda x: np.exp(1j * x))(1.0)
     for function, match in (
         (lambda x: x, r"grad needs a scalar, but <lambda> returned float64\[2\]"),

@@ -68,6 +68,7 @@ def test_help_fits_a_narrow_terminal(width):
         (["train", "--epochs", "0"], "Invalid value for '--epochs': 0 is not in the range x>=1."),
         (["train", "--epochs", "many"], "Invalid value for '--epochs': 'many' is not a valid integer"),
         (["train", "--hidden", "a,b"], "'a,b' is not a list of widths; write for instance 128,64"),
+        (["train", "--hidden", "8,x"], "'8,x' is not a list of widths; write for instance 128,64"),
         (["train", "--hidden", "8,0"], "a layer needs at least one unit, got '8,0'"),
         (["train", "--test", "1"], "1.0 is not in the range 0<=x<1."),
         (["train", "--test", "0.6", "--validation", "0.4"], "--validation 0.4 and --test 0.6 leave no rows to train"),

@@ -217,3 +217,93 @@ def test_the_digits_with_the_defaults(folder, seed):
     done = run("train", "--seed", seed)
     assert done.returncode == 0, done.stderr
     assert float(re.search(r"^accuracy +(\S+) %", done.stdout, re.MULTILINE)[1]) >= 97.5
+
+
+# --- runs that are kept
+
+
+def test_a_run_is_kept_and_taken_up_to_the_same_file(folder, monkeypatch):
+    options = ("train", "flowers.csv", "-t", "species", "--exclude", "price", "--epochs", 6, "--validation", 0.1)
+    assert invoke(*options, "-o", "whole.bp").exit_code == 0
+
+    from backpass.train import loop
+
+    take = loop.Loop._take_step
+
+    def taking(self, arrays):
+        if self.count == 10:
+            raise KeyboardInterrupt
+        return take(self, arrays)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop.Loop, "_take_step", taking)
+        stopped = invoke(*options, "--run", "first", "--checkpoint-every", 4)
+    assert stopped.exit_code == 130
+    assert "next: backpass train --resume first" in stopped.stdout
+    os.rename("flowers.csv", "moved.csv")
+    assert "there is no file" in invoke("train", "--resume", "first").stderr
+    os.rename("moved.csv", "flowers.csv")
+    resumed = invoke("train", "--resume", "first")
+    assert resumed.exit_code == 0, resumed.output
+    assert "The run in first was interrupted; it goes on after 10 steps\n" in resumed.stderr
+    assert Path("first/model.bp").read_bytes() == Path("whole.bp").read_bytes()
+    again = invoke("train", "--resume", "first", "-o", "copy.bp")
+    assert "The run in first is finished, after 6 epochs: nothing is trained" in again.stderr
+    assert Path("copy.bp").read_bytes() == Path("whole.bp").read_bytes()
+
+
+def test_what_resume_refuses(folder):
+    assert invoke("train", "flowers.csv", "-t", "species", "--epochs", 1, "--run", "first").exit_code == 0
+    done = invoke("train", "flowers.csv", "-t", "species", "--run", "first")
+    assert done.exit_code == 2
+    assert (
+        "first holds a run already (finished, 1 epoch). To go on with it: backpass train --resume first" in done.stderr
+    )
+    done = invoke("train", "flowers.csv", "--resume", "first", "--epochs", 5)
+    assert done.exit_code == 2
+    assert "leave out FILE, --epochs" in done.stderr
+    done = invoke("train", "--resume", "nothing")
+    assert done.exit_code == 1
+    assert "nothing holds no run: it has no config.json" in done.stderr
+    with open("flowers.csv", "a") as file:
+        file.write("5.0,red,rose,100\n")
+    done = invoke("train", "--resume", "first")
+    assert done.exit_code == 1
+    assert re.search(r"first holds another run: here .*the data differ", done.stderr)
+    x = np.random.default_rng(0).normal(size=(20, 2))
+    bp.fit(bp.nn.mlp([2]), (x, x[:, 0] > 0), epochs=1, progress=False, run="python")
+    done = invoke("train", "--resume", "python")
+    assert "the run in python was begun in Python, by bp.fit or bp.descend" in done.stderr
+    assert "--run flowers.csv is a file" in invoke("train", "--run", "flowers.csv").stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows knows no SIGTERM")
+def test_a_polite_kill_ends_as_ctrl_c_does(folder):
+    import signal
+    import time
+
+    command = [
+        sys.executable,
+        "-m",
+        "backpass",
+        "train",
+        "--epochs",
+        "100000",
+        "--run",
+        "first",
+        "--checkpoint-every",
+        "9",
+    ]
+    program = subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        while not list(Path("first/checkpoints").glob("*.ckpt")):
+            assert program.poll() is None
+            time.sleep(0.05)
+        program.send_signal(signal.SIGTERM)
+        out, err = program.communicate()
+    finally:
+        program.kill()
+    assert program.returncode == 130, err
+    assert "interrupted" in err
+    assert "saved first/model.bp" in out.replace(os.sep, "/")
+    assert bp.RunFolder("first").status()["state"] == "interrupted"

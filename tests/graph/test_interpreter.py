@@ -12,6 +12,7 @@ from backpass.graph.errors import NonFiniteError
 from backpass.graph.interpreter import find_nonfinite, run
 from backpass.graph.program import Graph
 from backpass.graph.pytree import flatten
+from backpass.graph.staging import Compiled
 
 from .programs import arguments, bits, function_of, steps
 
@@ -34,7 +35,7 @@ def test_the_same_bits_as_without_a_graph(args, program):
     function = function_of(program, args)
     with np.errstate(all="ignore"):
         wanted = [bits(v) for v in flatten(function(*args))[0]]
-        assert [bits(v) for v in flatten(bp.compile(function)(*args))[0]] == wanted
+        assert [bits(v) for v in flatten(Compiled(function)(*args))[0]] == wanted
 
 
 @settings(max_examples=80)
@@ -51,7 +52,7 @@ def test_the_same_gradient_bits_as_without_a_graph(args, program):
     numbers = tuple(range(len(args)))
     with np.errstate(all="ignore"):
         eager = bp.grad(loss, numbers)(*args)
-        staged = bp.compile(bp.grad(loss, numbers))(*args)
+        staged = Compiled(bp.grad(loss, numbers))(*args)
     assert [bits(v) for v in flatten(eager)[0]] == [bits(v) for v in flatten(staged)[0]]
 
 
@@ -106,7 +107,7 @@ def test_a_line_that_fails_names_itself():
         return np.sum(L)
 
     with pytest.raises(np.linalg.LinAlgError) as caught:
-        bp.compile(f)(-np.eye(2))
+        Compiled(f)(-np.eye(2))
     note = caught.value.__notes__[0]
     assert note.startswith("  in L = cholesky(A)\n")
     assert f'File "{__file__}"' in note

@@ -22,7 +22,7 @@ def adding(theta):
 
 
 def unknown(W):
-    return np.sum(np.roots(W))
+    return np.sum(np.packbits(W))
 
 
 def filling(W):
@@ -80,11 +80,11 @@ TEXTS = {
   File "…", line …, in adding
       return np.sum(hidden + theta["b"])
                     ^^^^^^^^^^^^^^^^^^^""",
-    "a function without a rule": """np.roots is refused on a traced value: \
-roots of a polynomial may be complex: complex values have no rule yet.
+    "a function without a rule": """np.packbits is refused on a traced value: \
+it works on the bits of whole numbers, which carry no derivative.
   File "…", line …, in unknown
-      return np.sum(np.roots(W))
-                    ^^^^^^^^^^^
+      return np.sum(np.packbits(W))
+                    ^^^^^^^^^^^^^^
   To give it one: @bp.custom_rule(vjp=...) around a function that calls it.""",
     "assignment into a plain array": """A traced value (…) is assigned into a plain NumPy array, \
 which cannot carry its derivative.
@@ -156,10 +156,10 @@ def test_the_nearest_function_with_a_rule_is_named():
     [
         (
             np.arange(3),
-            r"with respect to x = int64\[3\]: a derivative needs a real floating dtype\.\n  Convert it first",
+            r"with respect to x = int64\[3\]: a derivative needs a floating dtype\.\n  Convert it first",
         ),
-        (3, r"with respect to x = 3: a derivative needs a real floating dtype"),
-        ({"W": np.ones(2, complex)}, r"with respect to x\.W = complex128\[2\]"),
+        (3, r"with respect to x = 3: a derivative needs a floating dtype"),
+        ({"W": np.ones(2, bool)}, r"with respect to x\.W = bool\[2\]"),
         ("text", r"with respect to x = 'text'"),
     ],
     ids=repr,
@@ -181,12 +181,7 @@ def test_a_loss_that_is_no_number():
     assert "np.mean(...) or np.sum(...)" in str(caught.value)
 
 
-def test_complex_values_on_the_way():
-    def f(x):
-        wave = np.exp(1j * x)
-        return np.sum(np.abs(wave))
-
-    with pytest.raises(DtypeError, match=r"gives complex values \(complex128\[3\]\) on the way") as caught:
-        bp.grad(f)(np.ones(3))
-    assert "Write the computation in real numbers, for instance cos and sin" in str(caught.value)
+def test_complex_numbers_leave_the_trace_only_by_a_refusal():
+    with pytest.raises(TracingError, match=r"complex\(\) of a traced value") as caught:
+        bp.grad(lambda z: abs(complex(z)))(1 + 2j)
     assert f'File "{__file__}"' in str(caught.value)

@@ -8,6 +8,7 @@ import backpass as bp
 from backpass.graph.op import Kind
 from backpass.graph.pytree import flatten
 from backpass.graph.simplify import FOLD_LIMIT, simplify
+from backpass.graph.staging import Compiled
 
 from .programs import arguments, bits, function_of, steps
 
@@ -111,7 +112,7 @@ def test_custom_rules_of_one_name_stay_apart():
         return 5.0 * x
 
     five = bp.custom_rule(vjp=lambda g, out, x: 5.0 * g)(tripled)
-    assert bp.compile(lambda x: (triple(x), five(x), triple(x)))(1.0) == (3.0, 5.0, 3.0)
+    assert Compiled(lambda x: (triple(x), five(x), triple(x)))(1.0) == (3.0, 5.0, 3.0)
 
 
 def test_dead_lines_are_dropped_and_arguments_kept():
@@ -173,7 +174,7 @@ def test_what_fails_fails_when_it_is_run():
         return np.linalg.inv(bp.stop_gradient(x) * 0.0) + x
 
     with np.errstate(all="ignore"), pytest.raises(np.linalg.LinAlgError):
-        bp.compile(f)(np.eye(2))
+        Compiled(f)(np.eye(2))
 
 
 @settings(max_examples=300)

@@ -5,6 +5,7 @@ import pytest
 
 import backpass as bp
 from backpass.graph.pytree import flatten
+from backpass.graph.staging import Compiled
 
 STEP = 1e-5
 
@@ -40,7 +41,7 @@ def check_gradient():
             assert g.dtype == leaf.dtype
             np.testing.assert_allclose(g, slope, rtol=2e-7, atol=1e-9, err_msg=path)
         if compiled:
-            again, staged = bp.compile(bp.value_and_grad(function))(theta)
+            again, staged = Compiled(bp.value_and_grad(function))(theta)
             np.testing.assert_array_equal(again, value)
             for g, s in zip(found, flatten(staged)[0], strict=True):
                 np.testing.assert_array_equal(s, g)

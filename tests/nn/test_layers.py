@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 import backpass as bp
 from backpass.graph.errors import BackpassError, DtypeError, ShapeError
+from backpass.graph.staging import Compiled
 from backpass.nn import (
     Activation,
     Dense,
@@ -97,7 +98,7 @@ def test_dropout():
     assert Dropout(0.0).apply({}, {}, X, training=True)[0] is X
     g = bp.grad(lambda x: np.sum(layer.apply({}, {}, x, training=True, key=key)[0]))(X)
     np.testing.assert_array_equal(g, np.where(y != 0, 1 / 0.6, 0))
-    np.testing.assert_array_equal(bp.compile(lambda x, k: layer.apply({}, {}, x, training=True, key=k)[0])(X, key), y)
+    np.testing.assert_array_equal(Compiled(lambda x, k: layer.apply({}, {}, x, training=True, key=k)[0])(X, key), y)
     infinite, _ = layer.apply({}, {}, np.full((50, 50), np.inf), training=True, key=key)
     assert not np.isnan(infinite).any()
 
@@ -119,7 +120,7 @@ def test_embedding(check_gradient):
     check_gradient(lambda theta: np.sum(weight * np.sin(layer(theta, x))), theta)
     g = bp.grad(lambda theta: np.sum(layer(theta, x)))(theta)["table"]
     np.testing.assert_array_equal(g[:, 0], [2, 0, 1, 0, 0, 3])
-    np.testing.assert_array_equal(bp.compile(lambda x: layer(theta, x))(x), theta["table"][x])
+    np.testing.assert_array_equal(Compiled(lambda x: layer(theta, x))(x), theta["table"][x])
     assert Embedding(6, 2).init(0, x)[0]["table"].dtype == np.float32
     lengths = np.linalg.norm(Embedding(500, 64).init(0, x)[0]["table"], axis=1)
     assert lengths.mean() == pytest.approx(1, rel=0.02)

@@ -7,6 +7,7 @@ import pytest
 import backpass as bp
 from backpass.graph.errors import BackpassError, ModelFileError, ShapeError
 from backpass.graph.pytree import flatten
+from backpass.graph.staging import Compiled
 from backpass.nn import (
     BUILT_IN,
     BatchNorm,
@@ -106,7 +107,7 @@ def test_training_step_keeps_dtypes_and_structure(dtype):
     assert flatten(after)[1] == flatten(state)[1]
     for old, new in zip(flatten((theta, state))[0], flatten((grad, after))[0], strict=True):
         assert (old.dtype, old.shape) == (dtype, old.shape) == (new.dtype, new.shape)
-    staged = bp.compile(step)(theta, state, make_key(0, 5))
+    staged = Compiled(step)(theta, state, make_key(0, 5))
     for plain, compiled in zip(flatten(((value, after), grad))[0], flatten(staged)[0], strict=True):
         np.testing.assert_array_equal(plain, compiled)
 
@@ -257,7 +258,7 @@ def test_learns():
         logits, state = model.apply(theta, state, x, training=True, key=make_key(0))
         return cross_entropy(logits, y), state
 
-    step = bp.compile(bp.value_and_grad(loss, has_aux=True))
+    step = Compiled(bp.value_and_grad(loss, has_aux=True))
     for _ in range(200):
         (_, state), grad = step(theta, state)
         theta = bp.graph.pytree.tree_map(lambda t, g: t - 0.5 * g, theta, grad)

@@ -58,11 +58,15 @@ def differences(function: Callable[..., Any], args: tuple[Any, ...], k: int, ste
             for side in (reach, -reach):
                 moved = x.copy()
                 moved[entry] += side * step
-                ends.append(np.asarray(function(*args[:k], moved[()], *args[k + 1 :]), dtype=np.float64))
+                ends.append(_wide(function(*args[:k], moved[()], *args[k + 1 :])))
             total = total + weight * (ends[0] - ends[1])
         return total / step
 
     return _by_entries(slope, x, function, args)
+
+
+def _wide(x: Any) -> np.ndarray:
+    return np.asarray(x, np.complex128 if np.iscomplexobj(x) else np.float64)
 
 
 def _by_entries(slope: Callable[[tuple[int, ...]], Any], x: np.ndarray, function: Any, args: Any) -> np.ndarray:

@@ -24,7 +24,7 @@ def same(found: Any, wanted: Any, ulp: int) -> None:
     assert len(found) == len(wanted)
     for a, b in zip(found, wanted, strict=True):
         assert (a.shape, a.dtype) == (b.shape, b.dtype)
-        if ulp and b.dtype.kind == "f":
+        if ulp and b.dtype.kind in "fc":
             near = np.abs(a - b) <= ulp * np.spacing(np.max(np.abs(b), initial=1e-300))
             assert np.all(near | (np.isnan(a) & np.isnan(b))), (a, b)
         else:

@@ -11,6 +11,7 @@ from backpass.graph.op import FUNCTIONS
 from backpass.graph.pytree import flatten
 
 from . import rows_calls, rows_products, rows_reductions, rows_shapes  # noqa: F401  (they enter the rows)
+from .complex_rows import ROWS as COMPLEX
 from .family_rows import ROWS as FAMILIES
 from .references import close, differences, identical
 from .rows import ROWS, Row, values_of
@@ -123,7 +124,7 @@ BY_NAME = {
 
 
 def test_every_function_has_a_row() -> None:
-    rows = {id(r.function) for r in ROWS} | {id(attrgetter(r.name)(np)) for r in FAMILIES}
+    rows = {id(r.function) for r in ROWS} | {id(attrgetter(r.name)(np)) for r in (*FAMILIES, *COMPLEX)}
     missing = [getattr(f, "__name__", f) for f in FUNCTIONS if id(f) not in rows and f not in BY_NAME]
     assert not missing
 

@@ -1,5 +1,6 @@
 """Every operation of the registry × every reading of it. An entry without cases, doc or notation fails by itself."""
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -8,11 +9,22 @@ import pytest
 
 import backpass as bp
 from backpass.graph.aval import aval_of
+from backpass.graph.errors import NoRuleError
 from backpass.graph.op import OPS, Kind, Op
 from backpass.graph.pytree import flatten
 
 from .references import cauchy, close, complex_step, differences, identical, rearranged
-from .samples import ANALYTIC, LOSES_A_TINY_IMAGINARY_PART, NOT_ANALYTIC, Case, arguments, cases_of, smooth_in
+from .samples import (
+    ANALYTIC,
+    LOSES_A_TINY_IMAGINARY_PART,
+    NOT_ANALYTIC,
+    TOLERANCE,
+    Case,
+    arguments,
+    cases_of,
+    in_special_files,
+    smooth_in,
+)
 
 FIRST = 1e-10
 SECOND = 1e-8
@@ -25,7 +37,7 @@ Reading = Callable[[Op, Case], None]
 
 def symmetric(a: Any) -> Any:
     """Some derivatives are those on symmetric matrices, so their argument is held to them."""
-    return 0.5 * (a + np.swapaxes(a, -1, -2))
+    return 0.5 * (a + np.conjugate(np.swapaxes(a, -1, -2)))
 
 
 ON_SYMMETRIC = ("cholesky", "eigh", "eigvalsh")
@@ -53,9 +65,8 @@ def loss_of(op: Op, chosen: Case, args: tuple[Any, ...]) -> tuple[Callable[[Any]
 
     def loss(xs: Any) -> Any:
         out = function(*xs)
-        return np.sum(
-            np.sin(0.5 * out) * weights.astype(np.asarray(weights).dtype if out.dtype == float else out.dtype)
-        )
+        parts = [np.real(out), 0.7 * np.imag(out)] if out.dtype.kind == "c" else [out]
+        return sum(np.sum(np.sin(0.5 * part) * weights.astype(part.dtype)) for part in parts)
 
     return loss, xs
 
@@ -84,7 +95,21 @@ def value(op: Op, chosen: Case) -> None:
         identical(bp.Graph.from_json(graph.to_json())(*xs), wanted, "graph after JSON")
 
 
-NUMBERS = [np.float16, np.float32, np.float64, np.int64, np.int32, np.uint8, np.bool_, float, int, bool]
+NUMBERS = [
+    np.complex64,
+    np.complex128,
+    complex,
+    np.float16,
+    np.float32,
+    np.float64,
+    np.int64,
+    np.int32,
+    np.uint8,
+    np.bool_,
+    float,
+    int,
+    bool,
+]
 PAIRS = [
     *[(d, d) for d in NUMBERS],
     (np.float32, np.float64),
@@ -106,6 +131,13 @@ PAIRS = [
     (int, np.float16),
     (float, int),
     (bool, float),
+    (np.complex64, np.float64),
+    (np.float32, np.complex64),
+    (np.float32, complex),
+    (complex, np.float32),
+    (np.complex64, int),
+    (np.int64, np.complex64),
+    (np.complex64, float),
 ]
 
 
@@ -119,7 +151,8 @@ def type_rule(op: Op, chosen: Case) -> None:
             values[k] = _as(values[k], pair[min(order, 1)])
         told = f"{op.name}({', '.join(repr(aval_of(v)) for v in values)})"
         try:
-            with np.errstate(all="ignore"):
+            with np.errstate(all="ignore"), warnings.catch_warnings():
+                warnings.simplefilter("ignore", np.exceptions.ComplexWarning)
                 result = op.run(*values, **chosen.attrs)
         except (OverflowError, np.linalg.LinAlgError):
             continue  # a matter of the values, not of their types
@@ -139,7 +172,7 @@ def _aval(op: Op, values: list[Any], chosen: Case) -> Any:
 
 def _as(x: Any, dtype: Any) -> Any:
     with np.errstate(all="ignore"):
-        if dtype in (float, int, bool):
+        if dtype in (float, int, bool, complex):
             return dtype(x) if np.ndim(x) == 0 else np.asarray(x).astype(dtype)
         return np.asarray(x).astype(dtype)[()]
 
@@ -164,7 +197,7 @@ def _first(op: Op, chosen: Case, mode: str) -> None:
                 f"{op.name} needs an analytic form in samples.py, or a reason for having none"
             )
             wanted = differences(function, xs, k)
-        close(found, wanted, FIRST if analytic is not None else SECOND, f"argument {place}")
+        close(found, wanted, FIRST if analytic is not None else TOLERANCE.get(op.name, SECOND), f"argument {place}")
 
 
 def reverse(op: Op, chosen: Case) -> None:
@@ -222,12 +255,17 @@ def second(op: Op, chosen: Case) -> None:
         "reverse over reverse": joined(bp.vjp(gradient, xs)[1](v)[0]),
         "reverse over forward": joined(bp.grad(lambda y: bp.jvp(loss, (y,), (v,))[1])(xs)),
     }.items():
-        close(found, wanted, SECOND, nesting)
+        close(found, wanted, TOLERANCE.get(op.name, SECOND), nesting)
     twice = bp.jvp(lambda y: bp.jvp(loss, (y,), (w,))[1], (xs,), (v,))[1]
-    close(twice, joined(w) @ wanted, SECOND, "forward over forward")
+    close(twice, joined(w) @ wanted, TOLERANCE.get(op.name, SECOND), "forward over forward")
     if chosen is cases_of(op)[0]:
         for mode in ("forward", "reverse"):
-            close(_square(bp.jacobian(gradient, mode=mode)(xs), xs) @ joined(v), wanted, SECOND, f"all of H, {mode}")
+            close(
+                _square(bp.jacobian(gradient, mode=mode)(xs), xs) @ joined(v),
+                wanted,
+                TOLERANCE.get(op.name, SECOND),
+                f"all of H, {mode}",
+            )
 
 
 def _square(blocks: Any, xs: tuple[Any, ...]) -> np.ndarray:
@@ -256,7 +294,8 @@ def single(op: Op, chosen: Case) -> None:
     for mode in ("reverse", "forward"):
         for k in range(len(xs32)):
             found = bp.jacobian(f32, argnums=k, mode=mode)(*xs32)
-            assert found.dtype == (np.float32 if mode == "reverse" else dtype), mode
+            narrow_one = np.complex64 if dtype.kind == "c" else np.float32
+            assert found.dtype == (narrow_one if mode == "reverse" else dtype), mode
             close(found, bp.jacobian(f64, argnums=k, mode=mode)(*xs64), SINGLE, mode)
     if dtype != np.float32:
         return
@@ -307,12 +346,129 @@ def staged(op: Op, chosen: Case) -> None:
             identical(block, reference, "graph after JSON")
 
 
-READINGS: tuple[Reading, ...] = (value, type_rule, reverse, forward, transposed, second, single, memory, staged)
+def complex_numbers(op: Op, chosen: Case) -> None:
+    """Complex arguments, all and one by one, held against differences in the real and the imaginary parts: value, both
+    modes, and H·v. Where NumPy takes none, so is the recorded operation refused."""
+    args = arguments(op, chosen)
+    places = [k for k in smooth_in(op, chosen) if np.asarray(args[k]).dtype.kind == "f"]
+    if not carries(op) or not places:
+        return
+    for turned in {tuple(places), *[(k,) for k in places]}:
+        _complex_in(op, chosen, args, places, turned)
+
+
+def _complex_in(op: Op, chosen: Case, args: tuple[Any, ...], places: list[int], turned: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(5)
+    values = list(args)
+    for k in turned:
+        reach = 0.2 if "matrix" in (op.domain or {}) else 0.6
+        values[k] = (values[k] + 1j * rng.uniform(-reach, reach, np.shape(values[k])))[()]
+    xs = [values[k] for k in places]
+
+    def function(*xs: Any, values: Any = tuple(values)) -> Any:
+        filled = list(values)
+        for k, x in zip(places, xs, strict=True):
+            filled[k] = symmetric(x) if op.name in ON_SYMMETRIC else x
+        return op(*filled, **chosen.attrs)
+
+    try:
+        with np.errstate(all="ignore"):
+            wanted = function(*xs)
+    except TypeError:
+        with pytest.raises(TypeError):
+            bp.vjp(function, *xs)
+        return
+    out, pullback = bp.vjp(function, *xs)
+    identical(out, wanted, "value")
+    if op.name in REAL_DERIVATIVE:
+        with pytest.raises(NoRuleError, match="real arguments alone"):
+            pullback(np.ones_like(out))
+        return
+    directions = [_like(x, rng) for x in xs]
+    _, found = bp.jvp(function, tuple(xs), tuple(directions))
+    exact = np.asarray(out).dtype in (np.float64, np.complex128) and op.name not in FREE_PHASE
+    if exact:
+        along = lambda t: function(*[x + t * d for x, d in zip(xs, directions, strict=True)])  # noqa: E731
+        close(found, _along_a_line(along), TOLERANCE.get(op.name, SECOND), f"forward, complex in {turned}")
+    u = _like(np.asarray(out), rng)
+    back = pullback(u)
+    terms = [np.sum(np.conj(b) * d) for b, d in zip(back, directions, strict=True)]
+    close(
+        np.real(sum(terms)),
+        np.real(np.sum(np.conj(u) * found)),
+        1e-9 if exact else 1e-6,
+        f"reverse, complex in {turned}",
+    )
+    for b, x in zip(back, xs, strict=True):
+        assert np.asarray(b).dtype == np.asarray(x).dtype
+    if not exact or chosen is not cases_of(op)[0]:
+        return
+
+    def loss(*xs: Any, function: Any = function) -> Any:
+        out = function(*xs)
+        return np.sum(np.sin(0.5 * np.real(out) + 0.3) + 1.2 * np.cos(0.4 * np.imag(out) - 0.2))
+
+    if op.name in REAL_SECOND_DERIVATIVE:
+        with pytest.raises(NoRuleError, match="real arguments alone"):
+            bp.jvp(bp.grad(loss, argnums=len(xs) - 1), tuple(xs), tuple(directions))
+        return
+    gradient = bp.grad(loss, argnums=tuple(range(len(xs))))
+    line = lambda t: joined(gradient(*[x + t * d for x, d in zip(xs, directions, strict=True)]))  # noqa: E731
+    curved = joined(bp.jvp(gradient, tuple(xs), tuple(directions))[1])
+    close(curved, _along_a_line(line), 10 * SECOND, f"second order, complex in {turned}")
+    over = joined(bp.vjp(gradient, *xs)[1](tuple(directions)))
+    close(over, curved, 1e-9, "reverse over reverse")  # the Hessian of pairs of real numbers is symmetric
+
+
+REAL_DERIVATIVE = ("ive", "psi", "jve", "yve", "airye_bi", "airye_bip")
+"""Complex values without a complex derivative rule: refused."""
+
+REAL_SECOND_DERIVATIVE = ("gamma", "loggamma", "rgamma")
+
+FREE_PHASE = ("eigh", "svd")
+"""LAPACK's choice of the phase of vectors is not the one whose derivative is given: see ``test_complex.py``."""
+
+
+def _like(x: Any, rng: np.random.Generator) -> Any:
+    made = rng.uniform(-1.0, 1.0, np.shape(x))
+    return (made + 1j * rng.uniform(-1.0, 1.0, np.shape(x)))[()] if np.asarray(x).dtype.kind == "c" else made[()]
+
+
+def _along_a_line(function: Callable[[float], Any]) -> Any:
+    return differences(function, (np.float64(0),), 0)
+
+
+READINGS: tuple[Reading, ...] = (
+    value,
+    type_rule,
+    reverse,
+    forward,
+    transposed,
+    second,
+    single,
+    memory,
+    staged,
+    complex_numbers,
+)
+
+
+def many(op: Op, reading: Reading) -> bool:
+    """The later files of scipy.special are many functions of one form: their other readings are for the slow suite."""
+    return in_special_files(op) and reading not in (value, reverse)
+
+
 SAMPLED = [op for op in OPS.values() if op.kind is not Kind.SOURCE]
 
 
-@pytest.mark.parametrize("reading", READINGS, ids=lambda r: r.__name__)
-@pytest.mark.parametrize("op", SAMPLED, ids=lambda op: op.name)
+@pytest.mark.filterwarnings("ignore::numpy.exceptions.ComplexWarning")
+@pytest.mark.parametrize(
+    ("op", "reading"),
+    [
+        pytest.param(op, reading, id=f"{op.name}-{reading.__name__}", marks=[pytest.mark.slow][: many(op, reading)])
+        for op in SAMPLED
+        for reading in READINGS
+    ],
+)
 def test_registry(op: Op, reading: Reading) -> None:
     for chosen in cases_of(op):
         try:

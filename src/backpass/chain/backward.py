@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from backpass.graph import messages
 from backpass.graph.op import Kind, Op
 from backpass.graph.origin import Adjoint, here, state
 from backpass.graph.traced import ALIAS, INPUT, Node, Traced
+from backpass.partials.declare import dtype_of
 
 from .rules import fitted, is_risky, joined, masked_pull, pulled, pulled_mask
 
-REAL = np.dtype(float)
+REAL, COMPLEX = np.dtype(float), np.dtype(complex)
 FLOAT64 = np.float64
 POINTWISE = Kind.POINTWISE
 Seed = tuple[Node, Any, Any]
@@ -63,8 +63,6 @@ class Slice:
             if places:
                 active.add(index)
                 self.steps.append((node, places))
-                if node.value.__class__ is not float and getattr(node.value, "dtype", REAL).kind == "c":
-                    raise messages.complex_refused(node)
         self.nested = nested and state.depth > 0
 
     @property
@@ -148,7 +146,7 @@ def _plain_sweep(part: Slice, seeds: list[Seed]) -> dict[int, Any]:
                 try:
                     c = op.partials[i](g, out, *values)  # type: ignore[misc]
                 except ZeroDivisionError:  # Python's numbers raise where NumPy's give inf
-                    c = op.partials[i](g, np.float64(out), *map(np.float64, values))  # type: ignore[misc]
+                    c = op.partials[i](g, np.asarray(out)[()], *[np.asarray(v)[()] for v in values])  # type: ignore[misc]
             elif i == 0 and op.accumulate is not None:
                 _accumulate(op, cotangents, owned, key, g, values, node.attrs or {})
                 continue
@@ -160,6 +158,8 @@ def _plain_sweep(part: Slice, seeds: list[Seed]) -> dict[int, Any]:
             if value.__class__ is float:
                 if c.__class__ is not FLOAT64:
                     c = fitted(c, (), REAL)
+            elif value.__class__ is complex:
+                c = fitted(c, (), COMPLEX)
             elif c.__class__ is not value.__class__ or c.shape != value.shape or c.dtype is not value.dtype:
                 c = fitted(c, value.shape, value.dtype)
             before = cotangents.get(key)
@@ -236,7 +236,7 @@ def _sweep(
                 if value.__class__ is np.ndarray or hasattr(value, "dtype"):
                     c = fitted(c, value.shape, value.dtype)
                 else:
-                    c = fitted(c, (), REAL)
+                    c = fitted(c, (), dtype_of(value))
                 new = pulled_mask(op, i, mask, plain_out, plain, attrs) if carried else None
                 if key in cotangents:
                     cotangents[key] = cotangents[key] + c

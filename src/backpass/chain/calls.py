@@ -13,6 +13,7 @@ from backpass.graph.op import OPS
 from backpass.graph.origin import state, tracing
 from backpass.graph.pytree import Tree, flatten
 from backpass.graph.traced import Node, Traced, check_plain
+from backpass.partials.declare import dtype_of
 
 from .backward import fresh
 
@@ -111,18 +112,18 @@ def _paths(names: list[str], chosen: list[Any]) -> list[str]:
 
 def _number(leaf: Any, path: str) -> Any:
     """An argument's leaf as something that carries a derivative, or a clear refusal."""
-    if type(leaf) is float or (isinstance(leaf, (np.ndarray, np.generic)) and leaf.dtype.kind == "f"):
+    if type(leaf) in (float, complex) or (isinstance(leaf, (np.ndarray, np.generic)) and leaf.dtype.kind in "fc"):
         check_plain(leaf)
         return leaf
     if type(leaf) is Traced:
-        if leaf.dtype.kind == "f":
+        if leaf.dtype.kind in "fc":
             return leaf
         raise _not_floating(path, messages.described(leaf))
     if isinstance(leaf, float):
         return float(leaf)
     if hasattr(leaf, "__array__") and not isinstance(leaf, (np.ndarray, np.generic)):
         array = np.asarray(leaf)
-        if array.dtype.kind == "f":
+        if array.dtype.kind in "fc":
             return array
         raise _not_floating(path, messages.described(array))
     raise _not_floating(
@@ -132,22 +133,24 @@ def _number(leaf: Any, path: str) -> Any:
 
 def _not_floating(path: str, what: str) -> DtypeError:
     return DtypeError(
-        f"Cannot differentiate with respect to {path} = {what}: a derivative needs a real floating dtype.\n"
+        f"Cannot differentiate with respect to {path} = {what}: a derivative needs a floating dtype.\n"
         f"  Convert it first, for instance np.asarray({path.split('.')[0]}, dtype=float); "
         "or choose other arguments with argnums=."
     )
 
 
 def _like(leaf: Any, c: Any) -> Any:
-    """A gradient with its argument's own type: number for number, array for array."""
+    """A gradient with its argument's own type: number for number, array for array; of a complex one ∂L/∂x + i ∂L/∂y."""
     if c is None:
-        if type(leaf) is float:
-            return 0.0
+        if type(leaf) in (float, complex):
+            return type(leaf)(0)
         zero = np.zeros(leaf.shape, leaf.dtype) if hasattr(leaf, "shape") else np.zeros(np.shape(leaf))
         return zero if isinstance(leaf, np.ndarray) or type(leaf) is Traced else zero[()]
+    if dtype_of(c).kind == "c":
+        c = np.conjugate(c)
     if type(c) is Traced:
         return c
-    if isinstance(leaf, float):
+    if isinstance(leaf, (float, complex)):
         return type(leaf)(c)
     return np.asarray(c, leaf.dtype) if isinstance(leaf, np.ndarray) else c
 

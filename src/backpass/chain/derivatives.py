@@ -14,7 +14,7 @@ from backpass.graph.errors import ShapeError, TracingError
 from backpass.graph.kept import copied
 from backpass.graph.pytree import flatten, tree_map
 from backpass.graph.traced import Traced
-from backpass.partials.declare import dtype_of, shape_of
+from backpass.partials.declare import dtype_of, is_staged, shape_of, value_of
 
 from .backward import backward
 from .calls import Call, apart, unwrapped
@@ -38,6 +38,8 @@ def value_and_grad(function: Callable[..., Any], argnums: Argnums = 0, has_aux: 
 
     Raises:
         ShapeError: the result is not a scalar. DtypeError: an argument is not floating.
+
+    Of a complex θ = x + iy the gradient is ∂L/∂x + i ∂L/∂y, so θ − ηg goes downhill.
 
     Formula: ∂L/∂θ = Σ over paths from θ to L of the products of partial derivatives, summed from the loss backwards
     (Linnainmaa 1970; Rumelhart, Hinton & Williams 1986).
@@ -115,7 +117,8 @@ def _check_scalar(result: Any, function: Callable[..., Any]) -> None:
         )
     if dtype_of(result).kind == "c":
         raise messages.DtypeError(
-            f"grad needs a real scalar, but {name} returned a complex one: take np.real or np.abs of it."
+            f"grad needs a real scalar, but {name} returned a complex one: take np.real or np.abs of it; "
+            "the derivative of a holomorphic function is bp.jacobian's."
         )
 
 
@@ -124,7 +127,8 @@ def vjp(function: Callable[..., Any], *args: Any) -> tuple[Any, Callable[[Any], 
     """The value of a function and its pullback: cotangent of the result → cotangents of all arguments.
 
     ``pullback(v)`` returns a tuple with vᵀJ for each argument; `v` has the structure and shapes of the result. It may
-    be called again with other cotangents.
+    be called again with other cotangents. Complex numbers count as pairs of real ones: of a holomorphic f it is
+    conj(f'(z)) v.
 
     >>> import numpy as np, backpass as bp
     >>> value, pullback = bp.vjp(lambda x, y: x * y, np.array([1.0, 2.0]), 3.0)
@@ -154,9 +158,11 @@ def vjp(function: Callable[..., Any], *args: Any) -> tuple[Any, Callable[[Any], 
 
 
 def _as_cotangent(v: Any, out: Traced) -> Any:
-    if type(v) is Traced:
-        return v
-    return np.asarray(v, out.dtype)[()]
+    if out.dtype.kind == "c":
+        v = np.conjugate(v)
+    elif dtype_of(v).kind == "c":
+        raise messages.DtypeError(f"the cotangent is complex, the result {messages.described(out)} is real")
+    return v if type(v) is Traced else np.asarray(v, out.dtype)[()]
 
 
 @collector_paused
@@ -189,7 +195,7 @@ def jvp(function: Callable[..., Any], primals: tuple[Any, ...], tangents: tuple[
 
 
 def _tangent_like(out: Any, t: Any) -> Any:
-    return np.zeros(shape_of(out), dtype_of(out) if dtype_of(out).kind == "f" else float)[()] if t is None else t
+    return np.zeros(shape_of(out), dtype_of(out) if dtype_of(out).kind in "fc" else float)[()] if t is None else t
 
 
 def jacobian(function: Callable[..., Any], argnums: Argnums = 0, mode: str = "auto") -> Callable[..., Any]:
@@ -202,7 +208,8 @@ def jacobian(function: Callable[..., Any], argnums: Argnums = 0, mode: str = "au
 
     Returns:
         A function of the same arguments. Its result has the structure of the output, with at each leaf the structure of
-        the argument.
+        the argument. The derivative of a complex result in a complex argument is dw/dz; DtypeError where the function
+        is not holomorphic. That of a real result in a complex argument is ∂/∂x + i ∂/∂y, as `grad` has it.
 
     >>> import numpy as np, backpass as bp
     >>> bp.jacobian(lambda x: np.array([2.0, 3.0]) * x)(np.array([1.0, 1.0]))
@@ -221,7 +228,8 @@ def jacobian(function: Callable[..., Any], argnums: Argnums = 0, mode: str = "au
         rows = sum(int(np.prod(shape_of(out))) for out in outs)
         columns = sum(int(np.prod(shape_of(leaf))) for leaf in call.leaves)
         by_rows = mode == "reverse" or (mode == "auto" and rows <= columns)
-        blocks = (_by_rows if by_rows else _by_columns)(call, outs)
+        name = getattr(function, "__name__", "the function")
+        blocks = (_by_rows if by_rows else _by_columns)(call, outs, name)
         return tree.unflatten([call.tree.unflatten(block) for block in blocks])
 
     return wrapped
@@ -237,36 +245,85 @@ def _unit_vectors(shape: tuple[int, ...], dtype: np.dtype) -> Any:
         yield unit[()], unit != 0
 
 
-def _by_rows(call: Call, outs: list[Any]) -> list[list[Any]]:
+def _by_rows(call: Call, outs: list[Any], name: str) -> list[list[Any]]:
     blocks = []
     for out in outs:
         rows: list[list[Any]] = []
         for unit, mask in _unit_vectors(shape_of(out), dtype_of(out)):
-            found = (
-                backward([(out.node, unit, mask)], call.inputs) if type(out) is Traced else [None] * len(call.inputs)
-            )
+            if type(out) is not Traced:
+                rows.append([_tangent_like(leaf, None) for leaf in call.leaves])
+                continue
+            found = backward([(out.node, unit, mask)], call.inputs)
+            if dtype_of(out).kind == "c":
+                # Re(unit · dw) and Re(−i unit · dw) = Im(unit · dw) change apart.
+                turned = backward([(out.node, -1j * unit, mask)], call.inputs)
+                found = [_complex_row(leaf, *c, name) for leaf, *c in zip(call.leaves, found, turned, strict=True)]
+            else:
+                found = [np.conjugate(c) if c is not None and dtype_of(c).kind == "c" else c for c in found]
             rows.append([_tangent_like(leaf, c) for leaf, c in zip(call.leaves, found, strict=True)])
         blocks.append(
             [
-                _stacked([row[k] for row in rows], shape_of(out), shape_of(leaf), dtype_of(leaf))
+                _stacked(
+                    [row[k] for row in rows],
+                    shape_of(out),
+                    shape_of(leaf),
+                    np.result_type(dtype_of(leaf), np.complex64) if dtype_of(out).kind == "c" else dtype_of(leaf),
+                )
                 for k, leaf in enumerate(call.leaves)
             ]
         )
     return blocks
 
 
-def _by_columns(call: Call, outs: list[Any]) -> list[list[Any]]:
+def _complex_row(leaf: Any, along_real: Any, along_imaginary: Any, name: str) -> Any:
+    """∂w/∂leaf of a complex w, from those of its real and its imaginary part."""
+    if along_real is None:
+        return None
+    if dtype_of(leaf).kind != "c":
+        return along_real + 1j * along_imaginary
+    _holomorphic(along_imaginary, -1j * along_real, name)
+    return along_real
+
+
+def _holomorphic(found: Any, wanted: Any, name: str) -> None:
+    """Refuse what has no complex derivative; in a staged trace nothing is known to refuse."""
+    if is_staged(found) or is_staged(wanted):
+        return
+    found, wanted = value_of(found), value_of(wanted)
+    allowed = np.sqrt(np.finfo(dtype_of(wanted)).eps) * np.max(np.abs(wanted), initial=1e-300)
+    if not np.all(np.abs(found - wanted) <= allowed) and np.all(np.isfinite(found - wanted)):
+        raise messages.not_holomorphic(name)
+
+
+def _complex_column(out: Any, t: Any, along_imaginary: Any, name: str) -> Any:
+    """The derivative of `out` in a complex argument, from the tangents along x and along y."""
+    if t is None:
+        return None
+    if dtype_of(out).kind != "c":
+        return t + 1j * along_imaginary
+    _holomorphic(along_imaginary, 1j * t, name)
+    return t
+
+
+def _by_columns(call: Call, outs: list[Any], name: str) -> list[list[Any]]:
     nodes = [out.node for out in outs if type(out) is Traced]
     blocks: list[list[Any]] = [[] for _ in outs]
     for node, leaf in zip(call.inputs, call.leaves, strict=True):
         columns: list[list[Any]] = [[] for _ in outs]
         for unit, mask in _unit_vectors(shape_of(leaf), dtype_of(leaf)):
-            pushed = iter(forward([(node, unit, mask)], nodes))
+            pushed = forward([(node, unit, mask)], nodes)
+            if dtype_of(leaf).kind == "c":
+                turned = forward([(node, 1j * unit, mask)], nodes)
+                handles = [out for out in outs if type(out) is Traced]
+                pushed = [_complex_column(out, *t, name) for out, *t in zip(handles, pushed, turned, strict=True)]
+            found = iter(pushed)
             for k, out in enumerate(outs):
-                columns[k].append(_tangent_like(out, next(pushed) if type(out) is Traced else None))
+                columns[k].append(_tangent_like(out, next(found) if type(out) is Traced else None))
         for k, out in enumerate(outs):
             shape = shape_of(out)
-            block = _stacked(columns[k], shape_of(leaf), shape, dtype_of(out))
+            dtype = dtype_of(out)
+            dtype = np.result_type(dtype, np.complex64) if dtype_of(leaf).kind == "c" else dtype
+            block = _stacked(columns[k], shape_of(leaf), shape, dtype)
             n = len(shape_of(leaf))
             blocks[k].append(
                 np.moveaxis(block, tuple(range(n)), tuple(range(len(shape), len(shape) + n))) if n else block

@@ -25,14 +25,19 @@ from backpass.partials.shape import unbroadcast
 
 
 def fitted(c: Any, shape: tuple[int, ...], dtype: np.dtype) -> Any:
-    """Give a cotangent the shape and dtype of the value it belongs to."""
+    """Give a cotangent the shape and dtype of the value it belongs to; a real value takes the real part."""
     if shape_of(c) != shape:
         c = unbroadcast(c, shape)
         if shape_of(c) != shape:
             c = np.broadcast_to(c, shape)
-    if dtype_of(c) != dtype:
-        c = c.astype(dtype) if hasattr(c, "astype") else dtype.type(c)
-    return c
+    return c if dtype_of(c) == dtype else cast(c, dtype)
+
+
+def cast(c: Any, dtype: np.dtype) -> Any:
+    """A cotangent or tangent in the dtype of its value; of a complex one, a real value takes the real part."""
+    if dtype.kind != "c" and dtype_of(c).kind == "c":
+        c = np.real(c)
+    return c.astype(dtype) if hasattr(c, "astype") else dtype.type(c)
 
 
 def pulled(op: Op, i: int, g: Any, out: Any, args: Any, attrs: dict[str, Any]) -> Any:
@@ -63,7 +68,9 @@ def _ones(op: Op, i: int, args: Any, dtype: Any) -> tuple[Any, ...]:
     """The other factors of a product as ones: a structural zero of a sum of products is where no term is left."""
     if op.joint or (op.variadic and op.name == "concatenate"):
         return tuple(args)
-    return tuple(a if j == i or dtype_of(a).kind != "f" else np.ones(shape_of(a), dtype) for j, a in enumerate(args))
+    return tuple(
+        a if j == i or dtype_of(a).kind not in "fc" else np.ones(shape_of(a), dtype) for j, a in enumerate(args)
+    )
 
 
 def _all_ones(args: Any) -> tuple[Any, ...]:
@@ -97,7 +104,7 @@ def pulled_mask(op: Op, i: int, mask: Any, out: Any, args: Any, attrs: dict[str,
             return None
         mask = np.ones(shape_of(out), bool)
     shape = shape_of(args[i])
-    if op.kind is Kind.CUSTOM and not op.structural:
+    if op.mixes or (op.kind is Kind.CUSTOM and not op.structural):
         return None
     if op.kind is Kind.POINTWISE and not op.selects:
         return unbroadcast_mask(np.broadcast_to(mask, shape_of(out)), shape)
@@ -192,13 +199,13 @@ def _transposed(op: Op, active: list[int], tangents: list[Any], out: Any, args: 
 def _spread(t: Any, shape: tuple[int, ...], dtype: np.dtype) -> Any:
     if shape_of(t) != shape:
         t = np.broadcast_to(t, shape)
-    return t if dtype_of(t) == dtype else t.astype(dtype)
+    return t if dtype_of(t) == dtype else cast(t, dtype)
 
 
 def pushed_mask(op: Op, tangents: list[Any], masks: list[Any], out: Any, args: Any, attrs: dict[str, Any]) -> Any:
     """The mask of the result's tangent."""
     active = [i for i, t in enumerate(tangents) if t is not None and differentiable_in(op, i)]
-    if not active or (op.kind is Kind.CUSTOM and not op.structural):
+    if not active or op.mixes or (op.kind is Kind.CUSTOM and not op.structural):
         return None
     if not op.selects and all(masks[i] is None for i in active):
         return None
@@ -214,7 +221,7 @@ def pushed_mask(op: Op, tangents: list[Any], masks: list[Any], out: Any, args: A
         elif op.kind is Kind.REDUCTION:
             part = np.any(mask, axis=attrs["axis"], keepdims=attrs["keepdims"])
         else:
-            number = mask.astype(np.float64)
+            number = mask * (1 + 1j) if dtype_of(args[i]).kind == "c" else mask.astype(np.float64)
             others, result = args, np.zeros(shape_of(out))
             if op.kind is Kind.LINEAR:
                 others = _ones(op, i, args, np.float64)

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import shlex
+import signal
+import threading
+import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -50,3 +54,35 @@ def plainly() -> Iterator[None]:
     except KeyboardInterrupt:
         click.echo("interrupted", err=True)
         raise SystemExit(INTERRUPTED) from None
+
+
+@contextlib.contextmanager
+def warnings_as_notices() -> Iterator[None]:
+    """Show the package's own warnings (a checkpoint that could not be written) as notices, without a line of code."""
+    from backpass.train.saving import SavingWarning
+
+    with warnings.catch_warnings():
+        before = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *rest: Any, **more: Any) -> None:
+            if issubclass(category, SavingWarning):
+                notices([str(message)])
+            else:
+                before(message, category, *rest, **more)
+
+        warnings.simplefilter("always", SavingWarning)
+        warnings.showwarning = show
+        yield
+
+
+@contextlib.contextmanager
+def termination_as_interrupt() -> Iterator[None]:
+    """Let a polite kill, as batch systems send it, end training as Ctrl-C does: with everything saved."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -25,7 +25,7 @@ class Widths(click.ParamType):
         if isinstance(value, tuple):
             return value
         try:
-            widths = tuple(int(part) for part in str(value).replace("x", ",").split(",") if part.strip())
+            widths = tuple(int(part) for part in str(value).replace("x", ",").split(",")) if value.strip() else ()
         except ValueError:
             self.fail(f"{value!r} is not a list of widths; write for instance 128,64", param, ctx)
         if any(width < 1 for width in widths):
@@ -34,6 +34,11 @@ class Widths(click.ParamType):
 
 
 SHARE = click.FloatRange(0, 1, max_open=True)
+CHOICES = (
+    "hidden", "activation", "dropout", "batch_norm", "optimizer", "learning_rate", "weight_decay", "clip_norm",
+    "epochs", "batch", "patience",
+)  # fmt: skip
+"""The settings that are a recipe's."""
 
 
 @click.command(no_args_is_help=False)
@@ -86,19 +91,41 @@ SHARE = click.FloatRange(0, 1, max_open=True)
     show_default=True,
     help="Of the split, θ and the order: same seed, same result.",
 )
+@click.option(
+    "--run",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="Keep the run in this new folder: config, history, checkpoints, model.",
+)
+@click.option(
+    "--resume",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="Go on with the run in this folder, from its last checkpoint, with the settings it was begun with.",
+)
+@click.option(
+    "--checkpoint-every",
+    metavar="STEPS",
+    type=click.IntRange(1),
+    help="Steps between the checkpoints of --run  [by time: saving takes about 3 % of it]",
+)
+@click.option(
+    "--keep-checkpoints",
+    metavar="N",
+    type=click.IntRange(1),
+    default=3,
+    show_default=True,
+    help="How many of the last checkpoints of --run stay; each holds the best θ so far too.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="Only the result.")
+@click.pass_context
 def train(
-    file: Path | None,
-    target: str | None,
-    output: Path | None,
-    task: Any,
-    exclude: tuple[str, ...],
-    keep: tuple[str, ...],
-    validation: float | None,
-    test: float,
-    seed: int,
+    context: click.Context,
+    run: Path | None,
+    resume: Path | None,
     quiet: bool,
-    **choices: Any,
+    output: Path | None,
+    **settings: Any,
 ) -> None:
     """Train a network on FILE (CSV, Parquet, Arrow, npy, npz), or on the built-in handwritten digits.
 
@@ -106,30 +133,27 @@ def train(
     out at random, beside a predictor that learned nothing, and the model is saved. Defaults stand in brackets; where
     there are two, the second is for tables of fewer than 1,000 rows.
     """
-    with say.plainly():
-        _train(file, target, output, task, exclude, keep, validation, test, seed, quiet, choices)
+    with say.plainly(), say.warnings_as_notices():
+        if resume is not None:
+            _refuse_others(context, resume)
+            folder, settings = _begun(resume)
+        else:
+            folder = None if run is None else _new_run(run, settings)
+        with say.termination_as_interrupt():
+            _train(settings, output, quiet, folder)
 
 
-def _train(
-    file: Path | None,
-    target: str | None,
-    output: Path | None,
-    task: Any,
-    exclude: tuple[str, ...],
-    keep: tuple[str, ...],
-    validation: float | None,
-    test: float,
-    seed: int,
-    quiet: bool,
-    choices: dict[str, Any],
-) -> None:
+def _train(settings: dict[str, Any], output: Path | None, quiet: bool, folder: Any) -> None:
     from backpass.data.prepare import prepare
     from backpass.train.recipe import recipe_for, validation_share
     from backpass.train.session import train_table
 
-    table, target, output = _table(file, target, output)
-    _refuse_unwritable(output)
-    patience = choices["patience"]
+    file, validation, test, seed = (settings[name] for name in ("file", "validation", "test", "seed"))
+    output = output or (None if folder is None else folder.model_path)
+    table, target, output = _table(file, settings["target"], output)
+    if folder is None or output != folder.model_path:
+        _refuse_unwritable(output)
+    patience = settings["patience"]
     if validation is None:
         share = validation_share(len(table)) if patience is None else 0.1
         validation = share if test < 0.9 else 0.0
@@ -137,10 +161,11 @@ def _train(
         raise click.UsageError(f"--patience {patience} needs rows to watch: add --validation 0.1 (--test below 0.9)")
     if validation + test >= 1:
         raise click.UsageError(f"--validation {validation} and --test {test} leave no rows to train on")
-    prepared = prepare(table, target, task, exclude, keep, validation, test, seed)
+    prepared = prepare(table, target, settings["task"], settings["exclude"], settings["keep"], validation, test, seed)
     if not quiet:
         say.notices(prepared.notices)
     parts = prepared.parts
+    choices = {name: settings[name] for name in CHOICES}
     recipe = recipe_for(len(parts.train) + len(parts.validation)).with_choices(**choices)
     if not quiet:
         outputs = len(prepared.target.classes) or 1
@@ -152,9 +177,12 @@ def _train(
             + f"; seed {seed}",
             err=True,
         )
-    session = train_table(prepared, recipe, seed, progress=not quiet)
+        if folder is not None and folder.exists:
+            click.echo(_where_it_stands(folder), err=True)
+    session = train_table(prepared, recipe, seed, progress=not quiet, run=folder)
     history = session.history
-    _save(session.model, output)
+    if folder is None or output != folder.model_path:
+        _save(session.model, output)
     if not quiet:
         best = f"; θ of epoch {history.best}, the best on validation" if history.best else ""
         click.echo(f"{len(history)} epochs, {history.stopped}{best}", err=True)
@@ -162,10 +190,78 @@ def _train(
         session.results.show()
     click.echo(f"\nsaved {output}")
     if not quiet:
-        example = say.path(file) if file else "NEW.csv"
-        click.echo(f"next: backpass predict {say.path(output)} {example}    backpass explain {say.path(output)}")
+        example = say.path(Path(file)) if file else "NEW.csv"
+        again = "" if folder is None or history.stopped != "interrupted" else say.path(folder.path)
+        told = f"backpass predict {say.path(output)} {example}    backpass explain {say.path(output)}"
+        click.echo(f"next: backpass train --resume {again}" if again else f"next: {told}")
     if history.stopped == "interrupted":
         raise SystemExit(say.INTERRUPTED)
+
+
+def _new_run(path: Path, settings: dict[str, Any]) -> Any:
+    """The folder of a run that begins, with the command in its config."""
+    from backpass.data.table import counted
+    from backpass.train.run_folder import RunFolder
+
+    file = settings["file"]
+    command = {**settings, "file": None if file is None else str(Path(file).absolute())}
+    folder = RunFolder(path, settings["checkpoint_every"], settings["keep_checkpoints"], command)
+    if folder.exists:
+        status = folder.status()
+        raise click.UsageError(
+            f"{path} holds a run already ({status['state']}, {counted(status['epochs'], 'epoch')}). To go on with it: "
+            f"backpass train --resume {say.path(path)}    To begin another one, name another folder"
+        )
+    if path.is_file():
+        raise click.UsageError(f"--run {path} is a file; name a folder, such as runs/first")
+    path.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _begun(path: Path) -> tuple[Any, dict[str, Any]]:
+    """The folder of a run that goes on, and the settings it was begun with."""
+    from backpass.train.run_folder import RunFolder
+
+    command = RunFolder(path).config().get("command")
+    if not isinstance(command, dict):
+        raise DataError(
+            f"the run in {path} was begun in Python, by bp.fit or bp.descend; call it again with run={str(path)!r} "
+            "to go on with it"
+        )
+    known = {parameter.name for parameter in train.params} - {"run", "resume", "quiet", "output"}
+    if set(command) != known:
+        raise DataError(f"{path / 'config.json'} does not hold the settings of this version's backpass train")
+    settings: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in command.items()
+    }
+    file = settings["file"]
+    settings["file"] = None if file is None else Path(file)
+    return RunFolder(path, settings["checkpoint_every"], settings["keep_checkpoints"], command), settings
+
+
+def _where_it_stands(folder: Any) -> str:
+    from backpass.data.table import counted
+
+    status = folder.status()
+    if status["state"] == "finished":
+        return f"The run in {folder.path} is finished, after {counted(status['epochs'], 'epoch')}: nothing is trained"
+    steps = counted(status["steps"], "step")
+    return f"The run in {folder.path} was {status['state']}; it goes on after {steps}"
+
+
+def _refuse_others(context: click.Context, resume: Path) -> None:
+    """A run goes on with the settings it was begun with: others beside --resume would not be followed."""
+    given = [
+        parameter
+        for parameter in context.command.params
+        if parameter.name not in ("resume", "quiet", "output")
+        and context.get_parameter_source(parameter.name or "") is click.core.ParameterSource.COMMANDLINE
+    ]
+    if given:
+        names = ", ".join(p.opts[0] if p.param_type_name == "option" else "FILE" for p in given)
+        raise click.UsageError(
+            f"--resume {resume} goes on with the settings in {resume / 'config.json'}; leave out {names}"
+        )
 
 
 def _table(file: Path | None, target: str | None, output: Path | None) -> tuple[Any, str, Path]:

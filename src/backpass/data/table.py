@@ -280,6 +280,15 @@ def listing(names: Iterable[str], most: int = 8) -> str:
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
 
 
+def counted(number: int, noun: str) -> str:
+    """A number with its noun.
+
+    >>> counted(1, "epoch"), counted(2500, "epoch")
+    ('1 epoch', '2,500 epochs')
+    """
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
 def _from_list(values: list[Any]) -> np.ndarray:
     """The typed array of a list of Python values, in which None is missing."""
     known = [value for value in values if value is not None and value == value]

@@ -10,7 +10,7 @@ import numpy as np
 from backpass.graph.errors import ShapeError
 from backpass.graph.program import Graph, GraphNode
 from backpass.graph.pytree import flatten
-from backpass.graph.staging import _dynamic, trace
+from backpass.graph.staging import _dynamic, inspect_unwrapped, trace
 from backpass.graph.traced import CONSTANT
 
 from .algebra import simplify, vanishes
@@ -46,6 +46,7 @@ class Builder:
                 f"derive needs a function with one number as its result (the loss), and {self.graph.name} returns "
                 f"{[self.graph.nodes[k].shape for k in self.graph.outputs]}.\n  Reduce it, for instance with np.mean."
             )
+        self.code = getattr(inspect_unwrapped(function), "__code__", None)
         self.leaves = leaves = [leaf for leaf in flatten((theta, *args))[0] if _dynamic(leaf)]
         count = sum(map(_dynamic, flatten(theta)[0]))
         self.thetas = set(self.graph.inputs[:count])
@@ -97,10 +98,33 @@ class Builder:
         else:
             line.indices = self.sheet.indices(symbol)
             line.expr = self.sheet.define(symbol.position, line.indices)
+            if self.repeats(symbol, line):
+                return
             if symbol.position != self.graph.outputs[0]:
                 self.definitions.define(line.expr, self.sheet.ref(symbol, line.indices))
         self.forward.append(line)
         self.line_of[symbol.number] = line
+
+    def repeats(self, symbol: Symbol, line: Line) -> bool:
+        """Is it what an earlier line says already (a mean taken twice)? Then it is called as there."""
+        assert line.expr is not None
+        assert symbol.position is not None
+        if not symbol.auto or symbol.position == self.graph.outputs[0]:
+            return False
+        e = self.definitions.fold(line.expr)
+        free = tuple(i for i in line.indices if i.kind == "v")
+        if e.kind != "r" or e.parts != free:
+            return False
+        other = self.sheet.symbols[e.data]
+        if [n for n in other.shape if n != 1] != [n for n in symbol.shape if n != 1] or other.role != "value":
+            return False
+        if other.position is None:
+            return False
+        symbol.role, symbol.number = "repeat", other.number
+        found = [self.cotangents[k] for k in (other.position, symbol.position) if k in self.cotangents]
+        if found:
+            self.cotangents[other.position] = sum(np.reshape(g, other.shape) for g in found)
+        return True
 
     def auto_softmax(self) -> None:
         """exp and its sum without their quotient: the backward pass will want p = e / s."""
@@ -260,6 +284,10 @@ class Builder:
             extreme = made is not None and made.kind == "S" and made.data[0] in ("max", "min")
             e = self.proved_zero(e, 4 if extreme else 1)
         return e if e is ZERO else self.inlined(s, e)
+
+    def simple(self, e: Expr) -> Expr:
+        """As short as it reads without the names of adjoints."""
+        return simplify(e, self.definitions.fold)
 
     def lines_read(self, e: Expr) -> list[Line]:
         found = [self.line_of[n] for n in e.refs if n in self.line_of and self.line_of[n].kind == "backward"]

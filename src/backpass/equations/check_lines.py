@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .check import Checked, call_difference, index_difference, matrix_difference
+from .check import Checked, call_difference, difference, index_difference, matrix_difference
+from .labelled import Labelled, aligned, entries, product
 from .latex import latex
 from .layout import Row, Token
-from .read import Unreadable
+from .read import IndexReader, Unreadable, read_index
 from .read_latex import as_text
 from .text import plain
 from .unit import spelled_out, unit_layout
@@ -51,7 +52,87 @@ def check_lines(derivation: Derivation, tolerance: float) -> Checked:
         worst = max(worst, gap)
         if not gap <= tolerance:
             failed.append((text, f"differs by {gap:.1e}"))
-    return Checked(count, worst, tuple(failed), tuple(unfinite))
+    partials, gap, wrong = check_partials(derivation, tolerance)
+    return Checked(count + partials, max(worst, gap), (*failed, *wrong), tuple(unfinite))
+
+
+def check_partials(derivation: Derivation, tolerance: float) -> tuple[int, float, list[tuple[str, str]]]:
+    """(how many local partials are printed, the largest difference, what is wrong).
+
+    They are read back and put through the chain rule: Σ ∂L/∂u · ∂u/∂v over all of them must be autodiff's ∂L/∂v.
+    """
+    sheet = derivation.sheet
+    back = derivation.cotangents
+    got: dict[int, Any] = {}
+    texts: dict[int, list[str]] = {}
+    names = derivation.names
+    for local in derivation.partials:
+        left, right, lengths = local.layout(sheet, derivation.letters)
+        for text in (f"{plain(left)} = {plain(right)}", as_text(latex(Row((left, Token(" = "), right))))):
+            texts.setdefault(local.to, []).append(text)
+        u = back[local.line.symbol.position]  # type: ignore[index]
+        sent = sent_back(texts[local.to][-2], names, lengths, u)
+        got[local.to] = got[local.to] + sent if local.to in got else sent
+        typeset = sent_back(_upright_fraction(texts[local.to][-1]), names, lengths, u)
+        if not difference(sent, typeset) <= tolerance:
+            return len(derivation.partials), difference(sent, typeset), [(text, "LaTeX and text differ")]
+    whole = {n for line in derivation.forward if line.call is not None for n in line.reads}
+    worst, wrong = 0.0, []
+    for n, value in got.items():
+        position = sheet.symbols[n].position
+        want = None if position is None else back.get(position)
+        if n in whole or want is None or not np.all(np.isfinite(want)):
+            continue
+        gap = difference(np.reshape(want, value.shape), value)
+        worst = max(worst, gap)
+        if not gap <= tolerance:
+            wrong.append(("; ".join(texts[n][::2]), f"together they differ by {gap:.1e}"))
+    return len(derivation.partials), worst, wrong
+
+
+def _upright_fraction(text: str) -> str:
+    """(∂u)/(∂v), as a fraction reads in LaTeX, on one line."""
+    return text.replace("(∂", "∂", 1).replace(")/(∂", "/∂", 1).replace(") = ", " = ", 1)
+
+
+def sent_back(text: str, names: Mapping[str, Any], lengths: Mapping[str, int], back: Any) -> Any:
+    """Σ ∂L/∂u · ∂u/∂v for one printed local partial, with the shape of v without axes of length 1."""
+    left, right = text.split(" = ", 1)
+    reader = IndexReader(left, names, lengths)
+    reader.need("∂")
+    u, there = reader.placed(_need(reader))
+    reader.need("/∂")
+    v, here = reader.placed(_need(reader))
+    reader.finish()
+    with np.errstate(all="ignore"):
+        slope = read_index(right, names, lengths)
+        g = entries(np.reshape(np.asarray(back, float), u.shape), there)
+        plain_places = [
+            p.labels[0]
+            for p, n in zip(here, v.shape, strict=True)
+            if len(p.labels) == 1 and np.array_equal(p.array, np.arange(n))
+        ]
+        sizes = reader.runs
+        if len(plain_places) == len(here) == len(set(plain_places)):
+            over = tuple(x for x in dict.fromkeys((*g.labels, *slope.labels)) if x not in plain_places)
+            sent = product([slope, g], over, sizes)
+            blank = [Labelled(np.zeros(n), (c,)) for c, n in zip(plain_places, v.shape, strict=True)]
+            arrays, labels = aligned(*blank, sent)
+            array = np.broadcast_to(arrays[-1], [sizes[str(c)] for c in labels])
+            return np.transpose(array, [labels.index(c) for c in plain_places])
+        arrays, _ = aligned(product([slope, g]), *here)
+        weight, *places = np.broadcast_arrays(*arrays)
+        out = np.zeros(v.shape)
+        inside = [np.clip(np.asarray(p).astype(np.intp), 0, n - 1) for p, n in zip(places, v.shape, strict=True)]
+        np.add.at(out, tuple(inside), weight)
+    return out
+
+
+def _need(reader: IndexReader) -> str:
+    name = reader.name()
+    if name is None:
+        raise Unreadable(f"no name at {reader.rest[:30]!r} in {reader.text!r}")
+    return name
 
 
 Update = tuple[str, str, dict[str, int], "Line", dict[str, Any], dict[str, Any]]
@@ -82,7 +163,7 @@ def as_columns(derivation: Derivation) -> dict[str, Any]:
     sheet, examples = derivation.sheet, derivation.letters.examples
     out = derivation.names
     for s in sheet.symbols:
-        if s.role == "after":
+        if s.role in ("after", "repeat"):
             continue
         value = np.asarray(s.value)
         if upright(sheet, s, examples):

@@ -54,6 +54,10 @@ def choose(graph: Graph, thetas: set[int], roles: Roles, hidden: set[int]) -> li
             wanted[k] = Wanted(k, _reduction_name(node), node.where, auto=True)
         elif _shared(graph, k, node, inputs, wanted, roles) or length[k] > LONGEST:
             wanted[k] = Wanted(k, _AUTO.get(node.op.name, "u"), node.where, auto=True)
+        if softmax_like(node) and len(inputs) == 1 and inputs[0] not in wanted:
+            source = graph.nodes[inputs[0]]
+            if source.op is not CONSTANT and source.op.name not in _TRIVIAL:
+                wanted[inputs[0]] = Wanted(inputs[0], "S", source.where, auto=True)
         if opaque(node):
             for i in inputs:
                 source = graph.nodes[i]
@@ -68,6 +72,11 @@ def choose(graph: Graph, thetas: set[int], roles: Roles, hidden: set[int]) -> li
                     inner.add(readers[0])
     _pre_activations(graph, roles, wanted, user)
     return [wanted[k] for k in sorted(wanted)]
+
+
+def softmax_like(node: GraphNode) -> bool:
+    """Is it the result of a softmax? What it is taken of has a name: the adjoint of a softmax is written by it."""
+    return node.op.name == "divide" and node.composite is not None and node.composite[0] == "softmax" and not node.inner
 
 
 def _same_entries(graph: Graph, i: int, wanted: dict[int, Wanted]) -> bool:

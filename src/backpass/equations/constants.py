@@ -31,11 +31,12 @@ def array_pattern(value: np.ndarray, idx: tuple[Expr, ...]) -> Expr | None:
     if np.all(value == value.flat[0]):
         return num(float(value.flat[0]))
     long = [i for i, n in enumerate(value.shape) if n != 1]
-    if len(long) == 1 and value.dtype.kind in "iu":
-        flat = value.reshape(-1)
-        step = int(flat[1]) - int(flat[0])
-        if np.array_equal(flat, int(flat[0]) + step * np.arange(flat.size)):
-            return add(mul(num(step), idx[long[0]]), num(int(flat[0])))
+    if long and value.dtype.kind in "iu":
+        first = int(value.flat[0])
+        steps = [int(value[tuple(int(i == axis) for i in range(value.ndim))]) - first for axis in long]
+        places = np.indices(value.shape)
+        if np.array_equal(value, first + sum(s * places[axis] for s, axis in zip(steps, long, strict=True))):
+            return add(num(first), *[mul(num(s), idx[axis]) for s, axis in zip(steps, long, strict=True)])
     if value.ndim == 2 and value.shape[0] == value.shape[1]:
         i, j = np.indices(value.shape)
         for sign, holds in (("=", i == j), ("≥", i >= j), (">", i > j), ("≤", i <= j), ("<", i < j)):

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import cached_property
 from typing import Any
 
 from .build import Builder
 from .check import TOLERANCE, Checked
 from .check_lines import check_lines
 from .evaluate import evaluate
+from .expand import Expansion
 from .expr import num, substitute
 from .fold import Folded, fold, fold_over_theta, loop_letter
+from .group import groups
 from .latex import aligned, latex
 from .layout import Layout, Row, Token
 from .line import Line
+from .local import Local, locals_of
 from .present import as_data, page
 from .sheet import Symbol
 from .text import WIDTH, plain, wrapped
@@ -43,6 +47,9 @@ class Derivation:
         """What an optimiser does with the gradients, in the order in which it does it."""
         self.assumptions = sorted(self.sheet.assumptions)
         """What the lines hold under, where they hold under something: no ties, no zero divisor."""
+        self._builder = builder
+        self.cotangents: dict[int, Any] = builder.cotangents
+        """∂L/∂ of the lines of the graph, by autodiff."""
         self._leaves = leaves
         self.worn = builder.worn()
         """Was the budget for algebra used up, so that later lines are not as short as they could be?"""
@@ -70,7 +77,7 @@ class Derivation:
         """Every name that an equation uses, with its value."""
         out: dict[str, Any] = {}
         for s in self.sheet.symbols:
-            if s.role == "after":
+            if s.role in ("after", "repeat"):
                 continue
             out[self.name(s)] = s.value
             if s.loops is not None:
@@ -115,9 +122,33 @@ class Derivation:
     def text_of(self, line: Line, form: str = "matrix") -> str:
         return plain(self.layout(line, form))
 
+    # ---- what stands beside the equations
+    @cached_property
+    def partials(self) -> list[Local]:
+        """The local partials: one for each way in which a forward line reads a symbol between θ and the loss."""
+        lines = [line for line in self.forward if line.expr is not None and line.position is not None]
+        return [p for line in lines for p in locals_of(self._builder, line)]
+
+    @cached_property
+    def groups(self) -> dict[int, tuple[str, ...]]:
+        """Number of a line's symbol → the functions or layers of the user that the line stands in, outermost first."""
+        return groups(self.sheet, self.forward + self.backward, self._builder.code)
+
+    def expanded(self, name: str = "L", level: int | None = None, form: str = "matrix") -> str:
+        """An equation with definitions put in: level 0 is ``L = F(θ; data)``, the last is down to θ and the data.
+
+        What would be longer than a page is not written out; how long it would be is said instead.
+        """
+        return Expansion(self, self.line(name)).text(level, form)
+
+    def levels(self, name: str = "L", form: str = "matrix") -> list[str]:
+        """`expanded` at every level."""
+        found = Expansion(self, self.line(name))
+        return [found.text(k, form) for k in range(len(found.levels) + 1)]
+
     # ---- the whole
     def sections(self, form: str = "matrix", folded: bool = True) -> list[tuple[str, list[Folded]]]:
-        """("forward" and "backward", their lines), alike lines of repeated layers folded."""
+        """("forward", "backward" and "update", their lines), alike lines of repeated layers folded."""
         parts = [("forward", self.forward), ("backward", self.backward), ("update", self.update)]
         rows = [[(line, self.layout(line, form)) for line in part] for _, part in parts]
         letter = loop_letter(rows[0] + rows[1], self.layered)
@@ -132,22 +163,47 @@ class Derivation:
                 out.append((title, found))
         return out
 
-    def text(self, form: str = "matrix", *, folded: bool = True, width: int = WIDTH, limit: int | None = 400) -> str:
+    def local_rows(self, folded: bool = True) -> list[Folded]:
+        """The local partials, alike ones of repeated layers folded."""
+        rows: list[tuple[Line, Layout]] = []
+        for p in self.partials:
+            left, right, _ = p.layout(self.sheet, self.letters)
+            rows.append((p.line, Row((left, Token(" = "), right))))
+        return fold(rows, loop_letter(rows, self.layered)) if folded else [Folded(x, [line]) for line, x in rows]
+
+    def _headed(self, rows: list[Folded]) -> Iterator[tuple[str, Folded]]:
+        """Rows with a heading where another function or layer begins, when there are several."""
+        found = [self.groups.get(row.lines[0].symbol.number) for row in rows]
+        several = len({g for g in found if g}) > 1
+        last: tuple[str, ...] = ()
+        for row, group in zip(rows, found, strict=True):
+            group = last if group is None else group  # a gradient belongs to the lines above it
+            yield (" · ".join(group) or self.graph.name) if several and group != last else "", row
+            last = group
+
+    def text(
+        self,
+        form: str = "matrix",
+        *,
+        folded: bool = True,
+        partials: bool = False,
+        width: int = WIDTH,
+        limit: int | None = 400,
+    ) -> str:
         """The equations as Unicode text, wrapped at operators to `width` columns; at most `limit` lines a section.
 
         `form` is "matrix" (examples as rows, as in the code), "columns" (each example a column: z = W1ᵀ x + b1) or
-        "index", whose indices stand in the order of the code's axes.
+        "index", whose indices stand in the order of the code's axes. `partials` adds the local partials.
         """
         preset = "columns; entries with indices keep the order of the code's axes" if form == "columns" else "rows"
         out = [f"{self.graph.name}: examples as {preset}"]
         out += [f"  {self.name(s)} is {s.loops}" for s in self.sheet.symbols if s.loops is not None]
         for title, rows in self.sections(form, folded) if self.lines else ():
-            out += [title] if title != "update" else wrapped(self._update_title())
-            for row in rows[:limit]:
-                remark = f"      {row.range}" if row.range else ""
-                out += wrapped("  " + plain(row.layout) + remark, width=width)
-            if limit is not None and len(rows) > limit:
-                out.append(f"  … {len(rows) - limit} more lines: text(limit=None) prints them")
+            if title == "backward" and partials:
+                out.append("local partials")
+                out += self._rows(self.local_rows(folded), width, limit)
+            out += [title] if title != "update" else wrapped(self._update_title(), width=width)
+            out += self._rows(rows, width, limit)
         if not self.lines:
             out += self._summary()
         if self.worn:
@@ -155,6 +211,17 @@ class Derivation:
         if self.assumptions:
             out.append("holds where " + "; ".join(self.assumptions))
         return "\n".join(out)
+
+    def _rows(self, rows: list[Folded], width: int, limit: int | None) -> list[str]:
+        out: list[str] = []
+        for heading, row in self._headed(rows[:limit]):
+            if heading:
+                out.append(f" {heading}")
+            remark = f"      {row.range}" if row.range else ""
+            out += wrapped("  " + plain(row.layout) + remark, width=width)
+        if limit is not None and len(rows) > limit:
+            out.append(f"  … {len(rows) - limit} more lines: text(limit=None) prints them")
+        return out
 
     def _update_title(self) -> str:
         assert self.step is not None

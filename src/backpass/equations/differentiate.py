@@ -49,8 +49,7 @@ class Backward:
         if not self._reaches(e):
             return
         if e.kind == "r":
-            pairs = [(t, i) for t, i in zip(self._target(e), e.parts, strict=True)]
-            self.receive(e.data, solved(self.sheet.axes, g, scope, pairs))
+            self._arrive(e, g, scope)
         elif e.kind == "+":
             for c, t in zip(e.data, e.parts, strict=True):
                 self._back(t, mul(num(c), g), scope, None)
@@ -64,6 +63,11 @@ class Backward:
                     slope = self.partial(e, i, g, out)
                     if slope is not None:
                         self._back(a, slope, scope, None)
+
+    def _arrive(self, e: Expr, g: Expr, scope: tuple[Expr, ...]) -> None:
+        """An entry that is wanted, with the slope of what reads it and the indices of the lines and sums around it."""
+        pairs = [(t, i) for t, i in zip(self._target(e), e.parts, strict=True)]
+        self.receive(e.data, solved(self.sheet.axes, g, scope, pairs))
 
     def _reaches(self, e: Expr) -> bool:
         return not e.refs.isdisjoint(self.wanted)

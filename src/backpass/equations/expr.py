@@ -240,6 +240,12 @@ def opened(e: Expr) -> tuple[Expr, Expr]:
     return v, swap(e.parts[0], _make("v", (axis, number)), v)
 
 
+def inside(e: Expr) -> tuple[Expr, Expr]:
+    """(the bound index, the body) of a binder as they are, for those who only look: inner binders have other numbers."""
+    _, axis, number = e.data
+    return _make("v", (axis, number)), e.parts[0]
+
+
 def swap(e: Expr, old: Expr, new: Expr) -> Expr:
     """Rename one index, also a bound one whose binder was taken off."""
     return _rebuild(e, {old: new})
@@ -269,21 +275,37 @@ def substitute(e: Expr, by: dict[Expr, Expr]) -> Expr:
     return _rebuild(e, by)
 
 
-def _rebuild(e: Expr, by: dict[Expr, Expr]) -> Expr:
+def _rebuild(e: Expr, by: dict[Expr, Expr], known: dict[Expr, Expr] | None = None) -> Expr:
     found = by.get(e)
     if found is not None:
         return found
     if not e.parts or not (any(k in e.free for k in by) or any(k.kind != "v" for k in by)):
         return e
-    if e.kind == "S":
-        word, axis, number = e.data
-        bound = _make("v", (axis, number))
-        if bound in by:
-            by = {k: x for k, x in by.items() if k is not bound}
-        v = var(axis)
-        body = _rebuild(_rebuild(e.parts[0], {bound: v}), by)
-        return total(v, body) if word == "Σ" else bind(word, v, body)
-    return with_parts(e, [_rebuild(p, by) for p in e.parts])
+    if known is None:
+        known = {}
+    found = known.get(e)
+    if found is None:
+        if e.kind == "S":
+            found = _rebuilt_binder(e, by, known)
+        else:
+            found = with_parts(e, [_rebuild(p, by, known) for p in e.parts])
+        known[e] = found
+    return found
+
+
+def _rebuilt_binder(e: Expr, by: dict[Expr, Expr], known: dict[Expr, Expr]) -> Expr:
+    word, axis, number = e.data
+    bound, body = inside(e)
+    if bound in by:
+        by, known = {k: x for k, x in by.items() if k is not bound}, {}
+    if not any(bound in x.free for x in by.values()):
+        new = _rebuild(body, by, known)
+        # Nothing but names has changed: the binder closes as it was. Opening it would take each nest three times.
+        if new.depth == body.depth and new.kind == body.kind and cost(new) == cost(body):
+            return _make("S", e.data, (new,))
+    v = var(axis)
+    body = _rebuild(_rebuild(body, {bound: v}), by)
+    return total(v, body) if word == "Σ" else bind(word, v, body)
 
 
 def with_parts(e: Expr, parts: list[Expr]) -> Expr:

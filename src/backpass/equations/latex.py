@@ -62,8 +62,8 @@ def unfenced(x: Layout) -> Layout:
 
 def _token(text: str) -> str:
     bare = text.strip()
-    if bare == "π":
-        return r"\pi "
+    if bare in ("π", "∂"):
+        return {"π": r"\pi ", "∂": r"\partial "}[bare]
     if bare in OPERATORS:
         return OPERATORS[bare] if bare != "−" or text == "−" else " - "
     if bare == "mod":

@@ -59,8 +59,8 @@ def _token(text: str) -> str:
         return '<mspace width="0.2em"/>'
     if bare in _OPERATORS:
         return f"<mo>{escape(bare)}</mo>"
-    if bare == "π":
-        return "<mi>π</mi>"
+    if bare in ("π", "∂"):
+        return f"<mi>{bare}</mi>"
     if bare[:1].isdigit():
         if "e" in bare:
             mantissa, exponent = bare.replace("-", "−").split("e")

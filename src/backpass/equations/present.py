@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .latex import latex
+from .layout import Row, Token
 from .mathml import equation
 from .text import plain
 
@@ -69,6 +70,7 @@ def as_data(derivation: Derivation) -> dict[str, Any]:
                 "source": None
                 if where is None
                 else {"file": where.file, "line": where.line, "text": where.text.strip()},
+                "group": list(derivation.groups.get(line.symbol.number, ())),
                 "reads": sorted(number[r] for r in line.reads if r in number),
                 "value": _numbers(value),
             }
@@ -88,8 +90,20 @@ def as_data(derivation: Derivation) -> dict[str, Any]:
         "preset": "rows",
         "lines": lines,
         "sections": folds,
+        "partials": _partials(derivation, number),
+        "optimizer": None if derivation.step is None else derivation.step.name,
         "assumptions": derivation.assumptions,
     }
+
+
+def _partials(derivation: Derivation, number: dict[int, int]) -> list[dict[str, Any]]:
+    out = []
+    for p in derivation.partials:
+        left, right, _ = p.layout(derivation.sheet, derivation.letters)
+        x = Row((left, Token(" = "), right))
+        of = derivation.name(derivation.sheet.symbols[p.to])
+        out.append({"line": number[p.line.symbol.number], "of": of, "text": plain(x), "latex": latex(x)})
+    return out
 
 
 def _numbers(value: np.ndarray) -> Any:

@@ -233,6 +233,11 @@ class IndexReader(Reader):
         return value._replace(binary=True)
 
     def _entry(self, name: str) -> Labelled:
+        array, places = self.placed(name)
+        return entries(array, places)
+
+    def placed(self, name: str) -> tuple[Any, list[Labelled]]:
+        """The array of a name without axes of length 1, and the indices that stand behind the name."""
         array = np.asarray(self.names[name])
         array = array.reshape([n for n in array.shape if n != 1])
         places: list[Labelled] = []
@@ -247,7 +252,7 @@ class IndexReader(Reader):
             places = [self._index(c) for c in self.letters()]
         if len(places) != array.ndim:
             raise Unreadable(f"{name} has {array.ndim} indices, {len(places)} are written in {self.text!r}")
-        return entries(array, places)
+        return array, places
 
 
 class _Runs(dict[str, int]):

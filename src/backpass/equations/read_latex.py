@@ -116,6 +116,9 @@ class _Latex:
                 self.at += self.source[self.at : self.at + 1] == " "
                 return f"{name}_{letters}"
             return name
+        if word == "partial":
+            self.at += self.source[self.at : self.at + 1] == " "
+            return "∂"
         if word == "times":
             return self.exponent()
         if word == ",":

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Callable, Iterable
 
-from .expr import ONE, Expr, has_sum, mul, num, opened
+from .expr import ONE, Expr, has_sum, inside, mul, num
 from .layout import Big, Call, Fence, Fraction, Layout, Letter, Name, Power, Row, Script, Token, Whole
 from .pull import softmax_of
 from .sheet import Sheet, Symbol
@@ -148,7 +148,7 @@ class IndexWriter:
         found = softmax_of(e)
         if found is not None:
             binder, point = found
-            v, body = opened(binder)
+            v, body = inside(binder)
             before = dict(self.of_index)
             # One letter serves both for the place and for the index that runs.
             text = self.letter(point) if point.kind == "v" else self.letter(v)
@@ -169,7 +169,7 @@ class IndexWriter:
         word, body = e.data[0], e
         letters: list[Layout] = []
         while body.kind == "S" and body.data[0] == word:
-            v, body = opened(body)
+            v, body = inside(body)
             letters.append(Letter(self.letter(v)))
         self.sums += 1
         inner = self.write(body) if word == "lse" else self.write(body, 1)

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from .expr import Expr, has_sum, mul, num, opened
+from .expr import Expr, has_sum, inside, mul, num
 from .layout import Big, Call, Fence, Fraction, Layout, Letter, Power, Row, Script, Token
 from .pull import softmax_of
 from .sheet import Sheet, Symbol
@@ -99,7 +99,7 @@ class MatrixWriter:
         found = softmax_of(e)
         if found is not None:
             binder, point = found
-            v, body = opened(binder)
+            v, body = inside(binder)
             if point is not (c if self.examples is None else r) or body.kind == "S":
                 raise NoMatrix
             inner = self.write(body, r, v, 0) if self.examples is None else self.write(body, v, c, 0)
@@ -173,7 +173,7 @@ class MatrixWriter:
         return fenced(body, level > 1)
 
     def _matmul(self, e: Expr, r: Expr | None, c: Expr | None) -> Layout:
-        v, body = opened(e)
+        v, body = inside(e)
         parts = [(b, p) for b, p in (zip(body.parts, body.data[1], strict=True) if body.kind == "*" else [(body, 1)])]
         if body.kind == "*" and body.data[0] != 1:
             raise NoMatrix
@@ -217,13 +217,16 @@ class MatrixWriter:
     def _column_sum(self, e: Expr, v: Expr) -> Layout:
         if e.data[0] != "Σ":
             raise NoMatrix
-        n, body = opened(e)
+        n, body = inside(e)
         if not {n, v} <= body.free or not _upright(body, n, v):
             raise NoMatrix
         if self.examples is not None and n.data[0] != self.examples:
             raise NoMatrix
+        before = dict(self.index.of_index)
         inner = self.write(body, n, v, 1) if self.examples is None else self.write(body, v, n, 1)
-        return Big("Σ", (Letter(self.index.letter(n)),), inner)
+        big = Big("Σ", (Letter(self.index.letter(n)),), inner)
+        self.index.of_index = before
+        return big
 
 
 def _upright(e: Expr, n: Expr, v: Expr) -> bool:

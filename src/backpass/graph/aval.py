@@ -32,8 +32,8 @@ class Aval(NamedTuple):
 
     @property
     def differentiable(self) -> bool:
-        """Real floating values carry derivatives; integers, booleans and strings do not."""
-        return self.dtype.kind == "f"
+        """Floating values, real and complex, carry derivatives; integers, booleans and strings do not."""
+        return self.dtype.kind in "fc"
 
     def __repr__(self) -> str:
         shape = f"[{','.join(map(str, self.shape))}]" if self.shape else ""

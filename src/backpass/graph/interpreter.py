@@ -117,7 +117,7 @@ def _has_nan(value: Any) -> bool:
 
 
 def _finite(value: Any) -> bool:
-    return not ((hasattr(value, "dtype") and value.dtype.kind == "f") or isinstance(value, float)) or bool(
+    return not ((hasattr(value, "dtype") and value.dtype.kind in "fc") or isinstance(value, (float, complex))) or bool(
         np.all(np.isfinite(value))
     )
 
@@ -126,7 +126,7 @@ def _extent(value: Any) -> str:
     array = np.asarray(value)
     if array.ndim == 0:
         return f"{array[()]!r}"
-    finite = array[np.isfinite(array)] if array.dtype.kind == "f" else array.ravel()
+    finite = array[np.isfinite(array)] if array.dtype.kind in "fc" else array.ravel()
     bad = array.size - finite.size
     span = f"{finite.min():.4g} … {finite.max():.4g}" if finite.size else "none finite"
     return f"{aval_of(array)!r}, {span}" + (f", {bad} not finite" if bad else "")

@@ -161,11 +161,10 @@ def subclass_refused(value: Any) -> TracingError:
     )
 
 
-def complex_refused(node: Any) -> DtypeError:
+def not_holomorphic(name: str) -> DtypeError:
     return DtypeError(
-        f"{node.op.name} gives complex values ({aval_of(node.value)}) on the way from the arguments to the result, and "
-        f"derivatives through complex values have no rule yet.\n{place(node.origin)}\n"
-        "  Write the computation in real numbers, for instance cos and sin in place of exp(1j * x)."
+        f"jacobian: {name} is not holomorphic here: its change is no complex number times dz, so it has no complex "
+        "derivative.\n  Take bp.jvp along 1 and 1j; or write it as a function of np.real(z) and np.imag(z)."
     )
 
 

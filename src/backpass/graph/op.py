@@ -17,6 +17,11 @@ custom         ``adjoints`` and, if forward mode should not be derived from them
 =============  =============================================================================================
 
 Rules are written in NumPy, so they run on plain arrays at first order and on traced values when nested.
+
+Complex values: a cotangent g of w is that number for which the loss changes by Re(g dw), so a holomorphic function
+passes g · ∂w/∂z on, by the line that serves real numbers. Where a real value meets a complex cotangent or tangent, its
+real part is taken (``chain/rules.py``): so one line, g · conj(z)/|z|, is |z|'s in both modes too. Only at the verbs'
+border are gradients conjugated, into ∂L/∂x + i ∂L/∂y.
 """
 
 from __future__ import annotations
@@ -64,8 +69,12 @@ class Op:
     """Where `risky` is too careful: ``tame(*constants)``, with None for an argument that is not a constant."""
     selects: bool = False
     """Some entries of an argument do not reach the result: structural zeros are born here."""
+    complex_form: Callable[..., Any] | None = None
+    """What a call is for complex arguments, where that is another function: sign(z) = z/|z| is no step."""
     structural: bool = False
     """Custom operations: the adjoint (or tangent) at arguments of ones shows which entries reach which."""
+    mixes: bool = False
+    """Linear, with terms that can cancel: ones do not show which entries reach which, so no zero is structural."""
     view: bool = False
     """In NumPy the result shares memory with argument 0."""
     notation: str = ""

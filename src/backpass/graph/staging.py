@@ -117,7 +117,10 @@ def inspect_unwrapped(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class Compiled:
-    """A function traced once per signature and then run without Python's own overhead of tracing."""
+    """A function traced once per signature and then run by the interpreter, without the overhead of tracing.
+
+    Python ints, strings and bools among the arguments are part of the signature. Values may not decide what is run.
+    """
 
     def __init__(self, function: Callable[..., Any]):
         functools.update_wrapper(self, function)
@@ -163,16 +166,3 @@ class Compiled:
                 f"{getattr(self.function, '__name__', 'f')} cannot. Wrap it: bp.compile(lambda x: f(x, {names}=...))."
             )
         return bound.args
-
-
-def compile(function: Callable[..., Any]) -> Compiled:
-    """Trace `function` once for each signature of shapes and dtypes, simplify the graph, and run that.
-
-    Python ints, strings and bools among the arguments are part of the signature. Values may not decide what is run.
-
-    >>> import numpy as np, backpass as bp
-    >>> fast = bp.compile(bp.value_and_grad(lambda x: np.sum(x ** 2)))
-    >>> fast(np.array([1.0, 2.0]))
-    (np.float64(5.0), array([2., 4.]))
-    """
-    return Compiled(function)

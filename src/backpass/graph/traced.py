@@ -194,12 +194,12 @@ def _weak(op: Op, pair: tuple[Any, Any]) -> Any:
     result = bind(op, pair)
     for part in pair:
         value = part.node.value if type(part) is Traced else part
-        if not (type(value) in (int, float) or (type(value) is Aval and value.weak)):
+        if not (type(value) in (int, float, complex) or (type(value) is Aval and value.weak)):
             return result
     value = result.node.value
     if type(value) is Aval:
         result.node.value = value._replace(weak=value.dtype.kind != "b")
-    elif value.dtype.kind in "if":
+    elif value.dtype.kind in "ifc":
         result.node.value = value.item()
     return result
 
@@ -211,7 +211,7 @@ def _unary(ufunc: Any) -> Any:
         if type(value) is Aval:
             if value.weak:
                 result.node.value = result.node.value._replace(weak=True)
-        elif type(value) in (int, float):
+        elif type(value) in (int, float, complex):
             result.node.value = result.node.value.item()
         return result
 
@@ -340,7 +340,11 @@ class Traced:
         return float(self.node.value)
 
     def __complex__(self) -> complex:
-        return complex(self.__float__())
+        if type(self.node.value) is Aval:
+            raise messages.value_unknown(self, "complex()")
+        if aval_of(self.node.value).differentiable:
+            raise messages.would_detach(self, "complex()")
+        return complex(self.node.value)
 
     def __round__(self, digits: int | None = None) -> Any:
         return FUNCTIONS[np.round](self, digits or 0)
@@ -367,7 +371,7 @@ class Traced:
     def __array_ufunc__(self, ufunc: Any, method: str, *args: Any, **kwargs: Any) -> Any:
         if method == "__call__" and not kwargs:
             op = UFUNCS.get(ufunc)
-            if op is not None:
+            if op is not None and op.complex_form is None:
                 for arg in args:
                     if arg.__class__ is list or arg.__class__ is tuple:
                         args = tuple([FUNCTIONS["asarray"](a) for a in args])
@@ -406,6 +410,10 @@ class Traced:
         return self if self.dtype.kind != "c" else FUNCTIONS[np.real](self)
 
     @property
+    def imag(self) -> Any:
+        return FUNCTIONS[np.imag](self)
+
+    @property
     def flat(self) -> Any:
         return iter(FUNCTIONS[np.ravel](self))
 
@@ -432,7 +440,7 @@ class Traced:
         return bind(ALIAS, (self,))
 
     def conj(self) -> Any:
-        return self
+        return self if self.dtype.kind != "c" else FUNCTIONS[np.conjugate](self)
 
     conjugate = conj
 
@@ -504,7 +512,7 @@ class Traced:
 
     def __pow__(self, exponent: Any, modulo: None = None) -> Any:
         # ndarray.__pow__ itself takes these shortcuts, so values stay NumPy's to the bit.
-        if type(exponent) in (int, float) and self.ndim and self.dtype.kind == "f":
+        if type(exponent) in (int, float) and self.ndim and self.dtype.kind in "fc":
             if exponent == 2:
                 return bind(UFUNCS[np.square], (self,))
             if exponent == 1:

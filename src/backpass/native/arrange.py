@@ -101,9 +101,7 @@ def _width(kernel: Kernel, bits: int) -> int:
     return bits // 8 // max(sizes, default=8 if any(item.dtype.itemsize == 8 for item in items) else 4)
 
 
-def _score(
-    kernel: Kernel, axis: int, extent: int, width: int, addresses: list[tuple[tuple[int, ...], int]]
-) -> float:
+def _score(kernel: Kernel, axis: int, extent: int, width: int, addresses: list[tuple[tuple[int, ...], int]]) -> float:
     total = 0.25
     for strides, weight in addresses:
         if strides[axis] == 1:
@@ -112,9 +110,7 @@ def _score(
             total -= 2 * weight
     for node, row in kernel.nodes.items():
         if node.gathered is not None:
-            total -= 3 * sum(
-                kernel.over_domain(d.index.strides, row)[axis] != 0 for d in node.gathered.dynamic
-            )
+            total -= 3 * sum(kernel.over_domain(d.index.strides, row)[axis] != 0 for d in node.gathered.dynamic)
     for root in kernel.roots:
         if root.dynamic and any(kernel.over_domain(d.index.strides, root.row)[axis] != 0 for d in root.dynamic):
             return 0.0  # two lanes could add to one place

@@ -10,7 +10,6 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-
 from backpass.graph.interpreter import apart, run
 from backpass.graph.program import Graph
 from backpass.graph.pytree import flatten
@@ -59,8 +58,8 @@ class Compiled(Staged):
     def _made(self, graph: Graph, args: tuple[Any, ...]) -> Program | None:
         if not available():
             return None
-        from .program import Program
         from .prepare import NotNative
+        from .program import Program
 
         try:
             return Program(graph, donated=self._donated(graph, args))

@@ -147,7 +147,8 @@ class _Lowering:
                     kernel.reduced
                     and domain == kernel.rows
                     and all(
-                        ref.item.row and Ref(ref.item, kernel.over_domain(ref.strides, True), ref.offset).aligned(
+                        ref.item.row
+                        and Ref(ref.item, kernel.over_domain(ref.strides, True), ref.offset).aligned(
                             kernel.spread(ref.item)
                         )
                         for ref in mine
@@ -233,9 +234,7 @@ class _Lowering:
     def _scatter(self, line: Line) -> Access | None:
         g, view = self.access[line.inputs[0]]
         target = self._item(line, -1)
-        found = _indexed(
-            target.view, line.attrs["key"], [self.lines[i].aval for i in line.inputs[1:]], view.shape
-        )
+        found = _indexed(target.view, line.attrs["key"], [self.lines[i].aval for i in line.inputs[1:]], view.shape)
         if found is None:
             return None
         rest, places = found
@@ -248,9 +247,7 @@ class _Lowering:
             dynamic.append(Dynamic(Ref(item, squeezed(seen)[1], seen.offset), stride, length))
         target.home = self._new(kernel)
         source = Ref(g, squeezed(view)[1], view.offset)
-        kernel.roots.append(
-            Root(source, target, squeezed(rest)[1], rest.offset, RootKind.ADD, tuple(dynamic))
-        )
+        kernel.roots.append(Root(source, target, squeezed(rest)[1], rest.offset, RootKind.ADD, tuple(dynamic)))
         self._keep(target)
         return target, target.view
 

@@ -147,9 +147,7 @@ class ModuleWriter:
             for root, value in written:
                 body.write(root, value)
 
-        function = gemm.emit(
-            self.module, name, product, self.target, epilogue, extra, inline=len(kernel.nodes) <= LONG
-        )
+        function = gemm.emit(self.module, name, product, self.target, epilogue, extra, inline=len(kernel.nodes) <= LONG)
         behind = self.b.add(i64(self.plan.arena), self.b.mul(self.rank, i64(self.scratch)))
         packing = self.b.gep(self.arena, [behind], source_etype=I8)
         first, second = ((c, right), (a, left)) if swapped else ((a, left), (c, right))

@@ -17,7 +17,18 @@ UNROLL = 4
 """Sums that run side by side, since one addition waits four cycles for the one before."""
 SMALL = 8
 """Kernels of at most so many values are written out that often."""
-COPIES = {"alias", "stop_gradient", "reshape", "transpose", "broadcast_to", "slice", "cast", "cast_discrete", "einsum", "matmul"}
+COPIES = {
+    "alias",
+    "stop_gradient",
+    "reshape",
+    "transpose",
+    "broadcast_to",
+    "slice",
+    "cast",
+    "cast_discrete",
+    "einsum",
+    "matmul",
+}
 Where = dict[int, ir.Value]
 """Group of axes → its index."""
 
@@ -68,8 +79,10 @@ class Body:
             if walk[g] == 0 or (isinstance(i, ir.Constant) and i.constant == 0):
                 continue
             if isinstance(i, ir.Constant):
-                index = i64(index.constant + i.constant * walk[g]) if isinstance(index, ir.Constant) else b.add(
-                    index, i64(i.constant * walk[g])
+                index = (
+                    i64(index.constant + i.constant * walk[g])
+                    if isinstance(index, ir.Constant)
+                    else b.add(index, i64(i.constant * walk[g]))
                 )
                 continue
             step = i if walk[g] == 1 else b.mul(i, i64(walk[g]))
@@ -128,9 +141,7 @@ class Body:
         assert total is not None
         if not isinstance(total.type, ir.VectorType):
             return [b.add(index, total)]
-        return [
-            b.add(index, b.extract_element(total, ir.Constant(I32, k))) for k in range(self.lanes.count)
-        ]
+        return [b.add(index, b.extract_element(total, ir.Constant(I32, k))) for k in range(self.lanes.count)]
 
     def check(self, value: ir.Value, dtype: np.dtype, length: int) -> None:
         """Raise the flag where a whole number indexes no entry of an axis of this length."""
@@ -284,9 +295,7 @@ class Nest:
             if g != made.vector:
                 found = [({**w, g: i64(k)}, v) for w, v in found for k in range(made.extents[g])]
                 continue
-            blocks = [
-                (k, min(made.width, made.extents[g] - k)) for k in range(0, made.extents[g], made.width)
-            ]
+            blocks = [(k, min(made.width, made.extents[g] - k)) for k in range(0, made.extents[g], made.width)]
             found = [({**w, g: i64(k)}, Lanes(self.b, made.width, n)) for w, _ in found for k, n in blocks]
         return found
 
@@ -294,9 +303,7 @@ class Nest:
         kernel, values = self.kernel, self.values
         rows: dict[Item, ir.Value] = {}
         row = Body(values, lanes, where, True, rows)
-        bodies = [
-            Body(values, inner, {**where, **place}, False, rows) for place, inner in self._positions(lanes)
-        ]
+        bodies = [Body(values, inner, {**where, **place}, False, rows) for place, inner in self._positions(lanes)]
         for node, is_row in kernel.nodes.items():
             if node.reduces and is_row:
                 total: ir.Value | None = None
@@ -348,9 +355,7 @@ class Nest:
         for stage in range(made.stages):
             values.stage = stage
             nodes = [n for n, is_row in kernel.nodes.items() if is_row and n.reduces and made.stage[n] == stage + 1]
-            roots = [
-                root for root in kernel.roots if not root.row and made.stage.get(root.ref.item, 0) == stage
-            ]
+            roots = [root for root in kernel.roots if not root.row and made.stage.get(root.ref.item, 0) == stage]
             if nodes or roots:
                 for node, value in zip(nodes, self._sweep(where, lanes, row.known, nodes, roots), strict=True):
                     row.known[node] = value

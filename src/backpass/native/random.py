@@ -19,9 +19,7 @@ def units(size: int, width: int) -> int:
 def write(b: ir.IRBuilder, key: ir.Value, out: ir.Value, size: int, width: int, begin: ir.Value, end: ir.Value) -> None:
     """Fill `out` with `size` words from the stream of `key`."""
     lanes = Lanes(b, width)
-    words = [
-        lanes.splat(b.load(b.gep(key, [i64(k)], source_etype=I32), typ=I32, align=4)) for k in range(2)
-    ]
+    words = [lanes.splat(b.load(b.gep(key, [i64(k)], source_etype=I32), typ=I32, align=4)) for k in range(2)]
     full, left = divmod(size, WORDS * width)
     last = b.select(b.icmp_signed("<", end, i64(full)), end, i64(full))
     with loop(b, begin, last) as i:

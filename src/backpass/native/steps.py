@@ -49,7 +49,9 @@ class Steps:
         self.graph = graph
         self.rows = rows
         held = len(carried)
-        self.code = Code(graph, target or host(), {k: k for k in range(held)}, lambda w: _write_loop(w, data, rows, held))
+        self.code = Code(
+            graph, target or host(), {k: k for k in range(held)}, lambda w: _write_loop(w, data, rows, held)
+        )
         self.memory = Memory(self.code, ranks)
         self._batch = [np.zeros((rows, *array.shape[1:]), array.dtype) for array in data]
         self._number = np.zeros((), np.int64)
@@ -66,7 +68,9 @@ class Steps:
             self._table[DATA + k] = array.ctypes.data
         self._entry = LOOP_TYPE(self.code.loaded.address(LOOP))
 
-    def run(self, order: np.ndarray, steps: int, first: int, seed: int, ranks: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    def run(
+        self, order: np.ndarray, steps: int, first: int, seed: int, ranks: int = 1
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Take up to `steps` steps on the rows that `order` names, the first one numbered `first`.
 
         Returns losses and squared norms of the steps done. It stops after one whose loss or norm is not finite.
@@ -134,7 +138,10 @@ def _write_loop(w: ModuleWriter, data: tuple[np.ndarray, ...], rows: int, held: 
             for array, source, target in zip(data, sources, batch, strict=True):
                 size = i64(array[0:1].nbytes)
                 place = b.gep(target, [b.mul(r, size)], source_etype=I8)
-                b.call(copy, [place, b.gep(source, [b.mul(row, size)], source_etype=I8), size, ir.Constant(ir.IntType(1), 0)])
+                b.call(
+                    copy,
+                    [place, b.gep(source, [b.mul(row, size)], source_etype=I8), size, ir.Constant(ir.IntType(1), 0)],
+                )
         current = b.add(first, s)
         with b.if_then(is_first):
             b.store(current, number, align=8)

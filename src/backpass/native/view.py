@@ -125,6 +125,4 @@ def _runs(axes: list[tuple[int, int]]) -> list[tuple[int, int]]:
 
 def same_walk(a: View, b: View) -> bool:
     """Do both visit the same places? Steps along axes of length 1 do not matter."""
-    return a.offset == b.offset and all(
-        n == 1 or s == t for n, s, t in zip(a.shape, a.strides, b.strides, strict=True)
-    )
+    return a.offset == b.offset and all(n == 1 or s == t for n, s, t in zip(a.shape, a.strides, b.strides, strict=True))

@@ -6,7 +6,7 @@ import numpy as np
 
 from backpass.graph.aval import Aval
 
-from .declare import Kind, Op, bind, declare, negates, passes, pointwise, rule_for, ufunc_aval
+from .declare import Kind, Op, bind, declare, dtype_of, is_complex, negates, passes, pointwise, rule_for, ufunc_aval
 
 ANY = {"low": -3.0, "high": 3.0}
 POSITIVE = {"low": 0.2, "high": 3.0}
@@ -56,7 +56,10 @@ def _power_base(g, out, a, b):
 
 def _power_exponent(g, out, a, b):
     # a^b · ln a; at a = 0 the limit 0 where b > 0 (out = 0).
-    return g * np.where(out == 0, 0.0, out * np.log(np.where(out == 0, 1.0, a)))
+    base = np.where(out == 0, 1.0, a)
+    if is_complex(b) and not is_complex(a):
+        base = base.astype(dtype_of(out))  # ln of a negative number is then complex
+    return g * np.where(out == 0, 0.0, out * np.log(base))
 
 
 POWER = pointwise(
@@ -71,9 +74,18 @@ POWER = pointwise(
 )
 SQUARE = pointwise(np.square, lambda g, out, a: g * (2 * a), risky=True, notation="{0}²", domain=ANY)
 RECIPROCAL = pointwise(np.reciprocal, lambda g, out, a: -g * out * out, risky=True, notation="1/{0}", domain=NONZERO)
+
+
+def _absolute(g, out, a):
+    if not is_complex(a):
+        return g * np.sign(a)
+    zero = np.equal(out, 0)
+    return np.where(zero, 0.0, g * np.conjugate(a) / np.where(zero, 1.0, out))
+
+
 ABSOLUTE = pointwise(
     np.absolute,
-    lambda g, out, a: g * np.sign(a),
+    _absolute,
     also=(np.fabs,),
     notation="|{0}|",
     domain=NONZERO,
@@ -136,13 +148,68 @@ FRACTION = declare(
 
 _STEPS = "The derivative is 0 between the jumps, and taken as 0 at them."
 for _ufunc, _sign in (
-    (np.sign, "sign({0})"),
     (np.floor, "⌊{0}⌋"),
     (np.ceil, "⌈{0}⌉"),
     (np.rint, "round({0})"),
     (np.trunc, "trunc({0})"),
 ):
     pointwise(_ufunc, None, notation=_sign, domain=ANY, kinks=_STEPS)
+
+
+def _complex_sign(z):
+    """z/|z|, 0 at 0."""
+    size = np.absolute(z)
+    return np.where(np.equal(size, 0), 0.0, z / np.where(np.equal(size, 0), 1.0, size))
+
+
+pointwise(np.sign, None, complex_form=_complex_sign, notation="sign({0})", domain=ANY, kinks=_STEPS)
+CONJUGATE = declare(
+    Op(
+        name="conjugate",
+        kind=Kind.POINTWISE,
+        run=np.conjugate,
+        aval=ufunc_aval(np.conjugate),
+        # Re(g dz̄) = Re(ḡ dz); a tangent is conjugated likewise.
+        partials=(lambda g, out, a: np.conjugate(g),),
+        notation="conj({0})",
+        domain=ANY,
+        doc="The complex conjugate; a real value as it is.",
+    )
+)
+REAL_PART = declare(
+    Op(
+        name="real",
+        kind=Kind.LINEAR,
+        run=lambda z: np.real(np.asarray(z))[()],
+        aval=lambda z: Aval(z.shape, z.dtype.type(0).real.dtype),
+        adjoints=(lambda g, out, z: g,),
+        view=True,
+        notation="Re({0})",
+        domain=ANY,
+        doc="The real part.",
+    )
+)
+IMAGINARY_PART = declare(
+    Op(
+        name="imag",
+        kind=Kind.LINEAR,
+        run=lambda z: np.imag(np.asarray(z))[()],
+        aval=lambda z: Aval(z.shape, z.dtype.type(0).imag.dtype),
+        # Im(dz) = Re(−i dz)
+        adjoints=(lambda g, out, z: g * dtype_of(z).type(-1j) if is_complex(z) else np.zeros_like(g),),
+        view=True,
+        notation="Im({0})",
+        domain=ANY,
+        doc="The imaginary part; 0 of a real value.",
+    )
+)
+rule_for(np.real)(lambda val: bind(REAL_PART, (val,)) if is_complex(val) else val)
+rule_for(np.imag)(lambda val: bind(IMAGINARY_PART, (val,)) if is_complex(val) else np.zeros(val.shape, val.dtype)[()])
+
+
+@rule_for(np.conjugate)
+def conjugate(x):
+    return CONJUGATE(x) if is_complex(x) else np.positive(x)
 
 
 def _round_aval(x: Aval, decimals: int) -> Aval:

@@ -14,6 +14,7 @@ from .declare import (
     as_array,
     bind,
     declare,
+    is_complex,
     is_staged,
     passes,
     pointwise,
@@ -175,6 +176,9 @@ def choose(a, choices, out=None, mode="raise"):
 def nan_to_num(x, copy=True, nan=0.0, posinf=None, neginf=None):
     if not copy:
         raise messages.option_refused("np.nan_to_num", "copy", "It would write into x; use the returned value.")
+    if is_complex(x):
+        parts = [nan_to_num(part, nan=nan, posinf=posinf, neginf=neginf) for part in (np.real(x), np.imag(x))]
+        return (parts[0] + 1j * parts[1]).astype(x.dtype)
     info = np.finfo(x.dtype)
     x = np.where(np.isnan(x), nan, x)
     x = np.where(x == np.inf, info.max if posinf is None else posinf, x)
@@ -198,7 +202,7 @@ def array_equal(a1, a2, equal_nan=False):
 
 @rule_for(np.isreal)
 def isreal(x):
-    return np.ones(shape_of(x), bool)
+    return np.equal(np.imag(x), 0) if is_complex(x) else np.ones(shape_of(x), bool)
 
 
 @rule_for(np.isscalar)

@@ -15,7 +15,7 @@ import numpy as np
 from backpass.graph import messages
 from backpass.graph.origin import Part, here, state
 
-from .declare import as_array, dtype_of, normal_axes, rule_for, scalar_if_0d, shape_of
+from .declare import as_array, dtype_of, is_complex, normal_axes, rule_for, scalar_if_0d, shape_of
 from .reductions import _keep, _masked, _reduction, restore
 
 
@@ -55,7 +55,7 @@ def mean(a, axis=None, dtype=None, out=None, keepdims=np._NoValue, *, where=np._
     total = np.sum(_masked(a, where, 0), axis=axes, dtype=None if wide == own else wide, keepdims=_keep(keepdims))
     count = _count(a, axes, where)
     result = total / (count if isinstance(count, int) else np.reshape(count, shape_of(total)))
-    target = np.dtype(dtype) if dtype else own if own.kind == "f" else wide
+    target = np.dtype(dtype) if dtype else own if own.kind in "fc" else wide
     return result if dtype_of(result) == target else result.astype(target)
 
 
@@ -63,6 +63,11 @@ def _deviation(a: Any, axes: tuple[int, ...], where: Any, dtype: Any) -> Any:
     """x − mean(x), with 0 where entries are left out."""
     total = np.sum(_masked(a, where, 0), axis=axes, keepdims=True, dtype=dtype)
     return _masked(a - _divided(total, _count(a, axes, where)), where, 0)
+
+
+def squared(x: Any) -> Any:
+    """|x|², real."""
+    return np.real(np.multiply(x, np.conjugate(x))) if is_complex(x) else np.multiply(x, x)
 
 
 def _divided(total: Any, count: Any) -> Any:
@@ -88,10 +93,10 @@ def var(
     a = as_array(a)
     ddof = ddof if correction is np._NoValue else correction
     own = dtype_of(a)
-    wide = dtype or (np.float64 if own.kind != "f" else np.float32 if own == np.float16 else None)
+    wide = dtype or (np.float64 if own.kind not in "fc" else np.float32 if own == np.float16 else None)
     axes = normal_axes(axis, len(shape_of(a)))
     x = _deviation(a, axes, where, wide) if mean is np._NoValue else _masked(a - mean, where, 0)
-    total = np.sum(np.multiply(x, x), axis=axes, keepdims=_keep(keepdims), dtype=wide)
+    total = np.sum(squared(x), axis=axes, keepdims=_keep(keepdims), dtype=wide)
     count = _count(a, axes, where)
     divisor = (
         max(count - ddof, 0) if isinstance(count, int) else np.maximum(np.reshape(count, shape_of(total)) - ddof, 0)
@@ -172,9 +177,11 @@ NORM = _reduction(
 def norm(x, ord=None, axis=None, keepdims=False):
     x = as_array(x)
     ndim = len(shape_of(x))
-    if dtype_of(x).kind != "f":
+    if dtype_of(x).kind not in "fc":
         x = x.astype(np.float64)
     axes = normal_axes(axis, ndim)
+    if is_complex(x) and (ord in (None, "fro") or (ord == 2 and len(axes) == 1)):
+        return _root_of_squares(np.sum(squared(x), axis=axes, keepdims=keepdims))
     if axis is None and (ord is None or (ord == "fro" and ndim == 2) or (ord == 2 and ndim == 1)):
         flat = np.reshape(x, (-1,))
         length = NORM(flat, axis=(0,), keepdims=False, by_dot=True)
@@ -229,14 +236,14 @@ def matrix_norm(x, /, *, keepdims=False, ord="fro"):
 # ---- the softmax family
 def _logsumexp_run(x: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
     x = np.asarray(x)
-    if x.dtype.kind != "f":
+    if x.dtype.kind not in "fc":
         x = x.astype(np.float64)
     top = (
-        np.max(x, axis=axis, keepdims=True)
+        np.max(x.real, axis=axis, keepdims=True)
         if x.size
         else np.full(tuple(1 if i in axis else n for i, n in enumerate(x.shape)), -np.inf)
     )
-    safe = np.where(np.isfinite(top), top, 0).astype(x.dtype)
+    safe = np.where(np.isfinite(top), top, 0).astype(x.real.dtype)
     with np.errstate(divide="ignore"):
         out = np.log(np.sum(np.exp(x - safe), axis=axis, keepdims=True)) + safe
     return out if keepdims else np.squeeze(out, axis=axis)[()]
@@ -252,7 +259,7 @@ LOGSUMEXP = _reduction(
     "logsumexp",
     _logsumexp_run,
     _softmax_of,
-    dtype=lambda dtype, attrs: dtype if dtype.kind == "f" else np.dtype(np.float64),
+    dtype=lambda dtype, attrs: dtype if dtype.kind in "fc" else np.dtype(np.float64),
     notation="log Σ exp({0})",
     domain={"low": -3.0, "high": 3.0},
     doc="log Σ exp(x), shifted by the largest entry so that it does not overflow (Blanchard et al. 2021).",
@@ -261,7 +268,7 @@ LOGSUMEXP = _reduction(
 
 def _floating(x: Any) -> Any:
     x = as_array(x)
-    return x if dtype_of(x).kind == "f" else x.astype(np.float64)
+    return x if dtype_of(x).kind in "fc" else x.astype(np.float64)
 
 
 @composite("logsumexp")
@@ -305,7 +312,7 @@ def constant_max(x: Any, axis: Any) -> Any:
     """The largest entry as a constant: a shift that cancels, so it needs no derivative."""
     from .functional import stop_gradient
 
-    return stop_gradient(np.max(x, axis=axis, keepdims=True))
+    return stop_gradient(np.max(np.real(x), axis=axis, keepdims=True))
 
 
 __all__ = ["composite", "log_softmax", "logsumexp", "softmax"]

@@ -7,7 +7,7 @@ import numpy as np
 from backpass.graph import messages
 
 from .composite import composite
-from .declare import as_array, dtype_of, is_staged, rule_for, shape_of, value_of
+from .declare import as_array, conjugated, dtype_of, is_complex, is_staged, rule_for, shape_of, value_of
 from .indexing import SCATTER_ADD
 
 
@@ -60,7 +60,7 @@ def cov(m, y=None, rowvar=True, bias=False, ddof=None, fweights=None, aweights=N
         f = 0.0
     x = x - np.expand_dims(average, -1)
     xt = np.transpose(x if w is None else x * w)
-    c = np.dot(x, xt) * np.true_divide(1, f)
+    c = np.dot(x, conjugated(xt)) * np.true_divide(1, f)
     return np.squeeze(c)
 
 
@@ -70,10 +70,16 @@ def corrcoef(x, y=None, rowvar=True, *, dtype=None):
     c = cov(x, y, rowvar, dtype=dtype)
     if len(shape_of(c)) == 0:
         return c / c
-    deviation = np.sqrt(np.diagonal(c))
+    deviation = np.sqrt(np.real(np.diagonal(c)))
     c = c / np.expand_dims(deviation, -1)
     c = c / np.expand_dims(deviation, 0)
     # Rounding can leave [−1, 1]; a perfect correlation on the edge keeps its derivative, unlike under clip.
+    if is_complex(c):
+        return _within(np.real(c)) + 1j * _within(np.imag(c))
+    return _within(c)
+
+
+def _within(c):
     return np.where(c > 1, 1.0, np.where(c < -1, -1.0, c))
 
 
@@ -89,6 +95,8 @@ def bincount(x, /, weights=None, minlength=0):
     weights = as_array(weights)
     if shape_of(weights) != x.shape:
         raise ValueError("The weights and list don't have the same length.")
+    if is_complex(weights):
+        raise TypeError("bincount: the weights are real numbers; count np.real and np.imag of them apart")
     weights = weights if dtype_of(weights) == np.float64 else weights.astype(np.float64)
     return SCATTER_ADD(weights, x, shape=(length,), key=("index",))
 

@@ -47,6 +47,7 @@ def pointwise(
     risky: bool = False,
     tame: Callable[..., bool] | None = None,
     selects: bool = False,
+    complex_form: Callable[..., Any] | None = None,
     notation: str = "",
     domain: dict[str, Any] | None = None,
     kinks: str = "",
@@ -63,6 +64,7 @@ def pointwise(
             risky=risky,
             tame=tame,
             selects=selects,
+            complex_form=complex_form,
             notation=notation,
             domain=domain,
             kinks=kinks,
@@ -84,6 +86,7 @@ def linear(
     accumulate: Any = None,
     risky: bool = False,
     selects: bool = False,
+    mixes: bool = False,
     view: bool = False,
     notation: str = "",
     domain: dict[str, Any] | None = None,
@@ -102,6 +105,7 @@ def linear(
             accumulate=accumulate,
             risky=risky,
             selects=selects,
+            mixes=mixes,
             view=view,
             notation=notation,
             domain=domain,
@@ -127,6 +131,15 @@ def shape_of(x: Any) -> tuple[int, ...]:
 
 def dtype_of(x: Any) -> np.dtype:
     return x.dtype if hasattr(x, "dtype") else aval_of(x).dtype
+
+
+def is_complex(x: Any) -> bool:
+    return dtype_of(x).kind == "c"
+
+
+def conjugated(x: Any) -> Any:
+    """The complex conjugate; a real value as it is."""
+    return np.conjugate(x) if dtype_of(x).kind == "c" else x
 
 
 def value_of(x: Any) -> Any:
@@ -199,9 +212,11 @@ __all__ = [
     "Traced",
     "as_array",
     "bind",
+    "conjugated",
     "declare",
     "dtype_of",
     "holds_traced",
+    "is_complex",
     "is_staged",
     "linear",
     "negates",

@@ -11,7 +11,7 @@ import numpy as np
 
 from backpass.graph.aval import Aval
 
-from .declare import Kind, Op, as_array, bind, declare, dtype_of, rule_for, shape_of
+from .declare import Kind, Op, as_array, bind, conjugated, declare, dtype_of, is_complex, rule_for, shape_of
 from .shape import unbroadcast
 
 SQUARE_MATRIX = {"low": -1.0, "high": 1.0, "matrix": "well-conditioned"}
@@ -19,6 +19,15 @@ SQUARE_MATRIX = {"low": -1.0, "high": 1.0, "matrix": "well-conditioned"}
 
 def _mT(x: Any) -> Any:
     return np.swapaxes(x, -1, -2)
+
+
+def adjoint_of(x: Any) -> Any:
+    """Xᴴ, the conjugate transpose; of a real matrix Xᵀ."""
+    return conjugated(np.swapaxes(x, -1, -2))
+
+
+def _real(dtype: np.dtype) -> np.dtype:
+    return dtype.type(0).real.dtype
 
 
 def _floating_aval(*avals: Aval) -> np.dtype:
@@ -121,7 +130,7 @@ LOGABSDET = declare(
         name="logabsdet",
         kind=Kind.CUSTOM,
         run=lambda a: np.linalg.slogdet(a)[1],
-        aval=lambda a: (_square(a), Aval(a.shape[:-2], _floating_aval(a)))[1],
+        aval=lambda a: (_square(a), Aval(a.shape[:-2], _real(_floating_aval(a))))[1],
         adjoints=(lambda g, out, a: np.expand_dims(g, (-1, -2)) * _mT(INV(a)),),
         tangent=lambda t, out, a: np.sum(_mT(INV(a)) * t[0], axis=(-1, -2)),
         notation="log |det {0}|",
@@ -140,6 +149,20 @@ SIGNDET = declare(
         doc="The sign of the determinant.",
     )
 )
+PHASEDET = declare(
+    Op(
+        name="phasedet",
+        kind=Kind.CUSTOM,
+        run=lambda a: (a := np.linalg.slogdet(a)[0]).astype(np.result_type(a.dtype, np.complex64)),
+        aval=lambda a: (_square(a), Aval(a.shape[:-2], np.result_type(_floating_aval(a), np.complex64)))[1],
+        # d det/|det| = i Im(tr A⁻¹ dA) det/|det|
+        adjoints=(lambda g, out, a: 1j * np.imag(np.expand_dims(g * out, (-1, -2))) * _mT(INV(a)),),
+        tangent=lambda t, out, a: 1j * np.imag(np.sum(_mT(INV(a)) * t[0], axis=(-1, -2))) * out,
+        notation="det {0}/|det {0}|",
+        domain=SQUARE_MATRIX,
+        doc="det A/|det A| of a complex matrix.",
+    )
+)
 
 
 def _lower_half(x: Any) -> Any:
@@ -149,17 +172,17 @@ def _lower_half(x: Any) -> Any:
 
 
 def _cholesky_adjoint(g: Any, out: Any, a: Any) -> Any:
-    # ∂L/∂A = ½ (S + Sᵀ), S = L⁻ᵀ Φ(LᵀG) L⁻¹: the gradient on symmetric matrices.
-    lt = _mT(out)
-    middle = _lower_half(np.matmul(lt, g))
-    s = SOLVE(lt, _mT(SOLVE(lt, _mT(middle))))
-    return 0.5 * (s + _mT(s))
+    # ∂L/∂A = ½ (S + Sᴴ), S = L⁻ᴴ Φ(LᴴG) L⁻¹: the gradient on symmetric (Hermitian) matrices.
+    lh = adjoint_of(out)
+    middle = _lower_half(np.matmul(lh, conjugated(g)))
+    s = SOLVE(lh, adjoint_of(SOLVE(lh, adjoint_of(middle))))
+    return conjugated(0.5 * (s + adjoint_of(s)))
 
 
 def _cholesky_tangent(t: Any, out: Any, a: Any) -> Any:
     # NumPy reads the lower triangle alone; a tangent counts by its symmetric part.
-    dot = 0.5 * (t[0] + _mT(t[0]))
-    return np.matmul(out, _lower_half(SOLVE(out, _mT(SOLVE(out, _mT(dot))))))
+    dot = 0.5 * (t[0] + adjoint_of(t[0]))
+    return np.matmul(out, _lower_half(SOLVE(out, adjoint_of(SOLVE(out, dot)))))
 
 
 CHOLESKY = declare(
@@ -172,8 +195,8 @@ CHOLESKY = declare(
         tangent=_cholesky_tangent,
         notation="chol {0}",
         domain={"low": -1.0, "high": 1.0, "matrix": "positive definite"},
-        kinks="The derivative is taken on symmetric matrices: ∂L/∂A is symmetric.",
-        doc="The lower triangular L with L Lᵀ = A.",
+        kinks="The derivative is taken on symmetric (Hermitian) matrices: ∂L/∂A is one.",
+        doc="The lower triangular L with L Lᴴ = A.",
     )
 )
 
@@ -196,10 +219,12 @@ def slogdet(a):
     from numpy.linalg import slogdet as reference
 
     result = type(reference(np.eye(1)))
-    return result(SIGNDET(a), LOGABSDET(a))
+    a = as_array(a)
+    return result((PHASEDET if is_complex(a) else SIGNDET)(a), LOGABSDET(a))
 
 
 @rule_for(np.linalg.cholesky)
 def cholesky(a, /, *, upper=False):
     # The upper factor of A is read from the upper triangle: it is the lower one of Aᵀ.
-    return _mT(CHOLESKY(_mT(a))) if upper else CHOLESKY(a)
+    a = as_array(a)
+    return adjoint_of(CHOLESKY(adjoint_of(a))) if upper else CHOLESKY(a)

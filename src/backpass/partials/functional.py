@@ -10,7 +10,20 @@ from backpass.graph import messages
 
 from .arithmetic import FRACTION
 from .cumulative import running_extreme
-from .declare import FUNCTIONS, UFUNCS, Kind, Op, as_array, bind, declare, holds_traced, normal_axis, rule_for, shape_of
+from .declare import (
+    FUNCTIONS,
+    UFUNCS,
+    Kind,
+    Op,
+    as_array,
+    bind,
+    declare,
+    holds_traced,
+    is_complex,
+    normal_axis,
+    rule_for,
+    shape_of,
+)
 
 STOP_GRADIENT = declare(
     Op(
@@ -63,15 +76,15 @@ def _call(ufunc: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         return np.floor_divide(*args), np.remainder(*args)
     if ufunc is np.modf:
         return FRACTION(args[0]), np.trunc(args[0])
-    if ufunc in FUNCTIONS:
-        return FUNCTIONS[ufunc](*args, **kwargs)
-    if ufunc is np.conjugate:
-        return np.positive(args[0])
     op = UFUNCS.get(ufunc)
-    if op is None:
+    if op is None and ufunc not in FUNCTIONS:
         from .special import scipy_op
 
         op = scipy_op(ufunc)
+    if ufunc in FUNCTIONS:
+        return FUNCTIONS[ufunc](*args, **kwargs)
+    if op is not None and op.complex_form is not None and any(is_complex(a) for a in args):
+        return op.complex_form(*args)
     if op is None or kwargs:
         raise messages.no_rule(ufunc)
     if any(isinstance(a, (list, tuple)) and holds_traced(a) for a in args):

@@ -406,14 +406,6 @@ rule_for(np.iscomplexobj)(lambda x: dtype_of(x).kind == "c")
 rule_for(np.isrealobj)(lambda x: dtype_of(x).kind != "c")
 
 
-@rule_for(np.real)
-def real(val):
-    if dtype_of(val).kind == "c":
-        raise messages.complex_refused(val.node)
-    return val
-
-
-rule_for(np.imag)(lambda val: np.zeros(shape_of(real(val)), dtype_of(val))[()])
 rule_for(np.copy)(lambda a, order="K", subok=False: a.copy())
 
 __all__ = ["GATHER", "SCATTER_ADD", "SLICE", "UNSLICE"]

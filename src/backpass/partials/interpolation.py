@@ -17,7 +17,7 @@ def interp(x, xp, fp, left=None, right=None, period=None):
     At a knot the derivative in x is the slope of the piece to its right; beyond the ends it is 0. Which piece an x lies
     in is held fixed, so the derivative in xp is that of the piece.
     """
-    x, xp, fp = (_double(part) for part in (x, xp, fp))
+    x, xp, fp = _double(x), _double(xp), _double(fp, complex_too=True)
     if len(shape_of(xp)) != 1 or shape_of(xp) != shape_of(fp):
         raise ValueError(f"interp: xp and fp need one axis of equal length, got {shape_of(xp)} and {shape_of(fp)}")
     if not shape_of(xp)[0]:
@@ -47,10 +47,12 @@ def interp(x, xp, fp, left=None, right=None, period=None):
     return np.where(np.isnan(x), x, result)
 
 
-def _double(x):
+def _double(x, complex_too=False):
     x = as_array(x)
     if dtype_of(x).kind == "c":
-        raise TypeError("interp of complex values has no rule")
+        if not complex_too:
+            raise TypeError("interp: places are real numbers")
+        return x if dtype_of(x) == np.complex128 else x.astype(np.complex128)
     return x if dtype_of(x) == np.float64 else x.astype(np.float64)
 
 

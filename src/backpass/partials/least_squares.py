@@ -13,8 +13,9 @@ import numpy as np
 from backpass.graph import messages
 from backpass.graph.aval import Aval
 
-from .declare import Kind, Op, as_array, bind, declare, dtype_of, is_staged, rule_for, shape_of, value_of
-from .decompositions import SOLVE, _floating_aval, _mT
+from .composite import squared
+from .declare import Kind, Op, as_array, bind, conjugated, declare, dtype_of, is_staged, rule_for, shape_of, value_of
+from .decompositions import SOLVE, _floating_aval, _mT, adjoint_of
 from .spectral import Shapes, _at_least_a_matrix, packed, packed_aval, unpacked
 
 _RANK = "The rank is held: singular values below rcond stay 0."
@@ -22,18 +23,21 @@ _RANK = "The rank is held: singular values below rcond stay 0."
 
 # ---- pseudo-inverse
 def _pinv_adjoint(g: Any, out: Any, a: Any, rcond: Any) -> Any:
-    gt = _mT(g)
-    first = np.matmul(np.matmul(_mT(out), g), _mT(out))
+    g = conjugated(g)
+    gt = adjoint_of(g)
+    first = np.matmul(np.matmul(adjoint_of(out), g), adjoint_of(out))
     # Each term is one of the three below, transposed; I − AA⁺ and I − A⁺A are multiplied out.
-    left = np.matmul(np.matmul(gt, out), _mT(out))
-    right = np.matmul(np.matmul(_mT(out), out), gt)
-    return -first + (left - np.matmul(a, np.matmul(out, left))) + (right - np.matmul(np.matmul(right, out), a))
+    left = np.matmul(np.matmul(gt, out), adjoint_of(out))
+    right = np.matmul(np.matmul(adjoint_of(out), out), gt)
+    return conjugated(
+        -first + (left - np.matmul(a, np.matmul(out, left))) + (right - np.matmul(np.matmul(right, out), a))
+    )
 
 
 def _pinv_tangent(t: Any, out: Any, a: Any, rcond: Any) -> Any:
     # dA⁺ = −A⁺ dA A⁺ + A⁺A⁺ᵀ dAᵀ (I − AA⁺) + (I − A⁺A) dAᵀ A⁺ᵀA⁺
     da = t[0]
-    dat, ot = _mT(da), _mT(out)
+    dat, ot = adjoint_of(da), adjoint_of(out)
     left = np.matmul(np.matmul(out, ot), dat)
     right = np.matmul(np.matmul(dat, ot), out)
     return (
@@ -80,11 +84,16 @@ def _pseudo_inverse(a: Any, dtype: Any, rcond: float) -> Any:
 
 def _lstsq_matrix(g: Any, out: Any, a: Any, b: Any, rcond: float) -> Any:
     p = _pseudo_inverse(a, dtype_of(out), rcond)
-    z = np.matmul(_mT(p), g)
+    g = conjugated(g)
+    z = np.matmul(adjoint_of(p), g)
     residual = b - np.matmul(a, out)
     w = np.matmul(p, z)
     off = g - np.matmul(p, np.matmul(a, g))
-    return -np.matmul(z, _mT(out)) + np.matmul(residual, _mT(w)) + np.matmul(np.matmul(_mT(p), out), _mT(off))
+    return conjugated(
+        -np.matmul(z, adjoint_of(out))
+        + np.matmul(residual, adjoint_of(w))
+        + np.matmul(np.matmul(adjoint_of(p), out), adjoint_of(off))
+    )
 
 
 def _lstsq_tangent(t: Any, out: Any, a: Any, b: Any, rcond: float) -> Any:
@@ -93,10 +102,10 @@ def _lstsq_tangent(t: Any, out: Any, a: Any, b: Any, rcond: float) -> Any:
     p = _pseudo_inverse(a, dtype_of(out), rcond)
     total = None if db is None else np.matmul(p, db)
     if da is not None:
-        pushed = np.matmul(_mT(da), np.matmul(_mT(p), out))
+        pushed = np.matmul(adjoint_of(da), np.matmul(adjoint_of(p), out))
         part = (
             -np.matmul(p, np.matmul(da, out))
-            + np.matmul(p, np.matmul(_mT(p), np.matmul(_mT(da), b - np.matmul(a, out))))
+            + np.matmul(p, np.matmul(adjoint_of(p), np.matmul(adjoint_of(da), b - np.matmul(a, out))))
             + pushed
             - np.matmul(p, np.matmul(a, pushed))
         )
@@ -141,21 +150,26 @@ def _upper(x: Any, k: int) -> Any:
 
 def _qr_adjoint(g: Any, out: Any, a: Any) -> Any:
     shapes = _qr_shapes(a)
-    (q, r), (gq, gr) = unpacked(out, shapes), unpacked(g, shapes)
+    (q, r), (gq, gr) = unpacked(out, shapes), unpacked(conjugated(g), shapes)
     m, n = shape_of(a)[-2:]
     rest = None
     if m < n:
         # A = [X Y]: X = QU is square, and Y only meets R, as V = QᵀY.
         y, gv = a[..., m:], gr[..., m:]
-        gq = gq + np.matmul(y, _mT(gv))
+        gq = gq + np.matmul(y, adjoint_of(gv))
         rest = np.matmul(q, gv)
         r, gr = r[..., :m], gr[..., :m]
     gr = _upper(gr, 0)
-    middle = np.matmul(r, _mT(gr)) - np.matmul(_mT(gq), q)
-    lower = _mT(_upper(_mT(middle), 0))
-    total = gq + np.matmul(q, lower + _mT(_mT(_upper(_mT(middle), 1))))
-    total = _mT(SOLVE(r, _mT(total)))
-    return total if rest is None else np.concatenate([total, rest], axis=-1)
+    middle = np.matmul(r, adjoint_of(gr)) - np.matmul(adjoint_of(gq), q)
+    above = _upper(adjoint_of(middle), 1)
+    total = gq + np.matmul(q, _real_diagonal(middle) + above + adjoint_of(above))
+    total = adjoint_of(SOLVE(r, adjoint_of(total)))
+    return conjugated(total if rest is None else np.concatenate([total, rest], axis=-1))
+
+
+def _real_diagonal(x: Any) -> Any:
+    """The diagonal's real part as a matrix: LAPACK keeps the diagonal of R real."""
+    return np.real(x) * np.eye(shape_of(x)[-1], dtype=np.real(np.zeros(1, dtype_of(x))).dtype)
 
 
 def _qr_tangent(t: Any, out: Any, a: Any) -> Any:
@@ -164,15 +178,15 @@ def _qr_tangent(t: Any, out: Any, a: Any) -> Any:
     da = t[0]
     m, n = shape_of(a)[-2:]
     square = r[..., : min(m, n)]
-    c = _mT(SOLVE(_mT(square), _mT(da[..., : min(m, n)])))
-    middle = np.matmul(_mT(q), c)
-    below = _mT(_upper(_mT(middle), 1))
-    kept = _upper(middle, 0) + _mT(below)
+    c = adjoint_of(SOLVE(adjoint_of(square), adjoint_of(da[..., : min(m, n)])))
+    middle = np.matmul(adjoint_of(q), c)
+    below = adjoint_of(_upper(adjoint_of(middle), 1))
+    kept = _real_diagonal(middle) + _upper(middle, 1) + adjoint_of(below)
     dq = c - np.matmul(q, kept)
     dr = np.matmul(kept, square)
     if m < n:
         y, dy = a[..., m:], da[..., m:]
-        dr = np.concatenate([dr, np.matmul(_mT(dq), y) + np.matmul(_mT(q), dy)], axis=-1)
+        dr = np.concatenate([dr, np.matmul(adjoint_of(dq), y) + np.matmul(adjoint_of(q), dy)], axis=-1)
     return packed([dq, dr], (2, 2))
 
 
@@ -204,7 +218,7 @@ def pinv(a, rcond=None, hermitian=False, *, rtol=_UNSET):
     if rtol is not _UNSET and rtol is not None:
         rcond = rtol
     elif rcond is None:
-        eps = np.finfo(dtype_of(a) if dtype_of(a).kind == "f" else np.float64).eps
+        eps = np.finfo(dtype_of(a) if dtype_of(a).kind in "fc" else np.float64).eps
         rcond = 1e-15 if rtol is _UNSET else max(shape_of(a)[-2:]) * eps
     if shape_of(rcond):
         raise messages.option_refused("np.linalg.pinv", "rcond", "Give one number for all matrices.")
@@ -231,7 +245,7 @@ def lstsq(a, b, rcond=None):
     s = np.linalg.svd(a, compute_uv=False)
     top = s[..., :1]
     counted = np.sum((s > rcond * top).astype(np.int32), dtype=np.int32)  # LAPACK's integer
-    squares = np.sum((b - np.matmul(a, x)) ** 2, axis=0)
+    squares = np.sum(squared(b - np.matmul(a, x)), axis=0)
     if is_staged(counted):
         residuals = np.where(counted == n, squares, np.nan) if m > n else np.zeros(0, dtype_of(x))
         rank = counted

@@ -9,7 +9,7 @@ import numpy as np
 from backpass.graph import messages
 from backpass.graph.aval import Aval
 
-from .composite import _root_of_squares, composite
+from .composite import _root_of_squares, composite, squared
 from .declare import as_array, dtype_of, rule_for, shape_of, value_of
 from .reductions import _keep
 from .selection import _last
@@ -84,7 +84,7 @@ def nanvar(
     if mean is np._NoValue:
         mean = _divided(np.sum(np.where(present, a, 0.0), axis=axis, dtype=dtype, keepdims=True), count)
     away = np.where(present, np.where(present, a, 0.0) - mean, 0.0)
-    total = np.sum(np.multiply(away, away), axis=axis, dtype=dtype, keepdims=_keep(keepdims))
+    total = np.sum(squared(away), axis=axis, dtype=dtype, keepdims=_keep(keepdims))
     return _divided(total, np.reshape(count, shape_of(total)) - ddof)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from backpass.graph.aval import Aval, promoted
 
 from .arithmetic import ANY
-from .declare import FUNCTIONS, UFUNCS, as_array, bind, dtype_of, linear, normal_axes, rule_for, shape_of
+from .declare import FUNCTIONS, UFUNCS, as_array, bind, conjugated, dtype_of, linear, normal_axes, rule_for, shape_of
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -212,18 +212,18 @@ def inner(a, b, /):
 
 @rule_for(np.vdot)
 def vdot(a, b, /):
-    return np.matmul(np.ravel(as_array(a)), np.ravel(as_array(b)))
+    return np.matmul(conjugated(np.ravel(as_array(a))), np.ravel(as_array(b)))
 
 
 VECDOT = linear(
     "vecdot",
     np.vecdot,
     lambda a, b: _vecdot_aval(a, b),
-    lambda g, out, a, b: np.expand_dims(g, -1) * b,
-    lambda g, out, a, b: np.expand_dims(g, -1) * a,
+    lambda g, out, a, b: conjugated(np.expand_dims(g, -1) * b),
+    lambda g, out, a, b: np.expand_dims(g, -1) * conjugated(a),
     notation="Σ {0} · {1}",
     domain=ANY,
-    doc="Dot products along the last axis.",
+    doc="Dot products along the last axis; the first factor is conjugated.",
 )
 
 
@@ -244,7 +244,7 @@ def matvec(x1, x2, /):
 
 
 def vecmat(x1, x2, /):
-    return np.matmul(np.expand_dims(as_array(x1), -2), as_array(x2))[..., 0, :]
+    return np.matmul(np.expand_dims(conjugated(as_array(x1)), -2), as_array(x2))[..., 0, :]
 
 
 UFUNCS[np.vecdot] = VECDOT

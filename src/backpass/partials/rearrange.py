@@ -166,17 +166,3 @@ def lexsort(keys, axis=-1):
 @rule_for(np.array_equiv)
 def array_equiv(a1, a2):
     return np.array_equiv(value_of(a1), value_of(a2))
-
-
-def fftshift(x, axes=None):
-    return np.roll(x, *_shift(x, axes, lambda n: n // 2))
-
-
-def ifftshift(x, axes=None):
-    return np.roll(x, *_shift(x, axes, lambda n: -(n // 2)))
-
-
-def _shift(x, axes, by):
-    shape = shape_of(x)
-    axes = tuple(range(len(shape))) if axes is None else tuple(np.atleast_1d(axes).tolist())
-    return tuple(by(shape[a]) for a in axes), axes

@@ -10,9 +10,8 @@ import numpy as np
 from backpass.graph.op import REFUSALS
 
 from .declare import rule_for
-from .rearrange import fftshift, ifftshift
+from .fourier import enter_fourier
 
-COMPLEX = "complex values have no rule yet"
 STEP = "counts are a step function of the values: their derivative is 0 wherever it exists"
 IN_PLACE = "it writes into an array in place; build the new one with np.where, np.concatenate or np.stack"
 BITS = "it works on the bits of whole numbers, which carry no derivative"
@@ -23,8 +22,6 @@ MEMORY = "it asks how an array lies in memory, and a traced value has none"
 TYPES = "it answers about types; ask it about t.dtype"
 
 NUMPY = {
-    "roots": f"roots of a polynomial may be complex: {COMPLEX}",
-    "sort_complex": COMPLEX,
     "histogram histogram2d histogramdd": f"{STEP}; sums of weights by bin are np.bincount(bins, weights)",
     "histogram_bin_edges": "edges follow from the values by a rule of thumb; give them as an array",
     "copyto fill_diagonal place put put_along_axis putmask": IN_PLACE,
@@ -37,43 +34,19 @@ NUMPY = {
     "einsum_path": "it makes a plan, not a value; np.einsum(..., optimize=True) follows one",
     "can_cast min_scalar_type common_type": TYPES,
 }
-LINALG = {
-    "eig eigvals": f"eigenvalues of a matrix that is not symmetric may be complex: {COMPLEX}; else np.linalg.eigh",
-}
-FFT = {
-    "fft ifft fft2 ifft2 fftn ifftn rfft irfft rfft2 irfft2 rfftn irfftn hfft ihfft": f"a Fourier transform: {COMPLEX}",
-}
 
 _PARAMETER = "solved for a parameter of a distribution by iteration, without a formula for its derivative here"
-_WAVES = "a wave function in coordinates of its own, without a rule yet"
-_DISTRIBUTION = "a distribution function whose derivative in its parameters has no rule"
-_COUNTED = "a distribution function of counts, interpolated between them: no rule"
-_SERIES = "its derivative in the parameters has no closed form, and none of its own has a rule yet"
-_SEVERAL = "it gives several results at once: no rule yet"
+_WAVES = "a wave function in coordinates of its own, without a rule"
+_SERIES = "a distribution function whose density SciPy does not have, without a rule"
 SPECIAL = {
-    "airy airye ellipj fresnel itairy it2i0k0 it2j0y0 iti0k0 itj0y0 kelvin modfresnelm modfresnelp shichi "
-    "sici": _SEVERAL,
-    "hankel1 hankel1e hankel2 hankel2e wofz wrightomega": COMPLEX,
-    "bdtr bdtrc bdtri nbdtr nbdtrc nbdtri pdtr pdtrc pdtri": _COUNTED,
-    "bdtrik bdtrin nbdtrik nbdtrin pdtrik btdtria btdtrib chdtriv chndtridf chndtrinc fdtridfd gdtria gdtrib "
-    "ncfdtridfd ncfdtridfn ncfdtrinc nctdtridf nctdtrinc nrdtrimn nrdtrisd stdtridf": _PARAMETER,
-    "betaincc betainccinv chdtri chndtr chndtrix fdtr fdtrc fdtri gdtr gdtrc gdtrix "
-    "kolmogi kolmogorov ncfdtr ncfdtri nctdtr nctdtrit smirnov smirnovi tklmbda ndtri_exp": _DISTRIBUTION,
+    "bdtrik bdtrin nbdtrik nbdtrin pdtrik btdtria btdtrib chdtriv chndtridf chndtrinc fdtridfd gdtrib "
+    "ncfdtridfd ncfdtridfn ncfdtrinc nctdtridf nctdtrinc stdtridf": _PARAMETER,
+    "ncfdtr ncfdtri nctdtr nctdtrit smirnov smirnovi": _SERIES,
     "mathieu_a mathieu_b mathieu_cem mathieu_modcem1 mathieu_modcem2 mathieu_modsem1 mathieu_modsem2 mathieu_sem "
     "obl_ang1 obl_ang1_cv obl_cv obl_rad1 obl_rad1_cv obl_rad2 obl_rad2_cv pro_ang1 pro_ang1_cv pro_cv "
-    "pro_rad1 pro_rad1_cv pro_rad2 pro_rad2_cv pbdv pbvv pbwa lpmv": _WAVES,
-    "hyp0f1 hyp1f1 hyp2f1 hyperu ellipeinc ellipkinc elliprc elliprd elliprf elliprg elliprj besselpoly agm "
-    "owens_t voigt_profile wright_bessel log_wright_bessel struve modstruve itstruve0 it2struve0 itmodstruve0 bei "
-    "beip ber berp kei keip ker kerp": _SERIES,
-    "eval_chebyc eval_chebys eval_chebyt eval_chebyu eval_gegenbauer eval_genlaguerre eval_hermite eval_hermitenorm "
-    "eval_jacobi eval_laguerre eval_legendre eval_sh_chebyt eval_sh_chebyu eval_sh_jacobi eval_sh_legendre": (
-        "orthogonal polynomials have no rule yet; np.polyval of their coefficients has"
-    ),
-    "jve yve kn yn": "a Bessel function without a rule yet; jv, yv, iv and kv have one",
-    "sindg cosdg tandg cotdg radian": "degrees have no rule yet; np.sin(np.deg2rad(x)) has",
-    "round gammasgn": "a step function of SciPy's; np.round and np.sign have a rule",
-    "cbrt exp2 expm1 log1p": "NumPy's own function of this name has a rule; use np. in place of scipy.special.",
-    "binom zetac expn": "a function without a rule yet; write it by gammaln, expm1 and log",
+    "pro_rad1 pro_rad1_cv pro_rad2 pro_rad2_cv": _WAVES,
+    "zetac": "its derivative ζ′ has no closed form, and no function of SciPy computes it",
+    "elliprj": "its derivatives have no rule; elliprf, elliprd, elliprg and elliprc have one",
 }
 
 
@@ -86,16 +59,13 @@ def _enter(module: ModuleType, table: dict[str, str]) -> None:
 
 
 _enter(np, NUMPY)
-_enter(np.linalg, LINALG)
 
 
 @rule_for("late")
 def enter_late() -> None:
     """Enter what is known of modules that `import numpy` leaves out: numpy.fft, and scipy.special once it is there."""
-    for name, table in (("numpy.fft", FFT), ("scipy.special", SPECIAL)):
-        module = sys.modules.get(name)
-        if module is not None:
-            _enter(module, table)
+    special = sys.modules.get("scipy.special")
+    if special is not None:
+        _enter(special, SPECIAL)
     if "numpy.fft" in sys.modules:
-        rule_for(np.fft.fftshift)(fftshift)
-        rule_for(np.fft.ifftshift)(ifftshift)
+        enter_fourier()

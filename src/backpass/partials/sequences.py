@@ -75,7 +75,7 @@ def _slope(f: Any, h: Any, axis: int, edge_order: int) -> Any:
 @rule_for(np.gradient)
 def gradient(f, *varargs, axis=None, edge_order=1):
     f = as_array(f)
-    if dtype_of(f).kind != "f":
+    if dtype_of(f).kind not in "fc":
         f = f.astype(np.float64)
     axes = normal_axes(axis, len(shape_of(f)))
     if edge_order not in (1, 2):

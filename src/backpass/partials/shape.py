@@ -94,7 +94,7 @@ def _checked_broadcast(have: tuple[int, ...], want: tuple[int, ...]) -> tuple[in
 
 CAST = linear(
     "cast",
-    lambda x, dtype: x.astype(dtype) if isinstance(x, (np.ndarray, np.generic)) else np.dtype(dtype).type(x),
+    lambda x, dtype: x.astype(dtype) if isinstance(x, (np.ndarray, np.generic)) else np.asarray(x).astype(dtype)[()],
     lambda x, dtype: Aval(x.shape, np.dtype(dtype)),
     lambda g, out, x, dtype: g,
     notation="{0}",

@@ -9,7 +9,7 @@ import numpy as np
 from backpass.graph.aval import Aval
 
 from .arithmetic import ANY
-from .declare import as_array, linear, rule_for, shape_of
+from .declare import as_array, conjugated, linear, rule_for, shape_of
 
 
 def _aval(a: Aval, v: Aval) -> Aval:
@@ -24,12 +24,12 @@ CORRELATE = linear(
     "correlate",
     lambda a, v: np.correlate(a, v, "full"),
     _aval,
-    # out_j = Σ_n a_{n+j−(m−1)} v_n
-    lambda g, out, a, v: np.convolve(g, v, "valid"),
-    lambda g, out, a, v: np.correlate(g, a, "valid")[::-1],
+    # out_j = Σ_n a_{n+j−(m−1)} conj(v_n); np.correlate conjugates its second argument.
+    lambda g, out, a, v: np.convolve(g, conjugated(v), "valid"),
+    lambda g, out, a, v: conjugated(np.correlate(g, conjugated(a), "valid")[::-1]),
     notation="{0} ⋆ {1}",
     domain=ANY,
-    doc="Cross-correlation at every overlap: out_j = Σ_n a_{n+j−(m−1)} v_n, m the length of v.",
+    doc="Cross-correlation at every overlap: out_j = Σ_n a_{n+j−(m−1)} conj(v_n), m the length of v.",
 )
 
 
@@ -57,4 +57,4 @@ def convolve(a: Any, v: Any, mode: str = "full") -> Any:
     a, v = as_array(a), as_array(v)
     if shape_of(v)[0] > shape_of(a)[0]:
         a, v = v, a
-    return correlate(a, v[::-1], mode)
+    return correlate(a, conjugated(v[::-1]), mode)

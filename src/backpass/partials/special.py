@@ -17,7 +17,7 @@ from backpass.graph import messages
 from backpass.graph.aval import Aval
 
 from .arithmetic import ANY, POSITIVE
-from .declare import UFUNCS, Kind, Op, declare, ufunc_aval
+from .declare import FUNCTIONS, UFUNCS, Kind, Op, declare, is_complex, ufunc_aval
 from .trigonometric import INSIDE
 
 TWO_OVER_ROOT_PI = 2 / math.sqrt(math.pi)
@@ -30,7 +30,7 @@ def _scipy(name: str) -> Any:
     return getattr(scipy.special, name)
 
 
-def _lazily(name: str, fallback: Callable[[float], float] | None) -> Callable[..., Any]:
+def _lazily(name: str, fallback: Callable[[float], float] | None, output: int | None = None) -> Callable[..., Any]:
     """SciPy's ufunc when SciPy is installed, else the standard library's function entry by entry."""
     found: list[Any] = []
 
@@ -42,7 +42,7 @@ def _lazily(name: str, fallback: Callable[[float], float] | None) -> Callable[..
                 if fallback is None:
                     raise
                 found.append(_entrywise(fallback))
-        return found[0](*args)
+        return found[0](*args) if output is None else found[0](*args)[output]
 
     return run
 
@@ -60,7 +60,23 @@ def _entrywise(function: Callable[[float], float]) -> Callable[[Any], Any]:
 _BY_NAME: dict[str, Op] = {}
 
 
-def special(name: str, *partials: Any, fallback: Any = None, arity: int | None = None, **record: Any) -> Op:
+_OF: dict[str, str] = {}
+"""Operations that have another name than their ufunc."""
+
+_OUTPUTS: dict[str, list[str]] = {}
+"""Ufuncs with several results: the operation of each."""
+
+
+def special(
+    name: str, *partials: Any, fallback: Any = None, of: str | None = None, output: int | None = None, **record: Any
+) -> Op:
+    """Declare a ufunc of scipy.special by its partials; `of` is SciPy's name where another operation has it, and
+    `output` says which of several results this is."""
+    if of is not None:
+        _OF[name] = of
+    if output is not None:
+        _OUTPUTS.setdefault(of or name, []).append(name)
+
     def aval(*avals: Aval) -> Aval:
         found = UFUNCS_OF.get(name)
         if found is not None:
@@ -72,7 +88,7 @@ def special(name: str, *partials: Any, fallback: Any = None, arity: int | None =
         Op(
             name=name,
             kind=Kind.POINTWISE if any(p is not None for p in partials) else Kind.DISCRETE,
-            run=_lazily(name, fallback),
+            run=_lazily(of or name, fallback, output),
             aval=aval,
             partials=partials,
             **record,
@@ -94,6 +110,15 @@ def undefined(what: str) -> Callable[..., Any]:
     return rule
 
 
+def real_only(x: Any) -> None:
+    """Refuse a complex argument of a derivative that is known for real ones alone."""
+    if is_complex(x):
+        raise messages.NoRuleError(
+            f"The derivative of this special function has a rule for real arguments alone, not for complex ones.\n"
+            f"{messages.place()}\n  Take np.real(...) of the argument if it is real."
+        )
+
+
 UFUNCS_OF: dict[str, Any] = {}
 
 
@@ -104,15 +129,22 @@ def scipy_op(ufunc: Any) -> Op | None:
         return None
     if not UFUNCS_OF:
         for name, op in _BY_NAME.items():
-            found = getattr(module, name, None)
+            found = getattr(module, _OF.get(name, name), None)
             if not isinstance(found, np.ufunc):
                 found = getattr(
                     module._ufuncs, f"_{name}", None
                 )  # zeta: a function around a ufunc with a first underscore
             if isinstance(found, np.ufunc):
                 UFUNCS_OF[name] = found
-                UFUNCS[found] = op
+                if _OF.get(name) not in _OUTPUTS:
+                    UFUNCS[found] = op
+        for name, outputs in _OUTPUTS.items():
+            FUNCTIONS[getattr(module, name)] = _each([_BY_NAME[output] for output in outputs])
     return UFUNCS.get(ufunc)
+
+
+def _each(ops: list[Op]) -> Callable[..., Any]:
+    return lambda *args: tuple([op(*args) for op in ops])
 
 
 def _apply(name: str) -> Callable[..., Any]:
@@ -242,6 +274,7 @@ ZETA = special(
 
 def _polygamma(n: int, x: Any) -> Any:
     """ψ⁽ⁿ⁾(x) = (−1)ⁿ⁺¹ n! ζ(n + 1, x) (DLMF 5.15.1)."""
+    real_only(x)
     return (-1.0) ** (n + 1) * math.factorial(n) * _apply("zeta")(float(n + 1), x)
 
 

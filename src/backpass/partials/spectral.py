@@ -2,7 +2,8 @@
 
 Vectors are determined up to a choice, and the derivative states which one it keeps:
 
-- Signs are those that LAPACK returned.
+- Signs are those that LAPACK returned; of complex vectors the phase holds still, vᴴ dv = 0 (for singular vectors the
+  determined turn of u against v is shared by both).
 - Within a space of equal eigenvalues (closer than n ε max|λ|) or equal singular values the vectors do not turn: their
   derivative there is 0. Right are then functions that treat equal values alike (Σ f(λ)) and functions of the space as a
   whole (its projector). V f(λ) Vᵀ loses what its f changes within the space: no rule for V and λ apart can know it.
@@ -22,8 +23,8 @@ import numpy as np
 from backpass.graph import messages
 from backpass.graph.aval import Aval
 
-from .declare import Kind, Op, as_array, bind, declare, dtype_of, is_staged, rule_for, shape_of, value_of
-from .decompositions import _floating_aval, _mT, _square
+from .declare import Kind, Op, as_array, bind, conjugated, declare, dtype_of, is_staged, rule_for, shape_of, value_of
+from .decompositions import _floating_aval, _real, _square, adjoint_of
 
 Shapes = tuple[tuple[int, ...], ...]
 
@@ -97,7 +98,7 @@ def _diagonal_of(x: Any) -> Any:
 
 
 def _symmetric(x: Any) -> Any:
-    return 0.5 * (x + _mT(x))
+    return 0.5 * (x + adjoint_of(x))
 
 
 # ---- symmetric eigenvalues
@@ -117,18 +118,18 @@ def _eigh_aval(a: Aval, uplo: str) -> Aval:
 
 
 def _eigh_adjoint(g: Any, out: Any, a: Any, uplo: str) -> Any:
-    # ∂L/∂A = V (diag(∂L/∂λ) + F ∘ VᵀG) Vᵀ, Fᵢⱼ = 1/(λⱼ − λᵢ): on symmetric matrices, so its symmetric part.
+    # ∂L/∂A = V (diag(∂L/∂λ) + F ∘ VᴴG) Vᴴ, Fᵢⱼ = 1/(λⱼ − λᵢ): on symmetric matrices, so its symmetric part.
     w, v = unpacked(out, _eigh_shapes(a))
-    gw, gv = unpacked(g, _eigh_shapes(a))
-    middle = _diagonal(gw) + _inverse_gaps(w) * np.matmul(_mT(v), gv)
-    return _symmetric(np.matmul(np.matmul(v, middle), _mT(v)))
+    gw, gv = unpacked(conjugated(g), _eigh_shapes(a))
+    middle = _diagonal(np.real(gw)) + _inverse_gaps(np.real(w)) * np.matmul(adjoint_of(v), gv)
+    return conjugated(_symmetric(np.matmul(np.matmul(v, middle), adjoint_of(v))))
 
 
 def _eigh_tangent(t: Any, out: Any, a: Any, uplo: str) -> Any:
-    # dλ = diag(Vᵀ dA V), dV = V (F ∘ Vᵀ dA V)
+    # dλ = diag(Vᴴ dA V), dV = V (F ∘ Vᴴ dA V)
     w, v = unpacked(out, _eigh_shapes(a))
-    turned = np.matmul(np.matmul(_mT(v), _symmetric(t[0])), v)
-    return packed([_diagonal_of(turned), np.matmul(v, _inverse_gaps(w) * turned)], (1, 2))
+    turned = np.matmul(np.matmul(adjoint_of(v), _symmetric(t[0])), v)
+    return packed([np.real(_diagonal_of(turned)), np.matmul(v, _inverse_gaps(np.real(w)) * turned)], (1, 2))
 
 
 _SYMMETRIC = "The derivative is taken on symmetric matrices: ∂L/∂A is symmetric."
@@ -155,12 +156,12 @@ def _vectors(a: Any, uplo: str) -> Any:
 
 def _eigvalsh_adjoint(g: Any, out: Any, a: Any, uplo: str) -> Any:
     v = _vectors(a, uplo)
-    return np.matmul(v * _row(g), _mT(v))
+    return conjugated(np.matmul(v * _row(g), adjoint_of(v)))
 
 
 def _eigvalsh_tangent(t: Any, out: Any, a: Any, uplo: str) -> Any:
     v = _vectors(a, uplo)
-    return np.sum(v * np.matmul(_symmetric(t[0]), v), axis=-2)
+    return np.sum(conjugated(v) * np.matmul(_symmetric(t[0]), v), axis=-2)
 
 
 EIGVALSH = declare(
@@ -168,7 +169,7 @@ EIGVALSH = declare(
         name="eigvalsh",
         kind=Kind.CUSTOM,
         run=lambda a, uplo: np.linalg.eigvalsh(a, uplo),
-        aval=lambda a, uplo: (_square(a), Aval(a.shape[:-1], _floating_aval(a)))[1],
+        aval=lambda a, uplo: (_square(a), Aval(a.shape[:-1], _real(_floating_aval(a))))[1],
         adjoints=(_eigvalsh_adjoint,),
         tangent=_eigvalsh_tangent,
         notation="λ({0})",
@@ -202,39 +203,41 @@ def _svd_aval(a: Aval, full_matrices: bool) -> Aval:
 
 def _svd_adjoint(g: Any, out: Any, a: Any, full_matrices: bool) -> Any:
     shapes = _svd_shapes(a, full_matrices)
-    (u, s, vt), (gu, gs, gvt) = unpacked(out, shapes), unpacked(g, shapes)
-    v, gv = _mT(vt), _mT(gvt)
+    (u, s, vt), (gu, gs, gvt) = unpacked(out, shapes), unpacked(conjugated(g), shapes)
+    s, gs = np.real(s), np.real(gs)
+    v, gv = adjoint_of(vt), adjoint_of(gvt)
     k = shapes[1][0]
     u1, v1, gu1, gv1 = u[..., :k], v[..., :k], gu[..., :k], gv[..., :k]
-    a_u, a_v = np.matmul(_mT(u1), gu1), np.matmul(_mT(v1), gv1)
+    a_u, a_v = np.matmul(adjoint_of(u1), gu1), np.matmul(adjoint_of(v1), gv1)
     together = (a_u + a_v) * _inverse_gaps(s)
     apart = (a_u - a_v) * _inverse(_row(s) + _column(s), s)
-    inner = _diagonal(gs) + 0.5 * (together + _mT(together) + apart - _mT(apart))
-    total = np.matmul(np.matmul(u1, inner), _mT(v1))
+    inner = _diagonal(gs) + 0.5 * (together + adjoint_of(together) + apart - adjoint_of(apart))
+    total = np.matmul(np.matmul(u1, inner), adjoint_of(v1))
     over = _inverse(s, s)
     m, n = shape_of(a)[-2:]
     if m > n:
         # The part of ∂U across its own columns: (I − UUᵀ) Gᵤ S⁻¹ Vᵀ, less what the other columns of a full U turn back.
         across = gu1 - np.matmul(u1, a_u)
         if full_matrices:
-            across = across - np.matmul(u[..., k:], np.matmul(_mT(gu[..., k:]), u1))
-        total = total + np.matmul(across * _row(over), _mT(v1))
+            across = across - np.matmul(u[..., k:], np.matmul(adjoint_of(gu[..., k:]), u1))
+        total = total + np.matmul(across * _row(over), adjoint_of(v1))
     if n > m:
         across = gv1 - np.matmul(v1, a_v)
         if full_matrices:
-            across = across - np.matmul(v[..., k:], np.matmul(_mT(gv[..., k:]), v1))
-        total = total + np.matmul(u1 * _row(over), _mT(across))
-    return total
+            across = across - np.matmul(v[..., k:], np.matmul(adjoint_of(gv[..., k:]), v1))
+        total = total + np.matmul(u1 * _row(over), adjoint_of(across))
+    return conjugated(total)
 
 
 def _svd_tangent(t: Any, out: Any, a: Any, full_matrices: bool) -> Any:
     u, s, vt = unpacked(out, _svd_shapes(a, full_matrices))
-    v, da = _mT(vt), t[0]
+    s = np.real(s)
+    v, da = adjoint_of(vt), t[0]
     m, n = shape_of(a)[-2:]
     k = min(m, n)
     u1, v1 = u[..., :k], v[..., :k]
-    p = np.matmul(np.matmul(_mT(u1), da), v1)
-    together, apart = (p + _mT(p)) * _inverse_gaps(s), (p - _mT(p)) * _inverse(_row(s) + _column(s), s)
+    p = np.matmul(np.matmul(adjoint_of(u1), da), v1)
+    together, apart = (p + adjoint_of(p)) * _inverse_gaps(s), (p - adjoint_of(p)) * _inverse(_row(s) + _column(s), s)
     over = _row(_inverse(s, s))
     du = np.matmul(u1, 0.5 * (together + apart))
     dv = np.matmul(v1, 0.5 * (together - apart))
@@ -243,14 +246,14 @@ def _svd_tangent(t: Any, out: Any, a: Any, full_matrices: bool) -> Any:
         across = (pushed - np.matmul(u1, p)) * over
         du = du + across
         if full_matrices:
-            du = np.concatenate([du, -np.matmul(u1, np.matmul(_mT(across), u[..., k:]))], axis=-1)
+            du = np.concatenate([du, -np.matmul(u1, np.matmul(adjoint_of(across), u[..., k:]))], axis=-1)
     if n > m:
-        pushed = np.matmul(_mT(da), u1)
-        across = (pushed - np.matmul(v1, _mT(p))) * over
+        pushed = np.matmul(adjoint_of(da), u1)
+        across = (pushed - np.matmul(v1, adjoint_of(p))) * over
         dv = dv + across
         if full_matrices:
-            dv = np.concatenate([dv, -np.matmul(v1, np.matmul(_mT(across), v[..., k:]))], axis=-1)
-    return packed([du, _diagonal_of(p), _mT(dv)], (2, 1, 2))
+            dv = np.concatenate([dv, -np.matmul(v1, np.matmul(adjoint_of(across), v[..., k:]))], axis=-1)
+    return packed([du, np.real(_diagonal_of(p)), adjoint_of(dv)], (2, 1, 2))
 
 
 SVD = declare(
@@ -276,12 +279,12 @@ def _svdvals_vectors(a: Any) -> tuple[Any, Any]:
 
 def _svdvals_adjoint(g: Any, out: Any, a: Any) -> Any:
     u, vt = _svdvals_vectors(a)
-    return np.matmul(u * _row(g), vt)
+    return conjugated(np.matmul(u * _row(g), vt))
 
 
 def _svdvals_tangent(t: Any, out: Any, a: Any) -> Any:
     u, vt = _svdvals_vectors(a)
-    return np.sum(np.matmul(_mT(u), t[0]) * vt, axis=-1)
+    return np.sum(np.matmul(adjoint_of(u), t[0]) * conjugated(vt), axis=-1)
 
 
 SVDVALS = declare(
@@ -291,7 +294,7 @@ SVDVALS = declare(
         run=lambda a: np.linalg.svd(a, compute_uv=False),
         aval=lambda a: Aval(
             (*_at_least_a_matrix(a).shape[:-2], min(a.shape[-2:])),
-            _floating_aval(a),
+            _real(_floating_aval(a)),
         ),
         adjoints=(_svdvals_adjoint,),
         tangent=_svdvals_tangent,
@@ -308,7 +311,8 @@ SVDVALS = declare(
 def eigh(a, UPLO="L"):
     result = type(np.linalg.eigh(np.eye(1)))
     a = as_array(a)
-    return result(*unpacked(bind(EIGH, (a,), {"uplo": UPLO.upper()}), _eigh_shapes(a)))
+    w, v = unpacked(bind(EIGH, (a,), {"uplo": UPLO.upper()}), _eigh_shapes(a))
+    return result(np.real(w), v)
 
 
 @rule_for(np.linalg.eigvalsh)
@@ -325,7 +329,8 @@ def svd(a, full_matrices=True, compute_uv=True, hermitian=False):
         return bind(SVDVALS, (a,))
     result = type(np.linalg.svd(np.eye(1)))
     full = bool(full_matrices) and shape_of(a)[-1:] != shape_of(a)[-2:-1]
-    return result(*unpacked(bind(SVD, (a,), {"full_matrices": full}), _svd_shapes(a, full)))
+    u, s, vt = unpacked(bind(SVD, (a,), {"full_matrices": full}), _svd_shapes(a, full))
+    return result(u, np.real(s), vt)
 
 
 def _hermitian_svd(a: Any, compute_uv: bool) -> Any:
@@ -338,7 +343,7 @@ def _hermitian_svd(a: Any, compute_uv: bool) -> Any:
     order = np.argsort(s, axis=-1)[..., ::-1]
     sign, s = np.take_along_axis(sign, order, axis=-1), np.take_along_axis(s, order, axis=-1)
     u = np.take_along_axis(u, order[..., None, :], axis=-1)
-    return type(np.linalg.svd(np.eye(1)))(u, s, _mT(u * _row(sign)))
+    return type(np.linalg.svd(np.eye(1)))(u, s, adjoint_of(u * _row(sign)))
 
 
 rule_for(np.linalg.svdvals)(lambda x, /: svd(x, compute_uv=False))

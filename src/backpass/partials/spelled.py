@@ -8,7 +8,7 @@ import numpy as np
 
 from backpass.graph import messages
 
-from .declare import as_array, dtype_of, is_staged, rule_for, shape_of, value_of
+from .declare import as_array, dtype_of, is_complex, is_staged, rule_for, shape_of, value_of
 
 # Chebyshev coefficients of exp(−x) I₀(x) on [0, 8] and of exp(−x) √x I₀(x) on [8, ∞), from Cephes (Moshier).
 _BELOW_8 = (
@@ -101,7 +101,7 @@ def i0(x):
 @rule_for(np.angle)
 def angle(z, deg=False):
     """0 or π for real numbers: a step, so its derivative is 0."""
-    a = np.arctan2(0, z)
+    a = np.arctan2(np.imag(z), np.real(z)) if is_complex(z) else np.arctan2(0, z)
     return a * (180 / np.pi) if deg else a
 
 
@@ -120,8 +120,16 @@ def isneginf(x, out=None):
     return np.logical_and(np.isinf(x), np.signbit(x))
 
 
-rule_for(np.iscomplex)(lambda x: np.zeros(shape_of(x), bool))
-rule_for(np.real_if_close)(lambda a, tol=100: a)
+rule_for(np.iscomplex)(lambda x: np.not_equal(np.imag(x), 0) if is_complex(x) else np.zeros(shape_of(x), bool))
+
+
+@rule_for(np.real_if_close)
+def real_if_close(a, tol=100):
+    if not is_complex(a):
+        return a
+    if is_staged(a):
+        raise messages.value_unknown(a, "np.real_if_close")
+    return np.real(a) if np.isrealobj(np.real_if_close(value_of(a), tol)) else a
 
 
 @rule_for(np.frexp)

@@ -36,7 +36,7 @@ TANH = pointwise(np.tanh, lambda g, out, a: g * (1 - out * out), notation="tanh(
 ARCSINH = pointwise(np.arcsinh, lambda g, out, a: g / np.sqrt(a * a + 1), notation="asinh({0})", domain=ANY)
 ARCCOSH = pointwise(
     np.arccosh,
-    lambda g, out, a: g / np.sqrt(a * a - 1),
+    lambda g, out, a: g / (np.sqrt(a - 1) * np.sqrt(a + 1)),  # √(a² − 1) would leave the branch where Re a < 0
     risky=True,
     notation="acosh({0})",
     domain={"low": 1.2, "high": 3.0},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,8 @@ from backpass.native.compile import compile
 from .history import Epoch, History
 from .loop import Loop, checked_data, run_epochs
 from .progress import Progress, progress_for
+from .run_folder import RunFolder
+from .saving import Saving
 
 
 def descend(
@@ -32,6 +35,7 @@ def descend(
     seed: int = 0,
     progress: bool | Progress | None = None,
     callback: Callable[[Epoch], Any] | None = None,
+    run: str | os.PathLike[str] | RunFolder | None = None,
 ) -> tuple[Any, History]:
     """Walk θ downhill on ``loss(theta, *data)``.
 
@@ -47,6 +51,8 @@ def descend(
         seed: of the order of batches. The same seed gives the same bits.
         progress: None shows a bar on a terminal, True always something, False nothing.
         callback: called with each `Epoch`; a true result stops.
+        run: a folder for checkpoints, or a `RunFolder`. Where it holds this run already, the run goes on from its last
+            checkpoint and ends with the bits of a run that was never stopped.
 
     Returns:
         ``(theta, history)``. Ctrl-C stops and returns the θ of the last whole step.
@@ -91,7 +97,15 @@ def descend(
             return float(evaluate(theta, *held)), {}
 
     most = None if patience is None else count("patience", patience)
-    history = run_epochs(loop, count("epochs", epochs), progress_for(progress), measure, most, callback)
+    saving = None
+    if run is not None:
+        settings = {
+            "loss": objective.__name__, "optimizer": rule.to_json(), "epochs": epochs, "batch": loop.batch,
+            "patience": patience, "seed": seed, "rows": len(arrays[0]),
+        }  # fmt: skip
+        folder = run if isinstance(run, RunFolder) else RunFolder(run)
+        saving = Saving(folder, loop, {"kind": "descend", "settings": settings}, {"validation": held or ()})
+    history = run_epochs(loop, count("epochs", epochs), progress_for(progress), measure, most, callback, saving)
     found = flatten(loop.theta)[0]
     return tree.unflatten(
         [float(leaf) if number else leaf for leaf, number in zip(found, numbers, strict=True)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +29,8 @@ from .judge import Judge
 from .loop import Loop, checked_data, run_epochs
 from .model import CHUNK, Model
 from .progress import Progress, progress_for
+from .run_folder import RunFolder
+from .saving import Saving
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -66,6 +69,7 @@ def fit(
     dtype: Any = np.float32,
     progress: bool | Progress | None = None,
     callback: Callable[[Epoch], Any] | None = None,
+    run: str | os.PathLike[str] | RunFolder | None = None,
 ) -> Run:
     """Train `model` on ``data = (X, y)``.
 
@@ -84,6 +88,8 @@ def fit(
         labels: y holds class numbers 0 … labels − 1 already, some of which may be absent here.
         seed: of θ, order and dropout: the same seed gives the same bits.
         dtype: floating inputs and θ are held in it; whole numbers stay so where the first layer is an `Embedding`.
+        run: a folder for checkpoints, history and model, or a `RunFolder`. Where it holds this run already, the run
+            goes on from its last checkpoint and ends with the bits of a run that was never stopped.
 
     Returns:
         A `Run`. Ctrl-C ends it early with the θ reached.
@@ -124,13 +130,23 @@ def fit(
     judge = Judge(network, loss_function, link, kind, watched, held is not None, metrics or {})
     chosen = progress_for(progress)
     most = None if patience is None else count("patience", patience)
-    history = run_epochs(loop, count("epochs", epochs), chosen, judge.measure, most, callback)
     info = {"loss": loss if isinstance(loss, (str, dict)) else getattr(loss, "__name__", "loss"), "seed": seed,
-            "optimizer": named(optimizer).to_json(), "epochs": len(history), "rows": len(train)}  # fmt: skip
+            "optimizer": named(optimizer).to_json()}  # fmt: skip
+    folder = RunFolder(run) if isinstance(run, (str, os.PathLike)) else run
+    saving = None
+    if folder is not None:
+        settings = {**info, "model": repr(model), "epochs": epochs, "batch": loop.batch, "patience": patience,
+                    "rows": len(train), "inputs": list(x.shape[1:]), "dtype": np.dtype(dtype).name}  # fmt: skip
+        saving = Saving(folder, loop, {"kind": "fit", "settings": settings}, {"validation": held or ()})
+    history = run_epochs(loop, count("epochs", epochs), chosen, judge.measure, most, callback, saving)
+    info |= {"epochs": len(history), "rows": len(train)}
     gives = _gives(kind, link, output_shape)
     task = "regression" if gives == "values" else "classification"
     graph = prediction_graph(network, link, loop.theta, loop.state, x)
-    return Run(Model(graph, loop.theta, loop.state, task, classes, network, info=info, gives=gives), history)
+    found = Model(graph, loop.theta, loop.state, task, classes, network, info=info, gives=gives)
+    if folder is not None:
+        found.save(folder.model_path)
+    return Run(found, history)
 
 
 def prediction_graph(network: Any, link: Callable[[Any], Any], theta: Any, state: Any, x: np.ndarray) -> Graph:

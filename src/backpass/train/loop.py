@@ -7,6 +7,7 @@ calls only whole steps are done, so Ctrl-C, a full disk or a value that is not f
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections.abc import Callable
@@ -25,7 +26,9 @@ from backpass.partials.random import make_key
 
 from .blas import suited_threads
 from .history import Epoch, History
+from .interrupts import held_back
 from .progress import Progress
+from .saving import Saving, Standing, all_finite
 from .stepping import Pace, Stepper, given, inputs_of, replace, stepper_for
 
 Loss = Callable[..., Any]
@@ -72,6 +75,9 @@ class Loop:
         self.count = 0
         self.seed = seed
         self.rng = np.random.default_rng(seed)
+        self.order_state = self.rng.bit_generator.state  # before the rows of the epoch that is on were ordered
+        self.position = 0  # steps of that epoch taken
+        self.sums = (0.0, 0.0)  # over them: loss times rows, squares of the gradient's norm
         self.graph = self._graph_of(self.batch)
         self._paces: dict[int, Pace] = {}
 
@@ -99,28 +105,33 @@ class Loop:
         """The state after the last whole step."""
         return self.tree.unflatten(self.carried)[1]
 
-    def run_epoch(self, progress: Progress) -> tuple[float, float]:
-        """One pass in a new order: the mean loss, and the root mean square of the gradient's norm."""
+    def run_epoch(self, progress: Progress, saving: Saving | None = None) -> tuple[float, float]:
+        """One pass in a new order: the mean loss, and the root mean square of the gradient's norm.
+
+        It begins after the `position` steps that a checkpoint has of it. `saving` is told where all that the loop
+        carries belongs to one step.
+        """
+        self.order_state = self.rng.bit_generator.state
         order = self.rng.permutation(self.n)
-        losses, squares = np.zeros(self.steps), np.zeros(self.steps)
-        weights = np.full(self.steps, float(self.batch))
-        weights[-1] = self.n - (self.steps - 1) * self.batch
-        full = self.n // self.batch
         told = time.monotonic()
-        k = 0
-        while k < self.steps:
-            rows = self.batch if k < full else self.n - k * self.batch
-            most = full - k if k < full else 1
-            done = self._take(order[k * self.batch :], rows, most, losses[k:], squares[k:])
-            k += done
+        full = self.n // self.batch
+        while self.position < self.steps:
+            rows, most = (self.batch, full - self.position) if self.position < full else (self.n % self.batch, 1)
+            if saving is not None:
+                most = min(most, saving.steps_left())
+            self._take(order[self.position * self.batch :], rows, most)
+            if saving is not None and self.position < self.steps:
+                saving.after_step()
             now = time.monotonic()
             if now - told > 0.1:
                 told = now
-                progress.step(k, float(losses[:k] @ weights[:k]) / min(self.n, k * self.batch))
-        return float(losses @ weights) / self.n, math.sqrt(float(np.sum(squares)) / self.steps)
+                progress.step(self.position, self.sums[0] / min(self.n, self.position * self.batch))
+        total, squares = self.sums
+        self.order_state, self.position, self.sums = self.rng.bit_generator.state, 0, (0.0, 0.0)
+        return total / self.n, math.sqrt(squares / self.steps)
 
-    def _take(self, order: np.ndarray, rows: int, most: int, losses: np.ndarray, squares: np.ndarray) -> int:
-        """Take some steps on batches of `rows`, at most so many; how many it took."""
+    def _take(self, order: np.ndarray, rows: int, most: int) -> None:
+        """Take some steps on batches of `rows`, at most so many."""
         stepper = self._stepper(rows)
         pace = self._paces.setdefault(rows, Pace(stepper.threads))
         steps, threads = pace.next()
@@ -128,14 +139,14 @@ class Loop:
         before, first = [array.copy() for array in self._held], self.count
         began = time.perf_counter()
         try:
-            found, norms = stepper.take(order, steps, first, self.seed, threads)
+            losses, squares = stepper.take(order, steps, first, self.seed, threads)
         finally:
             self.count = first + stepper.done
-        pace.took(len(found), threads, time.perf_counter() - began)
-        losses[: len(found)], squares[: len(found)] = found, norms
-        if not (math.isfinite(found[-1]) and _all_finite(self._held)):
-            raise self._stopped_being_finite(before, first, order, rows, len(found))
-        return len(found)
+        pace.took(len(losses), threads, time.perf_counter() - began)
+        if not (math.isfinite(losses[-1]) and all_finite(self._held)):
+            raise self._stopped_being_finite(before, first, order, rows, len(losses))
+        self.sums = _added(self.sums[0], losses * rows), _added(self.sums[1], squares)
+        self.position += len(losses)
 
     def _stopped_being_finite(
         self, before: list[np.ndarray], first: int, order: np.ndarray, rows: int, steps: int
@@ -146,12 +157,14 @@ class Loop:
         for k in range(steps):
             mine = order[k * rows : (k + 1) * rows]
             loss, _ = stepper.take(mine, 1, first + k, self.seed, 1)
-            if math.isfinite(loss[-1]) and _all_finite(self._held):
+            if math.isfinite(loss[-1]) and all_finite(self._held):
                 before = [array.copy() for array in self._held]
                 continue
             replace(self._held, before)
             self.count = first + k
-            error = find_nonfinite(self.graphs[rows], [*given(before), *inputs_of(self.data, mine, first + k, self.seed)])
+            error = find_nonfinite(
+                self.graphs[rows], [*given(before), *inputs_of(self.data, mine, first + k, self.seed)]
+            )
             break
         else:
             error = None
@@ -197,16 +210,17 @@ class Loop:
                 )
 
 
+def _added(total: float, terms: np.ndarray) -> float:
+    """The total and one term after another, so that it does not matter how many come at a time."""
+    return float(np.add.accumulate(np.concatenate([[total], terms]))[-1])
+
+
 _CARRIED = ("theta", "the state", "the memory of the optimiser")
 
 _ADVICE = (
     "  The error's theta holds θ as it was before this step. Usual remedies: a smaller learning rate, clipping\n"
     "  (bp.descent.clip), inputs scaled to about 1, or a stable form of the operation named above."
 )
-
-
-def _all_finite(leaves: list[Any]) -> bool:
-    return all(np.asarray(leaf).dtype.kind != "f" or bool(np.isfinite(leaf).all()) for leaf in leaves)
 
 
 def run_epochs(
@@ -216,45 +230,84 @@ def run_epochs(
     measure: Callable[[Any, Any], tuple[float | None, dict[str, float]]],
     patience: int | None = None,
     callback: Callable[[Epoch], Any] | None = None,
+    saving: Saving | None = None,
 ) -> History:
     """Run up to `epochs`; keep the best θ by validation loss where there is one; stop early, on Ctrl-C or by callback.
 
-    `measure(theta, state)` gives the validation loss (or None) and scores. On return the loop holds the θ kept.
+    `measure(theta, state)` gives the validation loss (or None) and scores. On return the loop holds the θ kept. With
+    `saving`, what its folder holds of this run is taken up, and added to.
     """
-    history = History(stopped="all epochs done")
-    best_loss = math.inf
-    best: list[Any] | None = None
+    standing = Standing()
+    with contextlib.ExitStack() as stack:
+        if saving is not None:
+            stack.enter_context(saving.folder.opened())
+            saving.begin(standing)
+            saving.interrupts = stack.enter_context(held_back())
+        if not _has_ended(standing.history, epochs, patience):
+            _run(loop, epochs, progress, measure, patience, callback, saving, standing)
+    loop.carried = standing.best or loop.carried
+    return standing.history
+
+
+def _run(
+    loop: Loop,
+    epochs: int,
+    progress: Progress,
+    measure: Callable[[Any, Any], tuple[float | None, dict[str, float]]],
+    patience: int | None,
+    callback: Callable[[Epoch], Any] | None,
+    saving: Saving | None,
+    standing: Standing,
+) -> None:
+    history = standing.history
+    history.stopped = "all epochs done"
     try:
+        if saving is not None:
+            saving.starts()
         with suited_threads(loop.graph):
             progress.start(epochs, loop.steps)
-            for number in range(1, epochs + 1):
-                began = time.monotonic()
-                rate = float(loop.optimizer.rate_at(np.int64(loop.count)) or 0.0)
-                loss, norm = loop.run_epoch(progress)
+            for record in history.epochs[-1:]:
+                progress.epoch(record)  # where a run that is taken up stands
+            for number in range(len(history) + 1, epochs + 1):
+                began = time.monotonic() - standing.seconds
+                if saving is not None:
+                    saving.epoch_begins()
+                rate = float(loop.optimizer.rate_at(np.int64(loop.count - loop.position)) or 0.0)
+                loss, norm = loop.run_epoch(progress, saving)
                 held, scores = measure(loop.theta, loop.state)
                 record = Epoch(number, loss, held, scores, rate, norm, time.monotonic() - began)
                 history.epochs.append(record)
-                if held is not None and held < best_loss:
-                    best_loss, best, history.best = held, loop.carried, number
+                if held is not None and held < standing.best_loss:
+                    standing.best_loss, standing.best, history.best = held, loop.carried, number
                 progress.epoch(record)
                 if callback is not None and callback(record):
                     history.stopped = "callback"
-                    break
                 if patience is not None and held is not None and number - (history.best or 0) >= patience:
                     history.stopped = f"no improvement in {patience} epochs"
+                if saving is not None:
+                    saving.epoch_ends()
+                if history.stopped != "all epochs done":
                     break
     except KeyboardInterrupt:
         history.stopped = "interrupted"
     except NonFiniteError as error:
-        if best is not None:
-            loop.carried = best
+        loop.carried = standing.best or loop.carried
         error.theta, error.history = loop.theta, history  # type: ignore[attr-defined]
+        if saving is not None:
+            saving.fail(str(error))
         raise
     finally:
         progress.stop(history.stopped)
-    if best is not None:
-        loop.carried = best
-    return history
+    if saving is not None:
+        saving.end("interrupted" if history.stopped == "interrupted" else "finished")
+
+
+def _has_ended(history: History, epochs: int, patience: int | None) -> bool:
+    """Whether a run that is taken up has nothing left to do: it has its epochs, or stopped early for a reason that
+    still holds."""
+    waited = len(history) - (history.best or 0)
+    out_of_patience = patience is not None and history.best is not None and waited >= patience
+    return len(history) > 0 and (len(history) >= epochs or history.stopped == "callback" or out_of_patience)
 
 
 def checked_data(data: tuple[Any, ...], names: tuple[str, ...] = ()) -> tuple[np.ndarray, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,12 +12,13 @@ from backpass.data.prepare import Prepared
 from backpass.graph.errors import NonFiniteError
 
 from .fit import Run, fit
-from .history import History
+from .history import Epoch, History
 from .metrics import class_baseline, classification_scores, number_baseline, regression_scores
 from .model import Model
 from .progress import Progress
 from .recipe import Recipe
 from .report import Results
+from .run_folder import RunFolder
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,9 +31,17 @@ class Session:
     prepared: Prepared
 
 
-def train_table(prepared: Prepared, recipe: Recipe, seed: int = 0, progress: bool | Progress | None = None) -> Session:
+def train_table(
+    prepared: Prepared,
+    recipe: Recipe,
+    seed: int = 0,
+    progress: bool | Progress | None = None,
+    run: RunFolder | None = None,
+    callback: Callable[[Epoch], Any] | None = None,
+) -> Session:
     """Train on a prepared table with a recipe: the training rows learn, the validation rows choose the best θ, and the
-    test rows, seen once at the end, judge.
+    test rows, seen once at the end, judge. With `run`, checkpoints, model and result go into that folder, and a run
+    that it holds goes on. `callback` is called with each epoch, and stops by a true result.
 
     Raises NonFiniteError where training stopped being finite.
     """
@@ -39,15 +49,28 @@ def train_table(prepared: Prepared, recipe: Recipe, seed: int = 0, progress: boo
     classes = target.task == "classification"
     held = len(parts.validation) > 0
     network = recipe.network(len(target.classes) if classes else 1)
-    run = _fitted(network, prepared, recipe, seed, progress, held, classes)
-    info = {**run.model.info, "seed": seed}
+    done = _fitted(network, prepared, recipe, seed, progress, held, classes, run, callback)
+    info = {**done.model.info, "seed": seed}
     classes_of = target.classes if classes else ()
-    model = replace(run.model, classes=classes_of, preprocessor=prepared.preprocessor, target=target, info=info)
-    return Session(model, run.history, judged(model, prepared), prepared)
+    model = replace(done.model, classes=classes_of, preprocessor=prepared.preprocessor, target=target, info=info)
+    session = Session(model, done.history, judged(model, prepared), prepared)
+    if run is not None:
+        model.save(run.model_path)
+        if session.results is not None:
+            run.write_status(**{**run.status(), "results": dict(session.results.model)})
+    return session
 
 
 def _fitted(
-    network: Any, prepared: Prepared, recipe: Recipe, seed: int, progress: Any, held: bool, classes: bool
+    network: Any,
+    prepared: Prepared,
+    recipe: Recipe,
+    seed: int,
+    progress: Any,
+    held: bool,
+    classes: bool,
+    run: RunFolder | None,
+    callback: Callable[[Epoch], Any] | None,
 ) -> Run:
     parts = prepared.parts
     try:
@@ -63,10 +86,13 @@ def _fitted(
             seed=seed,
             progress=progress,
             labels=len(prepared.target.classes) or None,
+            callback=callback,
+            run=run,
         )
     except NonFiniteError as error:
         rate = f"{min(recipe.rate / 10, 1e-3):.1g}"
-        error.__notes__ = [f"  Nothing is saved. Try --learning-rate {rate}, or --clip-norm 1."]
+        kept = "No model is saved" if run is None else f"The checkpoints in {run.path} stay"
+        error.__notes__ = [f"  {kept}. Try --learning-rate {rate}, or --clip-norm 1."]
         raise
 
 

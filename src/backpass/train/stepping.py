@@ -56,9 +56,7 @@ class Interpreted:
         self.graph, self.carried, self.data, self.rows = graph, carried, data, rows
         self.done = 0
 
-    def take(
-        self, order: np.ndarray, steps: int, first: int, seed: int, threads: int
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def take(self, order: np.ndarray, steps: int, first: int, seed: int, threads: int) -> tuple[np.ndarray, np.ndarray]:
         self.done = 0
         losses, squares = np.zeros(steps), np.zeros(steps)
         for k in range(steps):
@@ -86,9 +84,7 @@ class Native:
     def done(self) -> int:
         return self.steps.done
 
-    def take(
-        self, order: np.ndarray, steps: int, first: int, seed: int, threads: int
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def take(self, order: np.ndarray, steps: int, first: int, seed: int, threads: int) -> tuple[np.ndarray, np.ndarray]:
         return self.steps.run(order, steps, first, seed, threads)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from llvmlite import ir
 
@@ -45,7 +46,7 @@ NAMES: dict[str, int] = {function.__name__: 1 for function in _UNARY} | {functio
 """What `emit` can write: the operation's name → the number of its arguments."""
 
 
-def emit(b: ir.IRBuilder, name: str, *args: ir.Value) -> ir.Value:
+def emit(b: ir.IRBuilder, name: str, *args: Any) -> Any:
     """The value of the function at `args`, one float type or vector of floats for all, by instructions at b's position.
 
     With ``b.has_fma = False`` llvm.fma is not used: for machines on which it would be a call.

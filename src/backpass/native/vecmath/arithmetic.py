@@ -1,12 +1,13 @@
 """`Arithmetic`: the instructions that the formulas of this folder are written in, for one number or a vector of them.
 
-``a * b + c`` of `Number` values appends an ``fmul`` and an ``fadd``; a Python number beside a `Number` becomes a constant.
-Comparisons give masks for `Arithmetic.where`. It is strict IEEE arithmetic: no fast-math flag is set, so LLVM may neither
-reorder nor contract it, and the error-free transformations below mean what they say.
+``a * b + c`` of `Number` values appends an ``fmul`` and an ``fadd``; a Python number beside a `Number` becomes a
+constant. Comparisons give masks for `Arithmetic.where`. It is strict IEEE arithmetic: no fast-math flag is set, so LLVM
+may neither reorder nor contract it, and the error-free transformations below mean what they say.
 """
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Callable, Sequence
 from functools import wraps
@@ -38,7 +39,7 @@ class Number:
 
     __slots__ = ("w", "v")
 
-    def __init__(self, w: Arithmetic, v: ir.Value) -> None:
+    def __init__(self, w: Arithmetic, v: Any) -> None:
         self.w = w
         self.v = v
 
@@ -136,7 +137,7 @@ class Arithmetic:
 
     # Constants and instructions
 
-    def operand(self, x: Any, like: ir.Type) -> ir.Value:
+    def operand(self, x: Any, like: Any) -> Any:
         return x.v if isinstance(x, Number) else _constant(like, x)
 
     def binary(self, name: str, x: Any, y: Any) -> Number:
@@ -180,7 +181,8 @@ class Arithmetic:
         if self.fused:
             return self.intrinsic("rint", x)
         # Before SSE4.1 the intrinsic would be a call.
-        return self.where(abs(x) < 2.0 ** (self.mantissa - 1), (x + self.shifter) - self.shifter, x)
+        top = 2.0**self.mantissa
+        return self.where(abs(x) < top, self.copysign((abs(x) + top) - top, x), x)
 
     def copysign(self, x: Any, sign: Number) -> Number:
         return self.intrinsic("copysign", x, sign)
@@ -248,11 +250,12 @@ class Arithmetic:
         return p, ((a * d - p) + a * e + c * d) + c * e
 
     def _halves(self, x: Any) -> tuple[Any, Any]:
-        factor = 2.0 ** ((self.mantissa + 2) // 2) + 1.0
+        places = (self.mantissa + 2) // 2
         if not isinstance(x, Number):
-            high = factor * x - (factor * x - x)
+            mantissa, exponent = math.frexp(x)
+            high = math.ldexp(round(math.ldexp(mantissa, places - 1)), exponent - places + 1)
             return high, x - high
-        scaled = x * factor
+        scaled = x * (2.0**places + 1.0)
         high = scaled - (scaled - x)
         return high, x - high
 
@@ -290,7 +293,7 @@ class Arithmetic:
         if found is None:
             data = bytearray(b"".join(struct.pack(f"<{table.parts}d", *row) for row in table.rows))
             constant = ir.Constant(ir.ArrayType(ir.IntType(8), len(data)), data)
-            found = ir.GlobalVariable(b.module, constant.type, table.name)
+            found: Any = ir.GlobalVariable(b.module, constant.type, table.name)
             found.initializer = constant
             found.linkage = "internal"
             found.global_constant = True

@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from . import coefficients as table
 from .arithmetic import Arithmetic, Number, widely
-from .exponential import bounded, exp
+from .exponential import bounded, exp_parts
 
 
-def _erfcx(w: Arithmetic, t: Number) -> Number:
-    """e^t²·erfc t for t ≥ 0: (1 + 2t) times it is a polynomial in (t − k)/(t + k), smooth from 0 to ∞."""
+def _erfcx_top(w: Arithmetic, t: Number) -> tuple[Number, Number]:
+    """(1 + 2t)·e^t²·erfc t for t ≥ 0 as a sum of two: a polynomial in (t − k)/(t + k), smooth from 0 to ∞."""
     k = table.ERFCX_CENTRE[w.digits]
-    return w.poly((t - k) / (t + k), table.ERFCX[w.digits]) / w.fma(t, 2.0, 1.0)
+    u = (t - k) / (t + k)
+    *higher, last = table.ERFCX[w.digits]
+    return w.fast_two_sum(last, u * w.poly(u, higher))
 
 
-def _tail(w: Arithmetic, t: Number, low: Number | None = None) -> Number:
+def _tail(w: Arithmetic, t: Number, low: Any = 0.0) -> Number:
     """erfc(t + low) for t ≥ 0, subnormal results included."""
     t = w.at_most(t, 28.0)
     square, lost = w.times(t, t)
-    if low is not None:
-        lost = w.fma(t + t, low, lost)
-    return exp(w, -square, -lost) * _erfcx(w, t)
+    e, e_low, scaled = exp_parts(w, -square, -w.fma(t + t, low, lost))
+    p, p_low = _erfcx_top(w, t)
+    d, d_low = w.two_sum(t + t, 1.0)
+    top, top_low = w.times(e, p)
+    y, y_low = w.quotient(top, w.fma(e, p_low, w.fma(e_low, p, top_low)), d, d_low)
+    return scaled(y + y_low)
 
 
 def _near(w: Arithmetic, x: Number) -> Number:
@@ -37,28 +43,27 @@ def erf(w: Arithmetic, x: Number) -> Number:
         far = 1.0 - bounded(w, t * w.poly(t, table.ERFC_LOG[24]))
     else:
         t = w.at_most(t, 6.0)
-        far = 1.0 - bounded(w, -(t * t)) * _erfcx(w, t)
+        far = 1.0 - bounded(w, -(t * t)) * _erfcx_top(w, t)[0] / w.fma(t, 2.0, 1.0)
     return w.where(abs(x) < 1.0, _near(w, x), w.copysign(far, x))
+
+
+def _complement(w: Arithmetic, x: Number, low: Any) -> Number:
+    """erfc(x + low)."""
+    tail = _tail(w, abs(x), w.copysign(1.0, x) * low)
+    far = w.where(x < 0.0, 2.0 - tail, tail)
+    one, lost = w.fast_two_sum(1.0, -x)
+    near = one + w.fma(-x, w.poly(x * x, table.ERF[w.digits]), lost - 2 / math.sqrt(math.pi) * low)
+    return w.where(abs(x) < 0.6, near, far)
 
 
 @widely
 def erfc(w: Arithmetic, x: Number) -> Number:
-    return _complement(w, x, None)
-
-
-def _complement(w: Arithmetic, x: Number, low: Number | None) -> Number:
-    tail = _tail(w, abs(x), None if low is None else w.copysign(1.0, x) * low)
-    far = w.where(x < 0.0, 2.0 - tail, tail)
-    if w.digits < 53:
-        return far
-    near = _near(w, x) if low is None else _near(w, x) + low * (2.0 / math.sqrt(math.pi))
-    return w.where(abs(x) < 0.5, 1.0 - near, far)
+    return _complement(w, x, w.constant(0.0))
 
 
 @widely
 def ndtr(w: Arithmetic, x: Number) -> Number:
     """½·erfc(−x/√2), the argument in two parts."""
     t, low = w.times(x, -table.ROOT_HALF[0])
-    low = w.fma(x, -table.ROOT_HALF[1], low)
-    low = w.where(abs(x) < 50.0, low, 0.0)
+    low = w.where(abs(x) < 50.0, w.fma(x, -table.ROOT_HALF[1], low), 0.0)
     return 0.5 * _complement(w, t, low)

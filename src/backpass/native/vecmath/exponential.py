@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 from . import coefficients as table
 from .arithmetic import Arithmetic, Number
@@ -10,13 +12,15 @@ from .arithmetic import Arithmetic, Number
 LOG2_E = math.log2(math.e)
 
 
-def _reduced(w: Arithmetic, x: Number, shift: float) -> tuple[Number, Number]:
-    """(the sum whose low bits hold n plus `shift`, r)."""
+def _reduced(w: Arithmetic, x: Number, shift: float) -> tuple[Number, Number, Number]:
+    """(the sum whose low bits hold n plus `shift`, r, what rounding r lost)."""
     shifter = w.shifter + shift
     t = w.fma(x, LOG2_E, shifter)
     n = t - shifter
-    high, low = table.LN2_PARTS[w.single]
-    return t, w.fma(n, -low, w.fma(n, -high, x))
+    ln2, ln2_low = table.LN2_PARTS[w.single]
+    high = w.fma(n, -ln2, x)
+    r = w.fma(n, -ln2_low, high)
+    return t, r, w.fma(n, -ln2_low, high - r)
 
 
 def _scaled(w: Arithmetic, y: Number, t: Number) -> Number:
@@ -26,23 +30,31 @@ def _scaled(w: Arithmetic, y: Number, t: Number) -> Number:
     return y * w.from_bits(half << w.mantissa) * w.from_bits((whole - half) << w.mantissa)
 
 
+def _limited(w: Arithmetic, x: Number) -> Number:
+    """x, no farther out than where e^x has long become 0 or ∞."""
+    return w.at_least(w.at_most(x, 90.0 if w.single else 712.0), -104.0 if w.single else -746.0)
+
+
 def bounded(w: Arithmetic, x: Number) -> Number:
     """e^x where the caller knows that x and the result stay far from overflow and underflow."""
-    t, r = _reduced(w, x, w.bias)
+    t, r, _ = _reduced(w, x, w.bias)
     y = w.fma(w.poly(r, table.EXP[w.digits]), r * r, r) + 1.0
     return y * w.from_bits(w.to_bits(t) << w.mantissa)
 
 
-def exp(w: Arithmetic, x: Number, low: Number | None = None, halved: int = 0) -> Number:
-    """e^(x + low) / 2^halved, rounded once wherever it ends; `low` is a correction to x, far smaller."""
-    x = w.at_least(w.at_most(x, 90.0 if w.single else 712.0), -104.0 if w.single else -746.0)
-    t, r = _reduced(w, x, 2.0 * w.bias - halved)
-    p = w.poly(r, table.EXP[w.digits])
-    if low is None:
-        y = w.fma(p, r * r, r) + 1.0
-    else:
-        y = (w.fma(p, r * r, low) + r) + 1.0
-    return _scaled(w, y, t)
+def exp(w: Arithmetic, x: Number, halved: int = 0) -> Number:
+    """e^x / 2^halved, rounded once wherever it ends."""
+    t, r, _ = _reduced(w, _limited(w, x), 2.0 * w.bias - halved)
+    return _scaled(w, w.fma(w.poly(r, table.EXP[w.digits]), r * r, r) + 1.0, t)
+
+
+def exp_parts(w: Arithmetic, x: Number, low: Any = 0.0) -> tuple[Number, Number, Callable[[Number], Number]]:
+    """e^(x + low) before it is scaled, as a sum of two, and what scales it; `low` is far smaller than x."""
+    t, r, lost = _reduced(w, _limited(w, x), 2.0 * w.bias)
+    q = w.poly(r, table.EXP[w.digits]) * (r * r)
+    s, s_low = w.fast_two_sum(r, q + w.fma(q + r, lost + low, lost + low))
+    y, y_low = w.fast_two_sum(1.0, s)
+    return y, y_low + s_low, lambda y: _scaled(w, y, t)
 
 
 def exp2(w: Arithmetic, x: Number) -> Number:
@@ -56,13 +68,7 @@ def exp2(w: Arithmetic, x: Number) -> Number:
 def expm1(w: Arithmetic, x: Number) -> Number:
     """2^n·(e^r − 1) + (2^n − 1); written with 2^(n−1), so that the largest results do not overflow on the way."""
     bounded = w.at_least(w.at_most(x, 88.8 if w.single else 709.9), -20.0 if w.single else -40.0)
-    shifter = w.shifter + w.bias - 1.0
-    t = w.fma(bounded, LOG2_E, shifter)
-    n = t - shifter
-    ln2, ln2_low = table.LN2_PARTS[w.single]
-    high = w.fma(n, -ln2, bounded)
-    r = w.fma(n, -ln2_low, high)
-    low = w.fma(n, -ln2_low, high - r)
+    t, r, low = _reduced(w, bounded, w.bias - 1.0)
     s = w.from_bits(w.to_bits(t) << w.mantissa)
     # s·r and s − ½ are exact, so only their sum is rounded, and what that lost is known.
     total, lost = w.two_sum(s - 0.5, s * r)
@@ -73,5 +79,10 @@ def expm1(w: Arithmetic, x: Number) -> Number:
 
 def expit(w: Arithmetic, x: Number) -> Number:
     """1/(1 + e^−x), and e^x/(1 + e^x) for x < 0, where the other would overflow."""
-    e = exp(w, -abs(x))
-    return w.where(x < 0.0, e, 1.0) / (e + 1.0)
+    t, r, lost = _reduced(w, _limited(w, -abs(x)), 2.0 * w.bias)
+    q = w.fma(w.poly(r, table.EXP[w.digits]), r * r, lost)
+    e = _scaled(w, (q + r) + 1.0, t)
+    left = x < 0.0
+    y = w.where(left, e, 1.0) / (e + 1.0)
+    # e − e·y is y with the roundings above made smaller by e.
+    return w.where(left, w.fma(-e, y, e), y)

@@ -66,7 +66,7 @@ def arccosh(w: Arithmetic, x: Number) -> Number:
     a, a_low = w.two_sum(z, r)
     a_low = w.where(s > 0.0, a_low + r_low, 0.0)
     y = log1p(w, w.where(large, x, a), w.where(large, 0.0, a_low))
-    return w.where(large, y + table.LN2, y)
+    return w.where(x < 1.0, math.nan, w.where(large, y + table.LN2, y))
 
 
 @widely

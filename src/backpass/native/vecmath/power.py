@@ -6,8 +6,8 @@ import math
 
 from . import coefficients as table
 from .arithmetic import Arithmetic, Number, widely
-from .exponential import exp
-from .logarithm import split, tail
+from .exponential import exp2, exp_parts
+from .logarithm import log2, split
 
 # What a third of the bits of a float64 (the upper 32) lacks to be the bits of its cube root, about.
 CBRT_GUESS = (1023 * 2 / 3 - 0.0330624) * 2.0**20
@@ -17,8 +17,6 @@ def _log(w: Arithmetic, x: Number) -> tuple[Number, Number]:
     """log x as a sum of two, for positive finite x."""
     k, f = split(w, x)
     ln2, ln2_low = table.LN2_PARTS[False]
-    if w.digits < 53:
-        return w.fma(k, ln2, f + w.fma(k, ln2_low, tail(w, f))), w.constant(0.0)
     d, d_low = w.two_sum(2.0, f)
     s = f / d
     p, lost = w.times(s, d)
@@ -43,10 +41,16 @@ def power(w: Arithmetic, x: Number, y: Number) -> Number:
     t = abs(x)
     edge = t.equals(0.0)
     infinite = t.equals(math.inf)
-    high, low = _log(w, w.where(edge, w.constant(1.0), t))
-    p, lost = w.times(y, high)
-    lost = w.where(abs(p) < 1000.0, w.fma(y, low, lost), 0.0)
-    result = exp(w, p, lost)
+    if w.digits < 53:
+        # By powers of 2, which then are exact.
+        result = exp2(w, y * log2(w, t))
+    else:
+        high, low = _log(w, w.where(edge, w.constant(1.0), t))
+        p, lost = w.times(y, high)
+        low = w.fma(y, low, lost)
+        # Where y is so large that this overflows, the result is 0, 1 or ∞ without it.
+        e, e_low, scaled = exp_parts(w, p, w.where(abs(low) < 1.0, low, 0.0))
+        result = scaled(e + e_low)
     falls = y < 0.0
     result = w.where(edge | infinite, w.where(edge ^ falls, w.constant(0.0), math.inf), result)
     whole = w.rint(y).equals(y)

@@ -9,8 +9,8 @@ from .arithmetic import Arithmetic, Number, widely
 def _quarter_turns(w: Arithmetic, x: Number) -> tuple[Number, Number, Number]:
     """(the whole number of quarter turns nearest to x in its low bits, the rest in radians as a sum of two).
 
-    x = y·2^j with j = 0 or y whole, and row j of the table holds 2^j·2/π in parts, less a multiple of 4: so y·row is x in
-    quarter turns, less whole turns, however large x is. The row of ∞ and NaN is NaN.
+    x = y·2^j with j = 0 or y whole, and row j of the table holds 2^j·2/π in parts, less a multiple of 4: so y·row is x
+    in quarter turns, less whole turns, however large x is. The row of ∞ and NaN is NaN.
     """
     short = w.digits < 53
     bits = w.to_bits(x)
