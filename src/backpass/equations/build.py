@@ -10,7 +10,7 @@ import numpy as np
 from backpass.graph.errors import ShapeError
 from backpass.graph.program import Graph, GraphNode
 from backpass.graph.pytree import flatten
-from backpass.graph.staging import _dynamic, inspect_unwrapped, trace
+from backpass.graph.staging import inspect_unwrapped, is_dynamic, trace
 from backpass.graph.traced import CONSTANT
 
 from .algebra import simplify, vanishes
@@ -47,8 +47,8 @@ class Builder:
                 f"{[self.graph.nodes[k].shape for k in self.graph.outputs]}.\n  Reduce it, for instance with np.mean."
             )
         self.code = getattr(inspect_unwrapped(function), "__code__", None)
-        self.leaves = leaves = [leaf for leaf in flatten((theta, *args))[0] if _dynamic(leaf)]
-        count = sum(map(_dynamic, flatten(theta)[0]))
+        self.leaves = leaves = [leaf for leaf in flatten((theta, *args))[0] if is_dynamic(leaf)]
+        count = sum(map(is_dynamic, flatten(theta)[0]))
         self.thetas = set(self.graph.inputs[:count])
         values, self.cotangents = values_and_cotangents(self.graph, leaves)
         axes = Axes()

@@ -16,7 +16,7 @@ from backpass.graph.interpreter import run
 from backpass.graph.op import Kind
 from backpass.graph.program import Graph, GraphNode
 from backpass.graph.pytree import flatten
-from backpass.graph.staging import _dynamic, trace
+from backpass.graph.staging import is_dynamic, trace
 from backpass.graph.traced import CONSTANT, INPUT
 
 from .constants import GREEK, Hints
@@ -64,7 +64,7 @@ class Update:
     def _build(self, optimizer: Any, theta: Any, state: Any, step: int) -> None:
         leaves, tree = flatten(theta)
         positions = iter(self.builder.graph.inputs)
-        at = [next(positions) if _dynamic(leaf) else None for leaf in leaves]
+        at = [next(positions) if is_dynamic(leaf) else None for leaf in leaves]
         gradients = tree.unflatten([np.zeros(np.shape(leaf), np.asarray(leaf).dtype) for leaf in leaves])
         rate = None if self.rule is None else self.rule.learning_rate
         self.rate = float(rate) if isinstance(rate, (int, float)) else None
@@ -119,7 +119,7 @@ class Update:
         leaves, places = flatten(state)
         paths = tree.paths
         for path, leaf in zip(places.paths, leaves, strict=True):
-            if _dynamic(leaf):
+            if is_dynamic(leaf):
                 out.append((self._memory(path, paths, leaf), leaf))
         self.step = self._scalar(self.builder.free("t", "τ", "step"), step + 1.0)
         out.append((self.step, step + 1.0))

@@ -1,7 +1,7 @@
 """The machine reading: a graph as native code, by LLVM.
 
-`prepare` spells composites out, `lower` decides which operations share a loop, `arrange` how the loops run, `memory` where
-everything lies; `nest`, `gemm` and `random` write the kernels, `module` puts them together, `engine` compiles and
+`prepare` spells composites out, `lower` decides which operations share a loop, `arrange` how the loops run, `memory`
+where everything lies; `nest`, `gemm` and `random` write the kernels, `module` puts them together, `engine` compiles and
 `program` runs them. `steps` is the training loop, `compile` what `bp.compile` is.
 """
 

@@ -126,7 +126,7 @@ def _stages(kernel: Kernel, made: Arrangement) -> None:
         positions *= -(-made.extents[g] // made.width) if g == made.vector else made.extents[g]
     made.unrolled = positions <= REGISTERS and positions * len(kernel.nodes) <= TEXT
     stage = made.stage
-    for node, row in kernel.nodes.items():
+    for node in kernel.nodes:
         before = [stage[arg.item] for arg in node.args if arg.item in kernel.nodes]
         stage[node] = max(before, default=0) + node.reduces
     made.stages = 1 + max([stage[n] for n, row in kernel.nodes.items() if not row], default=0)

@@ -1,7 +1,7 @@
 """`Lanes`: an LLVM builder that works on a few entries at once, in NumPy's dtypes.
 
-A value is a scalar where `width` is 1, and a vector of `width` lanes elsewhere. Truth values are ``i1`` in registers and
-one byte in memory, as NumPy has them.
+A value is a scalar where `width` is 1, and a vector of `width` lanes elsewhere. Truth values are ``i1`` in registers
+and one byte in memory, as NumPy has them.
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
+Value = Any
+Builder = Any
+"""LLVM's values and builder; llvmlite's own types say that a builder's methods return nothing."""
 I1, I8, I32, I64 = (ir.IntType(n) for n in (1, 8, 32, 64))
 POINTER = ir.PointerType()
 _FLOATS = {2: ir.HalfType(), 4: ir.FloatType(), 8: ir.DoubleType()}
@@ -38,7 +41,7 @@ def i64(value: int) -> ir.Constant:
     return ir.Constant(I64, int(value))
 
 
-def intrinsic(b: ir.IRBuilder, name: str, result: ir.Type, arguments: Sequence[ir.Type]) -> ir.Function:
+def intrinsic(b: Builder, name: str, result: ir.Type, arguments: Sequence[ir.Type]) -> ir.Function:
     """Declare an intrinsic, or find its declaration."""
     found = b.module.globals.get(name)
     return found if found is not None else ir.Function(b.module, ir.FunctionType(result, arguments), name)
@@ -53,14 +56,14 @@ def suffix(type_: ir.Type) -> str:
     return {"half": "f16", "float": "f32", "double": "f64"}[str(type_)]
 
 
-def call(b: ir.IRBuilder, name: str, *arguments: ir.Value) -> ir.Value:
+def call(b: Builder, name: str, *arguments: Value) -> Value:
     """An intrinsic whose result and arguments have one type: ``llvm.fabs``."""
     type_ = arguments[0].type
     return b.call(intrinsic(b, f"{name}.{suffix(type_)}", type_, [a.type for a in arguments]), arguments)
 
 
 @contextlib.contextmanager
-def loop(b: ir.IRBuilder, start: ir.Value, stop: ir.Value, step: int = 1) -> Iterator[ir.Value]:
+def loop(b: Builder, start: Value, stop: Value, step: int = 1) -> Iterator[Value]:
     """``for i in range(start, stop, step)``; values that change over it go through memory or `Accumulators`."""
     head, body, end = (b.append_basic_block(name) for name in ("head", "body", "end"))
     before = b.block
@@ -79,8 +82,8 @@ def loop(b: ir.IRBuilder, start: ir.Value, stop: ir.Value, step: int = 1) -> Ite
 
 @contextlib.contextmanager
 def carrying(
-    b: ir.IRBuilder, start: ir.Value, stop: ir.Value, step: int, values: list[ir.Value]
-) -> Iterator[tuple[ir.Value, list[ir.Value]]]:
+    b: Builder, start: Value, stop: Value, step: int, values: list[Value]
+) -> Iterator[tuple[Value, list[Value]]]:
     """A loop that carries values: replace the entries of the list; after the loop it holds the results."""
     head, body, end = (b.append_basic_block(name) for name in ("head", "body", "end"))
     before = b.block
@@ -95,7 +98,7 @@ def carrying(
         phis.append(phi)
     b.cbranch(b.icmp_signed("<", i, stop), body, end)
     b.position_at_end(body)
-    current: list[ir.Value] = list(phis)
+    current: list[Value] = list(phis)
     yield i, current
     after = b.add(i, i64(step), flags=("nsw",))
     i.add_incoming(after, b.block)
@@ -109,7 +112,7 @@ def carrying(
 class Lanes:
     """Values of `width` lanes, of which the first `count` are entries and the others are not there."""
 
-    def __init__(self, b: ir.IRBuilder, width: int, count: int | None = None):
+    def __init__(self, b: Builder, width: int, count: int | None = None):
         self.b = b
         self.width = width
         self.count = width if count is None else count
@@ -122,7 +125,7 @@ class Lanes:
         scalar = constant(dtype, value)
         return scalar if self.width == 1 else ir.Constant(self.type(dtype), [scalar] * self.width)
 
-    def splat(self, value: ir.Value) -> ir.Value:
+    def splat(self, value: Value) -> Value:
         """A scalar in every lane."""
         if self.width == 1 or isinstance(value.type, ir.VectorType):
             return value
@@ -133,7 +136,7 @@ class Lanes:
         zeros = ir.Constant(widened(I32, self.width), [ir.Constant(I32, 0)] * self.width)
         return self.b.shuffle_vector(first, ir.Constant(type_, ir.Undefined), zeros)
 
-    def iota(self) -> ir.Value:
+    def iota(self) -> Value:
         """0, 1, 2 … as int64."""
         if self.width == 1:
             return i64(0)
@@ -145,10 +148,10 @@ class Lanes:
         return bits[0] if self.width == 1 else ir.Constant(widened(I1, self.width), bits)
 
     # ---- memory
-    def address(self, pointer: ir.Value, index: ir.Value, dtype: np.dtype) -> ir.Value:
+    def address(self, pointer: Value, index: Value, dtype: np.dtype) -> Value:
         return self.b.gep(pointer, [index], inbounds=True, source_etype=memory_type(dtype))
 
-    def load(self, pointer: ir.Value, index: ir.Value, dtype: np.dtype, stride: int) -> ir.Value:
+    def load(self, pointer: Value, index: Value, dtype: np.dtype, stride: int) -> Value:
         """Entries index, index + stride, … of a buffer; a scalar where the stride is 0."""
         b, element = self.b, memory_type(dtype)
         if self.width == 1 or stride == 0:
@@ -170,16 +173,16 @@ class Lanes:
         places = [b.add(index, i64(k * stride)) for k in range(self.count)]
         return self.gathered(pointer, places, dtype)
 
-    def gathered(self, pointer: ir.Value, places: Sequence[ir.Value], dtype: np.dtype) -> ir.Value:
+    def gathered(self, pointer: Value, places: Sequence[Value], dtype: np.dtype) -> Value:
         """The entries at these places, one a lane."""
         element = memory_type(dtype)
-        value: ir.Value = ir.Constant(widened(element, self.width), [ir.Constant(element, 0)] * self.width)
+        value: Value = ir.Constant(widened(element, self.width), [ir.Constant(element, 0)] * self.width)
         for k, place in enumerate(places):
             entry = self._load(self.address(pointer, place, dtype), element, dtype)
             value = self.b.insert_element(value, entry, ir.Constant(I32, k))
         return self._truth(value, dtype)
 
-    def store(self, value: ir.Value, pointer: ir.Value, index: ir.Value, dtype: np.dtype, stride: int) -> None:
+    def store(self, value: Value, pointer: Value, index: Value, dtype: np.dtype, stride: int) -> None:
         """Write the entries to index, index + stride, …"""
         b = self.b
         if dtype.kind == "b":
@@ -200,16 +203,16 @@ class Lanes:
             entry = b.extract_element(value, ir.Constant(I32, k))
             b.store(entry, self.address(pointer, b.add(index, i64(k * stride)), dtype), align=dtype.itemsize)
 
-    def _load(self, place: ir.Value, type_: ir.Type, dtype: np.dtype) -> ir.Value:
+    def _load(self, place: Value, type_: ir.Type, dtype: np.dtype) -> Value:
         return self.b.load(place, typ=type_, align=dtype.itemsize)
 
-    def _truth(self, value: ir.Value, dtype: np.dtype) -> ir.Value:
+    def _truth(self, value: Value, dtype: np.dtype) -> Value:
         if dtype.kind != "b":
             return value
         return self.b.icmp_unsigned("!=", value, ir.Constant(value.type, None))
 
     # ---- conversions
-    def cast(self, value: ir.Value, have: np.dtype, want: np.dtype) -> ir.Value:
+    def cast(self, value: Value, have: np.dtype, want: np.dtype) -> Value:
         """As ``astype`` converts."""
         if have == want:
             return value

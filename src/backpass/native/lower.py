@@ -1,8 +1,8 @@
 """Graph → kernels: which operations share a loop, what is kept in memory, and what is only in registers.
 
-Two passes. Forward, each operation finds its home: the kernel of its latest argument where both walk the same places in
-the same order, else a new one. Backward, each kernel asks for what it needs: a cheap value of another kernel is computed
-again where it is used, a costly one is kept in memory. What nobody asks for is never computed.
+Two passes. Forward, each operation finds its home: the kernel of its latest argument where both walk the same places
+in the same order, else a new one. Backward, each kernel asks for what it needs: a cheap value of another kernel is
+computed again where it is used, a costly one is kept in memory. What nobody asks for is never computed.
 """
 
 from __future__ import annotations
@@ -205,9 +205,23 @@ class _Lowering:
             return
         item.place = Place.ARENA
         if item.home == NOWHERE and item.args:
-            self.front.append(Kernel("nest", squeezed(item.view)[0]))
-            item.home = -1 - len(self.front)
-            self.members[item.home] = [item]
+            item.home = self._in_front(item)
+            self.members.setdefault(item.home, []).append(item)
+
+    def _in_front(self, item: Item) -> int:
+        """The kernel that writes a value of arguments alone: one over the same domain, unless it needs another's."""
+        domain = squeezed(item.view)[0]
+        homes = {arg.item.home for arg in item.args if arg.item.home != NOWHERE}
+        pending = [arg.item for arg in item.args if arg.item.home == NOWHERE]
+        while pending:
+            inner = pending.pop()
+            homes |= {arg.item.home for arg in inner.args if arg.item.home != NOWHERE}
+            pending += [arg.item for arg in inner.args if arg.item.home == NOWHERE]
+        for k, kernel in enumerate(self.front):
+            if kernel.domain == domain and homes <= {-2 - k} and not kernel.leaves:
+                return -2 - k
+        self.front.append(Kernel("nest", domain))
+        return -1 - len(self.front)
 
     def _gather(self, line: Line) -> Access | None:
         base, view = self._stored(line.inputs[0])
@@ -431,10 +445,15 @@ class _Lowering:
             self._demand(-2 - k, kernel)
         alive = [
             kernel
-            for kernel in [*reversed(self.front), *self.kernels]
+            for kernel in [*self._fronts(), *self.kernels]
             if kernel.roots or kernel.kind in ("random", "island")
         ]
         return Plan(alive, self.inputs, outputs, self.constants)
+
+    def _fronts(self) -> list[Kernel]:
+        """Those in front, a value after what it is made of."""
+        first = lambda k: min(item.order for item in self.members[-2 - k])  # noqa: E731
+        return [self.front[k] for k in sorted(range(len(self.front)), key=first)]
 
     def _output(self, number: int, k: int) -> Item:
         item, view = self.access[k]
@@ -547,7 +566,7 @@ def _indexed(
     first = sum(part is not None for part in before)
     after = [slice(None) if part is Ellipsis else part for part in key[places[-1] + 1 :]]
     arrays = range(first, first + len(places))
-    held = view.sliced((*before, *[0] * len(places), *([] if not after else after)))
+    held = view.sliced((*before, *[0] * len(places), *after))
     split = len(before)
     strides = (*held.strides[:split], *[0] * len(middle), *held.strides[split:])
     if (*held.shape[:split], *middle, *held.shape[split:]) != shape:

@@ -1,14 +1,16 @@
 """A plan as one LLVM module: a function for each kernel, and the entry that calls them in order.
 
 The entry is ``backpass_main(table, arena, flag, rank, ranks, barrier)``: `table` holds the addresses of inputs,
-constants and outputs (in that order, then that of the callback for islands), `flag` an int64 that a kernel sets where an
-index is out of bounds. `ranks` threads may call it at once, each with its rank: each computes its share of every kernel,
-and they meet at a barrier where one needs what another has written. No sum depends on how many they are.
+constants and outputs (in that order, then that of the callback for islands), `flag` an int64 that a kernel sets where
+an index is out of bounds. `ranks` threads may call it at once, each with its rank: each computes its share of every
+kernel, and they meet at a barrier where one needs what another has written. No sum depends on how many they are.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from llvmlite import ir
@@ -17,7 +19,7 @@ from . import barrier, gemm, random
 from .arrange import Arrangement
 from .engine import ENTRY
 from .kernel import Item, Kernel, Place, Plan
-from .lanes import I8, I64, POINTER, Lanes, i64
+from .lanes import I8, I64, POINTER, Builder, Lanes, Value, i64
 from .memory import aligned, reads, writes
 from .nest import Body, Nest, Values, Where, owner
 from .target import Target
@@ -63,7 +65,7 @@ class ModuleWriter:
         """All ranks come here before any goes on."""
         self.b.call(self.meeting, [self.bar, self.ranks])
 
-    def share(self, units: int, work: int) -> tuple[ir.Value, ir.Value]:
+    def share(self, units: int, work: int) -> tuple[Value, Value]:
         """This rank's part of so many units of work; the first rank's alone where there is little of it."""
         b = self.b
         first = b.icmp_signed("==", self.rank, i64(0))
@@ -80,7 +82,7 @@ class ModuleWriter:
         return aligned(gemm.pack_size(product, self.target) * kernel.line.aval.dtype.itemsize)
 
     # ---- memory
-    def address(self, item: Item) -> ir.Value:
+    def address(self, item: Item) -> Value:
         """In the entry: where an item begins."""
         item = owner(item)
         if item.place is Place.ARENA:
@@ -113,12 +115,12 @@ class ModuleWriter:
         share = self.share(nest.units(), work)
         self._call(function, share, [self.flag, *[self.address(item) for item in items]])
 
-    def _call(self, function: ir.Function, share: tuple[ir.Value, ir.Value], arguments: list[ir.Value]) -> None:
+    def _call(self, function: ir.Function, share: tuple[Value, Value], arguments: list[Value]) -> None:
         """Run a kernel on its share, if that is anything."""
         with self.b.if_then(self.b.icmp_signed("<", *share)):
             self.b.call(function, [*share, *arguments])
 
-    def _function(self, name: str, pointers: int) -> tuple[ir.Function, ir.IRBuilder]:
+    def _function(self, name: str, pointers: int) -> tuple[Any, Builder]:
         type_ = ir.FunctionType(ir.VoidType(), [I64, I64, POINTER, *[POINTER] * pointers])
         function = ir.Function(self.module, type_, name)
         function.linkage = "internal"
@@ -137,7 +139,7 @@ class ModuleWriter:
         extra = [POINTER] * (1 + len(items))
         made = product_arrangement(kernel, self.target.bits)
 
-        def epilogue(b: ir.IRBuilder, cell: gemm.Cell, given: list[ir.Value]) -> None:
+        def epilogue(b: Builder, cell: gemm.Cell, given: Sequence[Value]) -> None:
             flag, *pointers = given
             values = Values(kernel, made, dict(zip(items, pointers, strict=True)), flag)
             lanes = Lanes(b, self.target.lanes(product.dtype), cell.count)
@@ -161,7 +163,8 @@ class ModuleWriter:
             self.b.call(function, [*places, packing, *share, *rest])
 
     def _random(self, name: str, kernel: Kernel) -> None:
-        assert kernel.line is not None and kernel.result is not None
+        assert kernel.line is not None
+        assert kernel.result is not None
         ((key, view),) = kernel.operands
         function, b = self._function(name, 2)
         begin, end, _, start, out = function.args
@@ -254,10 +257,10 @@ def _batch_stride(view: View) -> int:
     return walks[-1][1] if walks else 0
 
 
-def product_place(kernel: Kernel, shape: tuple[int, ...], cell: gemm.Cell, swapped: bool, b: ir.IRBuilder) -> Where:
+def product_place(kernel: Kernel, shape: tuple[int, ...], cell: gemm.Cell, swapped: bool, b: Builder) -> Where:
     """Where in the kernel's domain a vector of sums stands."""
     row, col = (cell.col, cell.row) if swapped else (cell.row, cell.col)
-    index: list[ir.Value] = [col, row]
+    index: list[Value] = [col, row]
     rest = cell.item
     batch = [n for n in shape[:-2] if n != 1]
     for k, n in reversed(list(enumerate(batch))):

@@ -11,25 +11,18 @@ from llvmlite import ir
 from . import pointwise
 from .arrange import Arrangement
 from .kernel import Dynamic, Item, Kernel, Ref, Root, RootKind
-from .lanes import I32, I64, Lanes, constant, i64, loop, widened
+from .lanes import I32, I64, Builder, Lanes, Value, constant, i64, loop, widened
 
 UNROLL = 4
 """Sums that run side by side, since one addition waits four cycles for the one before."""
 SMALL = 8
 """Kernels of at most so many values are written out that often."""
 COPIES = {
-    "alias",
-    "stop_gradient",
-    "reshape",
-    "transpose",
-    "broadcast_to",
-    "slice",
-    "cast",
-    "cast_discrete",
-    "einsum",
+    "alias", "stop_gradient", "reshape", "transpose", "broadcast_to", "slice", "cast", "cast_discrete", "einsum",
     "matmul",
-}
-Where = dict[int, ir.Value]
+}  # fmt: skip
+"""What only moves entries, or what operands of a product were copied for."""
+Where = dict[int, Value]
 """Group of axes → its index."""
 
 
@@ -41,15 +34,15 @@ def owner(item: Item) -> Item:
 class Body:
     """The values of a kernel at one place, or at the places of one vector of lanes."""
 
-    def __init__(self, values: Values, lanes: Lanes, where: Where, row: bool, outside: dict[Item, ir.Value]):
+    def __init__(self, values: Values, lanes: Lanes, where: Where, row: bool, outside: dict[Item, Value]):
         self.of = values
         self.lanes = lanes
         self.where = where
         self.row = row
         self.known = dict(outside)
-        self.loaded: dict[Any, ir.Value] = {}
+        self.loaded: dict[Any, Value] = {}
 
-    def ref(self, ref: Ref, want: np.dtype | None = None) -> ir.Value:
+    def ref(self, ref: Ref, want: np.dtype | None = None) -> Value:
         """A value in the dtype asked for; a scalar where all lanes have the same."""
         item = ref.item
         if item.immediate:
@@ -63,18 +56,18 @@ class Body:
             value = self.load(ref)
         return value if want is None else self.lanes.cast(value, item.dtype, want)
 
-    def load(self, ref: Ref) -> ir.Value:
+    def load(self, ref: Ref) -> Value:
         key = (ref.item, ref.strides, ref.offset)
         if key not in self.loaded:
             index, stride = self.place(ref.strides, ref.offset)
             self.loaded[key] = self.lanes.load(self.of.pointer(ref.item), index, ref.item.dtype, stride)
         return self.loaded[key]
 
-    def place(self, strides: tuple[int, ...], offset: int, row: bool | None = None) -> tuple[ir.Value, int]:
+    def place(self, strides: tuple[int, ...], offset: int, row: bool | None = None) -> tuple[Value, int]:
         """(index of the first lane, step from lane to lane)."""
         of, b = self.of, self.lanes.b
         walk = of.made.strides(of.kernel.over_domain(strides, self.row if row is None else row))
-        index: ir.Value = i64(offset)
+        index: Value = i64(offset)
         for g, i in self.where.items():
             if walk[g] == 0 or (isinstance(i, ir.Constant) and i.constant == 0):
                 continue
@@ -90,7 +83,7 @@ class Body:
         vector = of.made.vector
         return index, walk[vector] if vector is not None and self.lanes.width > 1 else 0
 
-    def compute(self, item: Item) -> ir.Value:
+    def compute(self, item: Item) -> Value:
         line, lanes = item.line, self.lanes
         name = line.op.name
         if item.gathered is not None:
@@ -110,17 +103,17 @@ class Body:
             self.check(self.ref(item.args[2]), item.args[2].item.dtype, line.bounds[1])
         return result
 
-    def level(self, values: list[ir.Value]) -> list[ir.Value]:
+    def level(self, values: list[Value]) -> list[Value]:
         """All scalars, or all vectors."""
         if any(isinstance(value.type, ir.VectorType) for value in values):
             return [self.lanes.splat(value) for value in values]
         return values
 
     # ---- places that depend on values
-    def dynamic(self, index: ir.Value, dynamic: tuple[Dynamic, ...]) -> list[ir.Value]:
+    def dynamic(self, index: Value, dynamic: tuple[Dynamic, ...]) -> list[Value]:
         """The index, moved by index arrays: one entry for all lanes, or one a lane."""
         b = self.lanes.b
-        total: ir.Value | None = None
+        total: Value | None = None
         for part in dynamic:
             value = self.ref(part.index)
             dtype = part.index.item.dtype
@@ -143,7 +136,7 @@ class Body:
             return [b.add(index, total)]
         return [b.add(index, b.extract_element(total, ir.Constant(I32, k))) for k in range(self.lanes.count)]
 
-    def check(self, value: ir.Value, dtype: np.dtype, length: int) -> None:
+    def check(self, value: Value, dtype: np.dtype, length: int) -> None:
         """Raise the flag where a whole number indexes no entry of an axis of this length."""
         b = self.lanes.b
         wide = self.lanes.cast(value, dtype, np.dtype(np.int64))
@@ -157,7 +150,7 @@ class Body:
         with b.if_then(bad, likely=False):
             b.store(ir.Constant(I64, 1), self.of.flag, align=8)
 
-    def gathered(self, item: Item) -> ir.Value:
+    def gathered(self, item: Item) -> Value:
         found = item.gathered
         assert found is not None
         index, stride = self.place(found.strides, found.offset)
@@ -171,7 +164,7 @@ class Body:
             places = [self.lanes.b.add(place, i64(k * stride)) for k, place in enumerate(places)]
         return self.lanes.gathered(pointer, places, item.dtype)
 
-    def write(self, root: Root, value: ir.Value) -> None:
+    def write(self, root: Root, value: Value) -> None:
         index, stride = self.place(root.strides, root.offset, root.row)
         target, lanes = root.target, self.lanes
         pointer = self.of.pointer(target)
@@ -192,14 +185,14 @@ class Body:
 class Values:
     """One kernel while it is written: its pointers, and which of its values are computed where."""
 
-    def __init__(self, kernel: Kernel, made: Arrangement, pointers: dict[Item, ir.Value], flag: ir.Value):
+    def __init__(self, kernel: Kernel, made: Arrangement, pointers: dict[Item, Value], flag: Value):
         self.kernel = kernel
         self.made = made
         self.pointers = pointers
         self.flag = flag
         self.stage: int | None = None
 
-    def pointer(self, item: Item) -> ir.Value:
+    def pointer(self, item: Item) -> Value:
         return self.pointers[owner(item)]
 
     def computes(self, item: Item, body: Body) -> bool:
@@ -215,7 +208,7 @@ class Values:
 class Nest:
     """Writes the loops of one kernel into a function's body."""
 
-    def __init__(self, b: ir.IRBuilder, values: Values):
+    def __init__(self, b: Builder, values: Values):
         self.b = b
         self.values = values
         self.kernel = values.kernel
@@ -231,12 +224,12 @@ class Nest:
             return -(-made.extents[made.vector] // made.width)
         return 1
 
-    def write(self, begin: ir.Value, end: ir.Value) -> None:
+    def write(self, begin: Value, end: Value) -> None:
         made = self.made
         outer = [g for g in made.outer if g != made.vector]
         self._outer(outer, 0, {}, begin, end)
 
-    def _outer(self, outer: list[int], depth: int, where: Where, begin: ir.Value, end: ir.Value) -> None:
+    def _outer(self, outer: list[int], depth: int, where: Where, begin: Value, end: Value) -> None:
         made = self.made
         if depth < len(outer):
             g = outer[depth]
@@ -252,7 +245,7 @@ class Nest:
         self,
         g: int,
         where: Where,
-        units: tuple[ir.Value, ir.Value] | None,
+        units: tuple[Value, Value] | None,
         body: Callable[[Where, Lanes], None],
     ) -> None:
         """Vectors along a group of axes: full ones in a loop, and what is left."""
@@ -301,12 +294,12 @@ class Nest:
 
     def _in_registers(self, where: Where, lanes: Lanes) -> None:
         kernel, values = self.kernel, self.values
-        rows: dict[Item, ir.Value] = {}
+        rows: dict[Item, Value] = {}
         row = Body(values, lanes, where, True, rows)
         bodies = [Body(values, inner, {**where, **place}, False, rows) for place, inner in self._positions(lanes)]
         for node, is_row in kernel.nodes.items():
             if node.reduces and is_row:
-                total: ir.Value | None = None
+                total: Value | None = None
                 for body in bodies:
                     part = self._part(node, body)
                     total = part if total is None else combine(node, body.lanes, total, part)
@@ -318,14 +311,15 @@ class Nest:
                 continue
             for body in (row, *bodies):
                 body.known[node] = value
-        written = []
-        for root in kernel.roots:
-            for body in [row] if root.row else bodies:
-                written.append((body, root, body.ref(root.ref, root.target.dtype)))
+        written = [
+            (body, root, body.ref(root.ref, root.target.dtype))
+            for root in kernel.roots
+            for body in ([row] if root.row else bodies)
+        ]
         for body, root, value in written:
             body.write(root, value)
 
-    def _part(self, node: Item, body: Body) -> ir.Value:
+    def _part(self, node: Item, body: Body) -> Value:
         """What a place adds to a reduction, with nothing in the lanes that are not there."""
         dtype = summed(node)
         value = body.lanes.splat(body.ref(node.args[0], dtype))
@@ -333,7 +327,7 @@ class Nest:
             value = self.b.select(body.lanes.mask(), value, body.lanes.constant(dtype, identity(node)))
         return value
 
-    def _across(self, node: Item, lanes: Lanes, total: ir.Value) -> ir.Value:
+    def _across(self, node: Item, lanes: Lanes, total: Value) -> Value:
         """One value of all lanes, where the lanes lie along the row."""
         if lanes.width == 1 or self.made.vector not in self.made.reduced:
             return total
@@ -350,7 +344,7 @@ class Nest:
 
     def _in_sweeps(self, where: Where, lanes: Lanes) -> None:
         kernel, made, values = self.kernel, self.made, self.values
-        rows: dict[Item, ir.Value] = {}
+        rows: dict[Item, Value] = {}
         row = Body(values, lanes, where, True, rows)
         for stage in range(made.stages):
             values.stage = stage
@@ -368,13 +362,15 @@ class Nest:
                 row.write(root, row.ref(root.ref, root.target.dtype))
 
     def _sweep(
-        self, where: Where, lanes: Lanes, rows: dict[Item, ir.Value], nodes: list[Item], roots: list[Root]
-    ) -> list[ir.Value]:
+        self, where: Where, lanes: Lanes, rows: dict[Item, Value], nodes: list[Item], roots: list[Root]
+    ) -> list[Value]:
         """One pass over the row; the results of its reductions."""
         b, made = self.b, self.made
         along = made.vector in made.reduced
         full = Lanes(b, made.width) if along else lanes
-        groups = [g for g in made.reduced if g != made.vector] + ([made.vector] if along else [])  # type: ignore[list-item]
+        groups: list[int] = [g for g in made.reduced if g != made.vector]
+        if made.vector is not None and along:
+            groups.append(made.vector)
         copies = UNROLL if nodes and not roots and len(self.kernel.nodes) <= SMALL else 1
         cells = [[self._cell(node, full) for node in nodes] for _ in range(copies)]
 
@@ -419,7 +415,7 @@ class Nest:
             results.append(self._across(node, full, total))
         return results
 
-    def _cell(self, node: Item, lanes: Lanes) -> ir.Value:
+    def _cell(self, node: Item, lanes: Lanes) -> Value:
         """A place for a running result; LLVM keeps it in a register."""
         b = self.b
         with b.goto_entry_block():
@@ -449,7 +445,7 @@ def identity(node: Item) -> Any:
     return info.min if name == "max" else info.max
 
 
-def combine(node: Item, lanes: Lanes, x: ir.Value, y: ir.Value) -> ir.Value:
+def combine(node: Item, lanes: Lanes, x: Value, y: Value) -> Value:
     """Two partial results as one."""
     b, dtype, name = lanes.b, node.dtype, node.line.op.name
     if name == "sum":

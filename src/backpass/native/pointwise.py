@@ -17,9 +17,8 @@ from backpass.graph.aval import Aval, promotion_type
 from backpass.graph.op import Op
 
 from . import vecmath
-from .lanes import I1, Lanes, call, constant
+from .lanes import I1, Lanes, Value, call, constant
 
-Value = ir.Value
 Emit = Callable[[Lanes, np.dtype, list[Value]], Value]
 
 FLOATS = "f"
@@ -307,9 +306,10 @@ def _choice(names: tuple[str, str], signs: tuple[str, str], quiet: bool) -> None
         def emit(v: Lanes, t: np.dtype, a: list[Value], sign: str = sign) -> Value:
             b, (x, y) = v.b, a
             if t.kind == "b":
-                return b.or_(x, y) if sign == ">=" else b.and_(x, y)
+                return b.or_(x, y) if sign == ">" else b.and_(x, y)
             if t.kind == "f":
                 nan = y if quiet else x  # fmax takes the other one, maximum the NaN
+                # Of two equal ones the second: that is which zero NumPy's vector instructions give.
                 first = b.or_(b.fcmp_ordered(sign, x, y), b.fcmp_unordered("uno", nan, nan))
                 return b.select(first, x, y)
             compare = b.icmp_signed if t.kind == "i" else b.icmp_unsigned
@@ -318,8 +318,8 @@ def _choice(names: tuple[str, str], signs: tuple[str, str], quiet: bool) -> None
         native(ALL, name)(emit)
 
 
-_choice(("maximum", "minimum"), (">=", "<="), False)
-_choice(("fmax", "fmin"), (">=", "<="), True)
+_choice(("maximum", "minimum"), (">", "<"), False)
+_choice(("fmax", "fmin"), (">", "<"), True)
 
 
 # ---- bits
@@ -340,7 +340,13 @@ def _xor(v: Lanes, t: np.dtype, a: list[Value]) -> Value:
 
 @native("biu", "invert")
 def _invert(v: Lanes, t: np.dtype, a: list[Value]) -> Value:
-    return v.b.not_(a[0])
+    return _not(v, a[0])
+
+
+def _not(v: Lanes, x: Value) -> Value:
+    """Every bit the other way; llvmlite's own writes a wrong constant for vectors of truth values."""
+    ones = ir.Constant(x.type, [-1] * x.type.count) if isinstance(x.type, ir.VectorType) else ir.Constant(x.type, -1)
+    return v.b.xor(x, ones)
 
 
 def _shift(name: str, left: bool) -> None:
@@ -373,8 +379,13 @@ def _comparison(name: str, sign: str) -> None:
 
 
 for _name, _sign_ in (
-    ("less", "<"), ("less_equal", "<="), ("greater", ">"), ("greater_equal", ">="), ("equal", "=="), ("not_equal", "!="),
-):  # fmt: skip
+    ("less", "<"),
+    ("less_equal", "<="),
+    ("greater", ">"),
+    ("greater_equal", ">="),
+    ("equal", "=="),
+    ("not_equal", "!="),
+):
     _comparison(_name, _sign_)
 
 
@@ -392,7 +403,11 @@ def _logic(name: str, method: str) -> None:
 _logic("logical_and", "and_")
 _logic("logical_or", "or_")
 _logic("logical_xor", "xor")
-_logic("logical_not", "not_")
+
+
+@native(ALL, "logical_not")
+def _logical_not(v: Lanes, t: np.dtype, a: list[Value]) -> Value:
+    return _not(v, _truth(v, t, a[0]))
 
 
 @native(ALL, "isnan")

@@ -108,7 +108,8 @@ class Memory:
             return
         kernel = self.islands[number]
         try:
-            assert kernel.line is not None and kernel.result is not None
+            assert kernel.line is not None
+            assert kernel.result is not None
             arguments = [_as_given(self.array(item, view), item) for item, view in kernel.operands]
             with np.errstate(all="ignore"):
                 value = kernel.line.op.run(*arguments, **kernel.line.attrs)
@@ -146,10 +147,8 @@ class Program:
         """Outputs for inputs, both flat."""
         plan, memory = self.code.plan, self.memory
         with self._lock:
-            for k, (item, leaf) in enumerate(zip(plan.inputs, leaves, strict=True)):
-                array = np.ascontiguousarray(leaf, dtype=item.dtype).reshape(item.aval.shape)
-                if k in self._donated.values() and array is not leaf:
-                    array = array.copy()
+            for item, leaf in zip(plan.inputs, leaves, strict=True):
+                array = np.asarray(leaf, dtype=item.dtype, order="C")
                 memory.set(item, array)
             results: list[Any] = [None] * len(plan.outputs)
             for k, item in self._outputs:

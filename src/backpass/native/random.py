@@ -6,7 +6,7 @@ from llvmlite import ir
 
 from backpass.partials.random import GROWTH, MULTIPLIERS, ROUNDS
 
-from .lanes import I1, I32, I64, Lanes, i64, intrinsic, loop, suffix, widened
+from .lanes import I1, I32, I64, Builder, Lanes, Value, i64, intrinsic, loop, suffix, widened
 
 WORDS = 4
 
@@ -16,7 +16,7 @@ def units(size: int, width: int) -> int:
     return -(-size // (WORDS * width))
 
 
-def write(b: ir.IRBuilder, key: ir.Value, out: ir.Value, size: int, width: int, begin: ir.Value, end: ir.Value) -> None:
+def write(b: Builder, key: Value, out: Value, size: int, width: int, begin: Value, end: Value) -> None:
     """Fill `out` with `size` words from the stream of `key`."""
     lanes = Lanes(b, width)
     words = [lanes.splat(b.load(b.gep(key, [i64(k)], source_etype=I32), typ=I32, align=4)) for k in range(2)]
@@ -29,7 +29,7 @@ def write(b: ir.IRBuilder, key: ir.Value, out: ir.Value, size: int, width: int, 
             _store(b, out, i64(full), _blocks(lanes, words, i64(full)), left, width)
 
 
-def _blocks(lanes: Lanes, key: list[ir.Value], unit: ir.Value) -> ir.Value:
+def _blocks(lanes: Lanes, key: list[Value], unit: Value) -> Value:
     """Four words a lane, one block after another."""
     b, width = lanes.b, lanes.width
     first = b.mul(unit, i64(width))
@@ -39,7 +39,7 @@ def _blocks(lanes: Lanes, key: list[ir.Value], unit: ir.Value) -> ir.Value:
     c0, c1 = b.trunc(block, narrow), b.trunc(b.lshr(block, lanes.splat(i64(32))), narrow)
     c2 = c3 = number(0)
 
-    def product(x: ir.Value, factor: int) -> tuple[ir.Value, ir.Value]:
+    def product(x: Value, factor: int) -> tuple[Value, Value]:
         both = b.mul(b.zext(x, wide), lanes.splat(i64(factor)))
         return b.trunc(b.lshr(both, lanes.splat(i64(32))), narrow), b.trunc(both, narrow)
 
@@ -49,20 +49,20 @@ def _blocks(lanes: Lanes, key: list[ir.Value], unit: ir.Value) -> ir.Value:
         k0, k1 = (b.add(word, number(growth & 0xFFFFFFFF)) for word, growth in zip(key, GROWTH[k], strict=True))
         c0, c1, c2, c3 = b.xor(b.xor(high1, c1), k0), low1, b.xor(b.xor(high0, c3), k1), low0
     if width == 1:
-        vector: ir.Value = ir.Constant(ir.VectorType(I32, WORDS), ir.Undefined)
+        vector: Value = ir.Constant(ir.VectorType(I32, WORDS), ir.Undefined)
         for k, word in enumerate((c0, c1, c2, c3)):
             vector = b.insert_element(vector, word, ir.Constant(I32, k))
         return vector
     return _woven(b, _woven(b, c0, c2, width), _woven(b, c1, c3, width), 2 * width)
 
 
-def _woven(b: ir.IRBuilder, x: ir.Value, y: ir.Value, width: int) -> ir.Value:
+def _woven(b: Builder, x: Value, y: Value, width: int) -> Value:
     """x₀ y₀ x₁ y₁ …"""
     order = [k // 2 + (width if k % 2 else 0) for k in range(2 * width)]
     return b.shuffle_vector(x, y, ir.Constant(widened(I32, 2 * width), [ir.Constant(I32, k) for k in order]))
 
 
-def _store(b: ir.IRBuilder, out: ir.Value, unit: ir.Value, vector: ir.Value, count: int, width: int) -> None:
+def _store(b: Builder, out: Value, unit: Value, vector: Value, count: int, width: int) -> None:
     place = b.gep(out, [b.mul(unit, i64(WORDS * width))], source_etype=I32)
     if count == WORDS * width:
         b.store(vector, place, align=4)

@@ -1,8 +1,8 @@
 """`Steps`: many training steps in one native call, on arrays that stay where they are.
 
-A step's graph takes θ, the state, the optimiser's memory, the step's number, a key and a batch, and gives the new ones,
-the loss and the squared norm of the gradient. Here the whole loop is machine code: gather the rows of the batch, run the
-step, note its loss, go on. θ and the rest are changed in place; Python comes back between calls.
+A step's graph takes θ, the state, the optimiser's memory, the step's number, a key and a batch, and gives the new
+ones, the loss and the squared norm of the gradient. Here the whole loop is machine code: gather the rows of the batch,
+run the step, note its loss, go on. θ and the rest are changed in place; Python comes back between calls.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from llvmlite import ir
 from backpass.graph.program import Graph
 
 from .engine import ENTRY
-from .lanes import I8, I32, I64, POINTER, i64, intrinsic, loop
+from .lanes import I8, I32, I64, POINTER, Value, i64, intrinsic, loop
 from .module import ModuleWriter
 from .program import Code, Memory
 from .target import Target, host
 
 LOOP = "backpass_loop"
 ORDER, COUNT, FIRST, SEED, LOSSES, SQUARES, DONE, DATA = range(8)
-"""Words of the loop's own table: where the order of rows begins, how many steps, the first one's number, the seed, where
-losses and squared norms go, how many steps were done, and from there on the data."""
+"""Words of the loop's own table: where the order of rows begins, how many steps, the first one's number, the seed,
+where losses and squared norms go, how many steps were done, and from there on the data."""
 _P, _I = ctypes.c_void_p, ctypes.c_int64
 LOOP_TYPE = ctypes.CFUNCTYPE(None, _P, _P, _P, _I, _I, _P, _P)
 
@@ -34,7 +34,7 @@ class Steps:
     """The compiled loop for batches of one size.
 
     `carried` are the arrays of θ, the state and the optimiser's memory, in the order of the graph's inputs; they are
-    changed in place and may be shared with another `Steps`. `data` are the arrays that batches of `rows` are taken from.
+    changed in place and may be shared with another `Steps`. `data` are what batches of `rows` are taken from.
     """
 
     def __init__(
@@ -57,16 +57,22 @@ class Steps:
         self._number = np.zeros((), np.int64)
         self._key = np.zeros(2, np.uint32)
         self._results = [np.zeros((), self.code.plan.outputs[held + k].dtype) for k in range(2)]
-        inputs = [*carried, self._number, self._key, *self._batch]
-        for item, array in zip(self.code.plan.inputs, inputs, strict=True):
-            self.memory.set(item, array)
-        for item, array in zip(self.code.plan.outputs[held:], self._results, strict=True):
-            self.memory.set(item, array)
+        self._carried = carried
+        self.bind()
         self._data = [np.ascontiguousarray(array) for array in data]
         self._table = np.zeros(DATA + len(data), np.int64)
         for k, array in enumerate(self._data):
             self._table[DATA + k] = array.ctypes.data
         self._entry = LOOP_TYPE(self.code.loaded.address(LOOP))
+
+    def bind(self) -> None:
+        """Tell the memory where everything lies."""
+        plan, held = self.code.plan, len(self._carried)
+        inputs = [*self._carried, self._number, self._key, *self._batch]
+        for item, array in zip(plan.inputs, inputs, strict=True):
+            self.memory.set(item, array)
+        for item, array in zip(plan.outputs[held:], self._results, strict=True):
+            self.memory.set(item, array)
 
     def run(
         self, order: np.ndarray, steps: int, first: int, seed: int, ranks: int = 1
@@ -113,10 +119,10 @@ def _write_loop(w: ModuleWriter, data: tuple[np.ndarray, ...], rows: int, held: 
     b = ir.IRBuilder(function.append_basic_block("entry"))
     table, _, flag, rank, ranks, bar, own = function.args
 
-    def word(k: int) -> ir.Value:
+    def word(k: int) -> Value:
         return b.load(b.gep(own, [i64(k)], source_etype=I64), typ=I64, align=8)
 
-    def slot(item: Any) -> ir.Value:
+    def slot(item: Any) -> Value:
         return b.load(b.gep(table, [i64(w.slots[item])], source_etype=I64), typ=POINTER, align=8)
 
     pointer = lambda k: b.inttoptr(word(k), POINTER)  # noqa: E731
@@ -138,10 +144,8 @@ def _write_loop(w: ModuleWriter, data: tuple[np.ndarray, ...], rows: int, held: 
             for array, source, target in zip(data, sources, batch, strict=True):
                 size = i64(array[0:1].nbytes)
                 place = b.gep(target, [b.mul(r, size)], source_etype=I8)
-                b.call(
-                    copy,
-                    [place, b.gep(source, [b.mul(row, size)], source_etype=I8), size, ir.Constant(ir.IntType(1), 0)],
-                )
+                begin = b.gep(source, [b.mul(row, size)], source_etype=I8)
+                b.call(copy, [place, begin, size, ir.Constant(ir.IntType(1), 0)])
         current = b.add(first, s)
         with b.if_then(is_first):
             b.store(current, number, align=8)

@@ -53,11 +53,12 @@ class View:
         ]
         return View(shape, tuple(strides), self.offset)
 
-    def sliced(self, key: tuple[Any, ...]) -> View:
+    def sliced(self, key: Any) -> View:
         """Basic indexing: whole numbers, slices, new axes, an ellipsis."""
         taken = sum(part is not None and part is not Ellipsis for part in key)
         shape, strides, offset, axis = [], [], self.offset, 0
-        for part in key if Ellipsis in key else (*key, Ellipsis):
+        parts: list[Any] = list(key) if Ellipsis in key else [*key, Ellipsis]
+        for part in parts:
             if part is None:
                 shape.append(1)
                 strides.append(0)

@@ -1,8 +1,8 @@
 """The training loop: batches in a shuffled order, one compiled step a batch, and a θ that is never half updated.
 
 A step is a pure function ``(theta, state, memory, step, key, *batch) → (theta, state, memory, loss, norm²)`` and one
-graph: forward, backward, clipping and update. `stepping` runs it, many steps a call where there is machine code. Between
-calls only whole steps are done, so Ctrl-C, a full disk or a value that is not finite leaves the last whole θ.
+graph: forward, backward, clipping and update. `stepping` runs it, many steps a call where there is machine code.
+Between calls only whole steps are done, so Ctrl-C, a full disk or a value that is not finite leaves the last whole θ.
 """
 
 from __future__ import annotations
@@ -162,9 +162,8 @@ class Loop:
                 continue
             replace(self._held, before)
             self.count = first + k
-            error = find_nonfinite(
-                self.graphs[rows], [*given(before), *inputs_of(self.data, mine, first + k, self.seed)]
-            )
+            inputs = inputs_of(self.data, mine, first + k, self.seed)
+            error = find_nonfinite(self.graphs[rows], [*given(before), *inputs])
             break
         else:
             error = None

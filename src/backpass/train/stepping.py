@@ -1,7 +1,7 @@
 """Who takes the training steps: machine code, many at a time, or the interpreter, one by one.
 
-Both change the arrays of θ, the state and the optimiser's memory in place, step by whole step, and tell the loss and the
-squared norm of the gradient of each.
+Both change the arrays of θ, the state and the optimiser's memory in place, step by whole step, and tell the loss and
+the squared norm of the gradient of each.
 """
 
 from __future__ import annotations
@@ -27,8 +27,11 @@ class Stepper(Protocol):
 
     threads: int
     """The most that may work together."""
-    done: int
-    """The steps that the last call took; right also where it was interrupted."""
+
+    @property
+    def done(self) -> int:
+        """The steps that the last call took; right also where it was interrupted."""
+        ...
 
     def take(
         self, order: np.ndarray, steps: int, first: int, seed: int, threads: int
