@@ -106,16 +106,17 @@ def shown(value: Any) -> str:
         return f"{value:.4g}"
     if isinstance(value, (list, tuple)):
         return ",".join(map(str, value))
-    return str(value)
+    text = " ".join(str(value).split())
+    return text if len(text) <= 40 else f"{text[:39]}…"
 
 
 def table(rows: list[dict[str, Any]], names: list[str]) -> str:
     """Rows as text in columns; numbers stand to the right. Columns in which nothing stands are left out.
 
     >>> print(table([{"run": "a", "loss": 0.5}, {"run": "bb", "loss": 10.25}], ["run", "loss", "score"]))
-    run   loss
-    a      0.5
-    bb   10.25
+    run    loss
+    a       0.5
+    bb    10.25
     """
     cells = {name: [shown(row.get(name)) for row in rows] for name in names}
     cells = {name: column for name, column in cells.items() if any(column)}
