@@ -101,11 +101,17 @@ def value_unknown(traced: Any, what: str) -> TracingError:
             "i": "  A plain array is indexed with it by np.take(array, index, axis=0).\n",
             "b": "  A mask keeps the shape in np.where(mask, array, 0).\n",
         }.get(traced.dtype.kind, "  A list of traced values becomes an array by np.stack(values).\n")
+    elif what.startswith("use as an index"):
+        hint = (
+            "  To index a plain array with it, hand the array over as an argument (of a loop: among xs), so that\n"
+            "  it is traced too; a loop of so many steps is bp.fori_loop(0, count, body, start).\n"
+        )
     return TracingError(
         f"{subject} needs the value of a traced {described(traced)}, which is not known while a "
         f"function is traced for compilation: the graph must hold for all values.\n{place()}\n{hint}"
-        "  Choose between values with np.where(condition, a, b); or differentiate without bp.compile / bp.trace:\n"
-        "  under bp.grad alone, Python's if and while on values work."
+        "  Choose between values with np.where(condition, a, b), between computations with bp.cond; loop with\n"
+        "  bp.scan or bp.while_loop. Or differentiate without bp.compile / bp.trace: under bp.grad alone, outside\n"
+        "  the bodies of these, Python's if and while on values work."
     )
 
 

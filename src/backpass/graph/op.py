@@ -14,6 +14,8 @@ reduction      ``partials[0](out, x, **attrs)`` = ∂out/∂x with the shape of 
                dimensions restored) is one function of the entries of x that it reduces.
 discrete       nothing: the result is an index, a mask or a whole number, its derivative zero almost everywhere.
 custom         ``adjoints`` and, if forward mode should not be derived from them, ``tangent``.
+control        nothing: its attributes hold graphs, and its derivative is made of theirs (``chain/control.py``). The
+               result is a `Bundle` of several arrays.
 =============  =============================================================================================
 
 Rules are written in NumPy, so they run on plain arrays at first order and on traced values when nested.
@@ -40,6 +42,7 @@ class Kind(StrEnum):
     REDUCTION = "reduction"
     DISCRETE = "discrete"
     CUSTOM = "custom"
+    CONTROL = "control"
     SOURCE = "source"
 
 
@@ -109,7 +112,7 @@ class Op:
 def _smooth(op: Op) -> tuple[bool, ...] | None:
     if op.kind is Kind.DISCRETE or op.kind is Kind.SOURCE:
         return ()
-    if op.variadic:
+    if op.variadic or op.kind is Kind.CONTROL:
         return None
     return tuple(rule is not None for rule in (op.adjoints if op.kind in (Kind.LINEAR, Kind.CUSTOM) else op.partials))
 

@@ -4,6 +4,7 @@ from . import (  # noqa: F401  (importing a family enters its records)
     arithmetic,
     comparison,
     composite,
+    control,
     covariance,
     cumulative,
     decompositions,
