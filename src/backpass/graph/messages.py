@@ -110,8 +110,8 @@ def value_unknown(traced: Any, what: str) -> TracingError:
         f"{subject} needs the value of a traced {described(traced)}, which is not known while a "
         f"function is traced for compilation: the graph must hold for all values.\n{place()}\n{hint}"
         "  Choose between values with np.where(condition, a, b), between computations with bp.cond; loop with\n"
-        "  bp.scan or bp.while_loop. Or differentiate without bp.compile / bp.trace: under bp.grad alone, outside\n"
-        "  the bodies of these, Python's if and while on values work."
+        "  bp.scan or bp.while_loop. Or differentiate without bp.compile / bp.trace and these:\n"
+        "  under bp.grad alone, Python's if and while on values work."
     )
 
 
