@@ -450,6 +450,8 @@ READINGS: tuple[Reading, ...] = (
     staged,
     complex_numbers,
 )
+
+
 def many(op: Op, reading: Reading) -> bool:
     """The later files of scipy.special are many functions of one form: their other readings are for the slow suite."""
     return in_special_files(op) and reading not in (value, reverse)
