@@ -30,9 +30,7 @@ def fresh(x: Any, name: str | None = None) -> Traced:
     """A new identity for a value: what one derivative differentiates with respect to, apart from every other."""
     attrs = {"name": name} if name else None
     if type(x) is Traced:
-        alias = Node(ALIAS, (x.node,), None, x.node.value, here(2))
-        alias.viewed = x.node.viewed and x.shape == ()
-        return Traced(alias)
+        return Traced(Node(ALIAS, (x.node,), None, x.node.value, here(2)))
     return Traced(Node(INPUT, (), attrs, x, here(2)))
 
 

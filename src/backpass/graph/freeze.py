@@ -69,6 +69,9 @@ def freeze(
                 raise GraphError(f"{node!r} belongs to another trace: pass it to the function as an argument")
             position[node.index] = constant(node.value, node.origin)
             continue
+        if node.op is CONSTANT:
+            position[node.index] = constant(node.value, node.origin)
+            continue
         sources = tuple(position[q.index] if q.__class__ is Node else constant(q, node.origin) for q in node.inputs)
         note = node.origin.note
         composite = adjoint = None

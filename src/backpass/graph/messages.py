@@ -130,18 +130,11 @@ def would_detach(traced: Any, what: str) -> TracingError:
     )
 
 
-def assignment_refused(traced: Any) -> TracingError:
+def maybe_view() -> TracingError:
     return TracingError(
-        f"Assignment into a traced array ({described(traced)}) is not supported.\n{place()}\n"
-        "  Build the new array instead: np.where(mask, new, old), or np.concatenate / np.stack of its parts."
-    )
-
-
-def in_place_refused(traced: Any) -> TracingError:
-    return TracingError(
-        f"In-place change of a traced array ({described(traced)}) of which a view exists: NumPy would change both.\n"
-        f"{place()}\n"
-        "  Write the operation out: x = x + y instead of x += y."
+        "A reshaped array and its original are both used after one of them was written to. Whether they share memory "
+        f"depends on how an argument lies in memory, which a graph does not know.\n{place()}\n"
+        "  Say which is meant: x.reshape(...).copy() for an array of its own, or write before you reshape."
     )
 
 

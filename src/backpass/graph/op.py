@@ -31,7 +31,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from .aval import Aval
 
@@ -44,6 +44,15 @@ class Kind(StrEnum):
     CUSTOM = "custom"
     CONTROL = "control"
     SOURCE = "source"
+
+
+class Window(NamedTuple):
+    """How the result of an operation lies in argument 0, for writing through it."""
+
+    restore: Callable[..., None]
+    """``restore(x, new, **attrs)`` writes into x what makes its view `new`."""
+    place: Callable[..., tuple[int, ...]] | None = None
+    """``place(x's shape, the view's shape, entry, **attrs)``: the entry of x that an entry of the view is."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -78,8 +87,8 @@ class Op:
     """Custom operations: the adjoint (or tangent) at arguments of ones shows which entries reach which."""
     mixes: bool = False
     """Linear, with terms that can cancel: ones do not show which entries reach which, so no zero is structural."""
-    view: bool = False
-    """In NumPy the result shares memory with argument 0."""
+    window: Window | None = None
+    """In NumPy the result shares memory with argument 0, where NumPy's strides allow it."""
     notation: str = ""
     """How an equation writes it: ``{0} + {1}``, ``tanh({0})``; empty means ``name(args)``."""
     domain: Mapping[str, Any] | None = None

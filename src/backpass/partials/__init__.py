@@ -2,6 +2,7 @@
 
 from . import (  # noqa: F401  (importing a family enters its records)
     arithmetic,
+    assignment,
     comparison,
     composite,
     control,
