@@ -59,7 +59,7 @@ def _ghost(node: Any, depth: int) -> np.ndarray | None:
         return np.asarray(node.value)
     shape = node.value.shape
     if name == "input":
-        order = node.attrs.get("order")
+        order = (node.attrs or {}).get("order")
         return np.empty(shape, np.bool_, order=order) if order else None
     if not depth or name == "einsum" or (name == "gather" and node.attrs["key"] == _DIAGONAL):
         return None

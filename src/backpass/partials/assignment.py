@@ -127,6 +127,7 @@ PUT = declare(
 
 
 def _add_at(x: Any, v: Any, *indices: Any, key: Key) -> Any:
+    _checked_kind(x, v)
     out = _writable(x)
     np.add.at(out, _filled(key, indices), v)
     return out
