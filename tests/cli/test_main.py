@@ -78,7 +78,7 @@ def test_help_fits_a_narrow_terminal(width):
         (["train", "--validation", "0", "--patience", "3"], "--patience 3 needs rows to watch"),
         (["predict"], "Missing argument 'MODEL'."),
         (["predict", "a.bp"], "Missing argument 'FILE'."),
-        (["explain"], "Missing argument 'MODEL'."),
+        (["explain"], "Missing argument 'MODEL|FILE.py:function'."),
         (["explain", "a", "b"], "Got unexpected extra argument (b)"),
     ],
 )  # fmt: skip

@@ -13,7 +13,7 @@ COMMANDS = {
     "predict": "Predict the target of new rows with a trained model.",
     "sweep": "Search the settings of a network: many runs, poor ones ended early.",
     "runs": "List and compare the runs that were kept.",
-    "explain": "Show a trained model: what it predicts, its θ, and its graph.",
+    "explain": "Show the equations of a trained model, or of your function.",
 }
 
 
