@@ -131,7 +131,9 @@ def test_branching_on_a_traced_value_while_compiling():
           File "...test_bad_input.py", line ..., in loss
               if error > 0:
                  ^^^^^^^^^
-          Choose between values with np.where(condition, a, b); or differentiate without bp.compile / bp.trace...
+          Choose between values with np.where(condition, a, b), between computations with bp.cond; loop with
+          bp.scan or bp.while_loop. Or differentiate without bp.compile / bp.trace and these:
+          under bp.grad alone, Python's if and while on values work.
         """,
         bp.compile(bp.grad(loss)),
         np.ones(3),

@@ -118,7 +118,7 @@ def test_extras_that_errors_name_are_declared():
     named_in_source = set(re.findall(r"backpass\[(\w+)\]", sources)) | set(re.findall(r'extra="(\w+)"', sources))
     assert named_in_source
     assert named_in_source <= set(declared)
-    assert declared["all"] == ["backpass[data,scipy,sklearn]"]
+    assert declared["all"] == ["backpass[data,scipy,sklearn,sweep,images]"]
 
 
 def test_no_registry_is_named():

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .chain.custom import custom_rule
 from .chain.derivatives import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+from .chain.loops import checkpoint, cond, fori_loop, map, scan, switch, while_loop
 from .graph import errors
 from .graph.program import Graph
 from .graph.staging import trace
@@ -65,7 +66,9 @@ __all__ = [
     "Run",
     "RunFolder",
     "check",
+    "checkpoint",
     "compile",
+    "cond",
     "contributions",
     "coverage",
     "custom_rule",
@@ -74,16 +77,21 @@ __all__ = [
     "descent",
     "errors",
     "fit",
+    "fori_loop",
     "grad",
     "hessian",
     "hvp",
     "jacobian",
     "jvp",
     "load",
+    "map",
     "nn",
     "paths",
+    "scan",
     "stop_gradient",
+    "switch",
     "trace",
     "value_and_grad",
     "vjp",
+    "while_loop",
 ]

@@ -63,7 +63,7 @@ def test_help_fits_a_narrow_terminal(width):
     ("typed", "hint"),
     [
         (["trian"], "There is no command 'trian'. Did you mean 'train'?"),
-        (["fit"], "There is no command 'fit'. There are: train, predict, explain."),
+        (["fit"], "There is no command 'fit'. There are: train, predict, sweep, runs, explain."),
         (["train", "--epoch", "3"], "No such option '--epoch'. (Did you mean one of: '--epochs'"),
         (["train", "--epochs", "0"], "Invalid value for '--epochs': 0 is not in the range x>=1."),
         (["train", "--epochs", "many"], "Invalid value for '--epochs': 'many' is not a valid integer"),
@@ -78,7 +78,7 @@ def test_help_fits_a_narrow_terminal(width):
         (["train", "--validation", "0", "--patience", "3"], "--patience 3 needs rows to watch"),
         (["predict"], "Missing argument 'MODEL'."),
         (["predict", "a.bp"], "Missing argument 'FILE'."),
-        (["explain"], "Missing argument 'MODEL'."),
+        (["explain"], "Missing argument 'MODEL|FILE.py:function'."),
         (["explain", "a", "b"], "Got unexpected extra argument (b)"),
     ],
 )  # fmt: skip

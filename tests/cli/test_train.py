@@ -200,6 +200,10 @@ def test_explain(folder):
     assert "classification of 'species': 2 classes" in done.stdout
     assert "classes: iris, rose" in done.stdout
     assert "inputs: 5 features: size, size is missing, colour=" in done.stdout
+    assert "  z⁽²⁾ = x′ W⁽²⁾ + b⁽²⁾\n" in done.stdout
+    assert "\nupdate (adamw: " in done.stdout
+    assert "note: the numbers are those of 8 made-up rows; --data FILE takes yours" in done.stderr
+    done = invoke("explain", "flowers.bp", "--graph")
     assert re.search(r"^  z = add\(.*theta\.dense_1\.b\) +float32\[256,4\]", done.stdout, re.MULTILINE)
 
 

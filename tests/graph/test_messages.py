@@ -31,11 +31,6 @@ def filling(W):
     return np.sum(out)
 
 
-def writing(W):
-    W[0] = 0.0
-    return np.sum(W)
-
-
 def into(W):
     return np.sum(np.sin(W, out=np.zeros((4, 2))))
 
@@ -48,22 +43,14 @@ def array(W):
     return np.sum(np.asarray(W))
 
 
-def viewed(W):
-    top = W[0]
-    W *= 2.0
-    return np.sum(top)
-
-
 MESSAGES = {
     "matmul": (matmul, W, ShapeError),
     "names of both operands": (adding, {"W": np.ones(3), "b": np.ones(4)}, ShapeError),
     "a function without a rule": (unknown, W, NoRuleError),
     "assignment into a plain array": (filling, W, TracingError),
-    "assignment into a traced array": (writing, W, TracingError),
     "out=": (into, W, TracingError),
     "float()": (number, W, TracingError),
     "np.asarray": (array, W, TracingError),
-    "in-place with a view": (viewed, W, TracingError),
 }
 TEXTS = {
     "matmul": """matmul: …
@@ -92,11 +79,6 @@ which cannot carry its derivative.
       out[0] = W[0, 0]
       ^^^^^^
   Collect the values in a list and join them: np.stack(values), or np.concatenate(values).""",
-    "assignment into a traced array": """Assignment into a traced array (W: float64[4,2]) is not supported.
-  File "…", line …, in writing
-      W[0] = 0.0
-      ^^^^
-  Build the new array instead: np.where(mask, new, old), or np.concatenate / np.stack of its parts.""",
     "out=": """np.sin(..., out=...) would write a traced value into an existing array.
   File "…", line …, in into
       return np.sum(np.sin(W, out=np.zeros((4, 2))))
@@ -113,11 +95,6 @@ without its derivative.
       return np.sum(np.asarray(W))
                     ^^^^^^^^^^^^^
   Leave it traced: NumPy functions take it as it is. np.stack(values) makes an array of a list of them.""",
-    "in-place with a view": """In-place change of a traced array (W: float64[4,2]) of which a view exists: \
-NumPy would change both.
-  File "…", line …, in viewed
-      W *= 2.0
-  Write the operation out: x = x + y instead of x += y.""",
 }
 
 

@@ -221,6 +221,34 @@ row("fft.fftshift", np.fft.fftshift, f)
 row("fft.fftshift", lambda a: np.fft.fftshift(a, axes=1), grid)
 row("fft.ifftshift", np.fft.ifftshift, grid)
 
+
+# writing into an array
+def written(function: Callable[..., Any], *args: Any, **options: Any) -> Callable[..., Any]:
+    """The array after ``function(array, *args)`` wrote into one like x; "v" stands for the second argument."""
+
+    def call(x: Any, v: Any) -> Any:
+        y = x + 0.0 * np.sum(v)
+        assert function(y, *[v if isinstance(a, str) else a for a in args], **options) is None
+        return y
+
+    return call
+
+
+row("put", written(np.put, [0, -2, 7], "v"), grid, drawn(3))
+row("put", written(np.put, [0, 3, 0, 3, 1], "v"), f, drawn(2))
+row("put", written(np.put, [9, -7], "v", mode="wrap"), f, drawn(2))
+row("put", written(np.put, [9, -7], "v", mode="clip"), f, drawn(2))
+row("place", written(np.place, grid > 0.3, "v"), grid, drawn(2))
+row("putmask", written(np.putmask, f > 0, "v"), f, drawn(2))
+row("putmask", written(np.putmask, grid < 0, "v"), grid, grid[::-1] * 1.5)
+row("copyto", written(np.copyto, "v"), grid, f)
+row("copyto", written(np.copyto, "v", where=f > 0), grid, f)
+row("fill_diagonal", written(np.fill_diagonal, "v"), grid, np.float64(0.5))
+row("fill_diagonal", written(np.fill_diagonal, "v", wrap=True), drawn(7, 2), drawn(2))
+row("fill_diagonal", written(np.fill_diagonal, "v"), drawn(2, 2, 2), np.float64(0.5))
+row("put_along_axis", written(np.put_along_axis, np.array([[1, 0, 1, 0, 3]]), "v", 0), grid, drawn(1, 5))
+row("put_along_axis", written(np.put_along_axis, np.array([4, 1]), "v", None), grid, drawn(2))
+
 # other spellings
 row("angle", lambda x: np.angle(x, deg=True), f, smooth=False)
 row("around", lambda x: np.around(x, 1), f, smooth=False)

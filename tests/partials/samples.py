@@ -154,6 +154,34 @@ CASES: dict[str, list[Case]] = {
         case((0,), np.zeros((0,), np.intp), shape=(3,), key=("index",)),
         case((70, 2), np.arange(70) % 3, shape=(3, 2), key=("index",)),
     ],
+    "setitem": [
+        case((4,), (), keys=((1,),)),
+        case((4,), (), (), (), keys=((3,), (0,), (-2,))),
+        case((2, 3), (3,), (3,), keys=((1,), (0,))),
+        case((2, 3), (), keys=((slice(None), slice(None, None, 2)),)),
+        case((2, 3), (2, 1), keys=((Ellipsis,),)),
+        case((2, 3), (1, 2), keys=((None, 0, slice(1, None)),)),
+        case((), (), keys=((),)),
+        case((0, 2), (2,), keys=((slice(None),),)),
+    ],
+    "put": [
+        case((4,), (3,), np.array([2, 0, -1]), key=("index",)),
+        case((4,), (4,), np.array([2, 0, 2, -2]), key=("index",)),
+        case((3, 2), (), WHOLE, key=("index",)),
+        case((3, 3), (2, 1), np.array([0, 2]), np.array([[1], [0]]), key=("index", "index")),
+        case((2, 3), (2, 2), np.array([0, 2]), key=(_s(None), "index")),
+        case((3,), (0,), np.zeros((0,), np.intp), key=("index",)),
+    ],
+    "add_at": [
+        case((4,), (4,), np.array([2, 0, 2, -2]), key=("index",)),
+        case((2, 3), (2, 2), np.array([1, 1]), key=(_s(None), "index")),
+        case((2, 3), (), WHOLE[0] % 2, key=("index",)),
+        case((2, 3), (2, 1), key=(_s(None), _s(1, None))),
+    ],
+    "written_last": [
+        case(np.array([2, 0, 2, -1]), shape=(3,), key=("index",)),
+        case(np.array([0, 0]), shape=(2, 3), key=(_s(None), "index")),
+    ],
     "matmul": [
         case((2, 3), (3, 2)),
         case((3,), (3,)),
@@ -416,6 +444,9 @@ LOSES_A_TINY_IMAGINARY_PART = (
 
 ANALYTIC: dict[str, Callable[..., Any]] = {
     **{name: OPS[name].run for name in NUMPY_DOES},
+    "setitem": lambda x, *values, keys: OPS["setitem"].run(x + 0j, *values, keys=keys),
+    "put": lambda x, v, *indices, key: OPS["put"].run(x + 0j, v, *indices, key=key),
+    "add_at": lambda x, v, *indices, key: OPS["add_at"].run(x + 0j, v, *indices, key=key),
     "ldexp": lambda x, n: x * 2.0**n,
     "fraction": lambda x: x,  # less a constant
     "correlate": lambda a, v: np.correlate(a, np.conj(v), "full"),

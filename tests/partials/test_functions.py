@@ -117,6 +117,7 @@ BY_NAME = {
     "ufunc": "rows_calls",
     "asarray": "rows_calls",
     "getitem": "test_indexing",
+    "setitem": "tests/graph/test_mutation",
     "astype": "rows_shapes",
     "late": "test_coverage",
 }

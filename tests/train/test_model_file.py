@@ -79,6 +79,9 @@ MODELS = {
     "theta is a list": lambda: trained(
         lambda theta, x: x @ theta[0] + theta[1][0], theta=[np.zeros((3, 2)), (np.zeros(2),)]
     ),
+    "theta has single numbers": lambda: trained(
+        lambda theta, x: x @ theta["W"] * theta["size"], theta={"W": np.ones((3, 2)), "size": 2.0}
+    ),
     "theta is an array": lambda: trained(lambda theta, x: x @ theta, theta=np.zeros((3, 2))),
     "names with dots, slashes and spaces": lambda: trained(
         lambda theta, x: x @ theta["a.b/c d"]["θ"], theta={"a.b/c d": {"θ": np.zeros((3, 2))}}

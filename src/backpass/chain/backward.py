@@ -15,11 +15,13 @@ from backpass.graph.origin import Adjoint, here, state
 from backpass.graph.traced import ALIAS, INPUT, Node, Traced
 from backpass.partials.declare import dtype_of
 
+from .control import pulled_control
 from .rules import fitted, is_risky, joined, masked_pull, pulled, pulled_mask
 
 REAL, COMPLEX = np.dtype(float), np.dtype(complex)
 FLOAT64 = np.float64
 POINTWISE = Kind.POINTWISE
+CONTROL = Kind.CONTROL
 Seed = tuple[Node, Any, Any]
 """An output, its cotangent, and the cotangent's mask (or None)."""
 
@@ -28,9 +30,7 @@ def fresh(x: Any, name: str | None = None) -> Traced:
     """A new identity for a value: what one derivative differentiates with respect to, apart from every other."""
     attrs = {"name": name} if name else None
     if type(x) is Traced:
-        alias = Node(ALIAS, (x.node,), None, x.node.value, here(2))
-        alias.viewed = x.node.viewed and x.shape == ()
-        return Traced(alias)
+        return Traced(Node(ALIAS, (x.node,), None, x.node.value, here(2)))
     return Traced(Node(INPUT, (), attrs, x, here(2)))
 
 
@@ -140,6 +140,7 @@ def _plain_sweep(part: Slice, seeds: list[Seed]) -> dict[int, Any]:
         out = node.value
         inputs = node.inputs
         values = [q.value if q.__class__ is Node else q for q in inputs]
+        found = pulled_control(op, places, g, out, values, node.attrs or {}) if op.kind is CONTROL else None
         for i in places:
             key = inputs[i].index
             if op.kind is POINTWISE:
@@ -150,6 +151,10 @@ def _plain_sweep(part: Slice, seeds: list[Seed]) -> dict[int, Any]:
             elif i == 0 and op.accumulate is not None:
                 _accumulate(op, cotangents, owned, key, g, values, node.attrs or {})
                 continue
+            elif found is not None:
+                c = found.get(i)
+                if c is None:
+                    continue
             else:
                 c = pulled(op, i, g, out, values, node.attrs or {})
                 if c is None:
@@ -221,13 +226,14 @@ def _sweep(
             else:
                 args, out = values, node.value
                 plain, plain_out = args, out
+            found = pulled_control(op, places, g, out, args, attrs) if op.kind is CONTROL else None
             for i in places:
                 key = node.inputs[i].index
                 carried = key in risky
                 if i == 0 and op.accumulate is not None and not record and not carried and mask is None:
                     _accumulate(op, cotangents, owned, key, g, values, attrs)
                     continue
-                c = pulled(op, i, g, out, args, attrs)
+                c = found.get(i) if found is not None else pulled(op, i, g, out, args, attrs)
                 if c is None:
                     continue
                 if mask is not None and is_risky(node):

@@ -23,6 +23,8 @@ from backpass.partials.declare import dtype_of, shape_of
 from backpass.partials.reductions import restore
 from backpass.partials.shape import unbroadcast
 
+from .control import pushed_control
+
 
 def fitted(c: Any, shape: tuple[int, ...], dtype: np.dtype) -> Any:
     """Give a cotangent the shape and dtype of the value it belongs to; a real value takes the real part."""
@@ -104,7 +106,9 @@ def pulled_mask(op: Op, i: int, mask: Any, out: Any, args: Any, attrs: dict[str,
             return None
         mask = np.ones(shape_of(out), bool)
     shape = shape_of(args[i])
-    if op.mixes or (op.kind is Kind.CUSTOM and not op.structural):
+    if shape and op.name == "item":
+        return np.any(mask)  # into a control operation: is any of it more than a structural zero?
+    if op.mixes or op.kind is Kind.CONTROL or (op.kind is Kind.CUSTOM and not op.structural):
         return None
     if op.kind is Kind.POINTWISE and not op.selects:
         return unbroadcast_mask(np.broadcast_to(mask, shape_of(out)), shape)
@@ -161,6 +165,8 @@ def pushed(op: Op, tangents: list[Any], masks: list[Any] | None, out: Any, args:
             if op.tangent
             else _transposed(op, active, tangents, out, args, attrs)
         )
+    elif kind is Kind.CONTROL:
+        return pushed_control(op, tangents, out, args, attrs)
     else:
         return None
     return None if total is None else _spread(total, shape_of(out), dtype_of(out))
@@ -205,7 +211,7 @@ def _spread(t: Any, shape: tuple[int, ...], dtype: np.dtype) -> Any:
 def pushed_mask(op: Op, tangents: list[Any], masks: list[Any], out: Any, args: Any, attrs: dict[str, Any]) -> Any:
     """The mask of the result's tangent."""
     active = [i for i, t in enumerate(tangents) if t is not None and differentiable_in(op, i)]
-    if not active or op.mixes or (op.kind is Kind.CUSTOM and not op.structural):
+    if not active or op.mixes or op.kind is Kind.CONTROL or (op.kind is Kind.CUSTOM and not op.structural):
         return None
     if not op.selects and all(masks[i] is None for i in active):
         return None

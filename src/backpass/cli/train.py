@@ -144,29 +144,16 @@ def train(
 
 
 def _train(settings: dict[str, Any], output: Path | None, quiet: bool, folder: Any) -> None:
-    from backpass.data.prepare import prepare
-    from backpass.train.recipe import recipe_for, validation_share
     from backpass.train.session import train_table
 
-    file, validation, test, seed = (settings[name] for name in ("file", "validation", "test", "seed"))
-    output = output or (None if folder is None else folder.model_path)
-    table, target, output = _table(file, settings["target"], output)
+    file, seed = settings["file"], settings["seed"]
+    prepared, output = prepared_table(settings, output or (None if folder is None else folder.model_path))
     if folder is None or output != folder.model_path:
         _refuse_unwritable(output)
-    patience = settings["patience"]
-    if validation is None:
-        share = validation_share(len(table)) if patience is None else 0.1
-        validation = share if test < 0.9 else 0.0
-    if patience is not None and not validation:
-        raise click.UsageError(f"--patience {patience} needs rows to watch: add --validation 0.1 (--test below 0.9)")
-    if validation + test >= 1:
-        raise click.UsageError(f"--validation {validation} and --test {test} leave no rows to train on")
-    prepared = prepare(table, target, settings["task"], settings["exclude"], settings["keep"], validation, test, seed)
     if not quiet:
         say.notices(prepared.notices)
     parts = prepared.parts
-    choices = {name: settings[name] for name in CHOICES}
-    recipe = recipe_for(len(parts.train) + len(parts.validation)).with_choices(**choices)
+    recipe = recipe_of(settings, prepared)
     if not quiet:
         outputs = len(prepared.target.classes) or 1
         widths = " → ".join(map(str, (prepared.x.shape[1], *recipe.hidden, outputs)))
@@ -182,7 +169,7 @@ def _train(settings: dict[str, Any], output: Path | None, quiet: bool, folder: A
     session = train_table(prepared, recipe, seed, progress=not quiet, run=folder)
     history = session.history
     if folder is None or output != folder.model_path:
-        _save(session.model, output)
+        save_model(session.model, output)
     if not quiet:
         best = f"; θ of epoch {history.best}, the best on validation" if history.best else ""
         click.echo(f"{len(history)} epochs, {history.stopped}{best}", err=True)
@@ -196,6 +183,32 @@ def _train(settings: dict[str, Any], output: Path | None, quiet: bool, folder: A
         click.echo(f"next: backpass train --resume {again}" if again else f"next: {told}")
     if history.stopped == "interrupted":
         raise SystemExit(say.INTERRUPTED)
+
+
+def prepared_table(settings: dict[str, Any], output: Path | None = None) -> tuple[Any, Path]:
+    """The table that some settings name, prepared as they say, and where the model goes."""
+    from backpass.data.prepare import prepare
+    from backpass.train.recipe import validation_share
+
+    validation, test, patience = (settings[name] for name in ("validation", "test", "patience"))
+    table, target, output = _table(settings["file"], settings["target"], output)
+    if validation is None:
+        share = validation_share(len(table)) if patience is None else 0.1
+        validation = share if test < 0.9 else 0.0
+    if patience is not None and not validation:
+        raise click.UsageError(f"--patience {patience} needs rows to watch: add --validation 0.1 (--test below 0.9)")
+    if validation + test >= 1:
+        raise click.UsageError(f"--validation {validation} and --test {test} leave no rows to train on")
+    columns = settings["exclude"], settings["keep"]
+    return prepare(table, target, settings["task"], *columns, validation, test, settings["seed"]), output
+
+
+def recipe_of(settings: dict[str, Any], prepared: Any) -> Any:
+    """The recipe for a prepared table, with what the settings choose."""
+    from backpass.train.recipe import recipe_for
+
+    rows = len(prepared.parts.train) + len(prepared.parts.validation)
+    return recipe_for(rows).with_choices(**{name: settings[name] for name in CHOICES})
 
 
 def _new_run(path: Path, settings: dict[str, Any]) -> Any:
@@ -249,18 +262,20 @@ def _where_it_stands(folder: Any) -> str:
     return f"The run in {folder.path} was {status['state']}; it goes on after {steps}"
 
 
+def given_options(context: click.Context, beside: set[str]) -> str:
+    """The options on the command line other than those in `beside`, as they are typed; "" where there are none."""
+    source = click.core.ParameterSource.COMMANDLINE
+    given = [p for p in context.command.params if p.name and context.get_parameter_source(p.name) is source]
+    return ", ".join(
+        max(p.opts, key=len) if p.param_type_name == "option" else "FILE" for p in given if p.name not in beside
+    )
+
+
 def _refuse_others(context: click.Context, resume: Path) -> None:
     """A run goes on with the settings it was begun with: others beside --resume would not be followed."""
-    given = [
-        parameter
-        for parameter in context.command.params
-        if parameter.name not in ("resume", "quiet", "output")
-        and context.get_parameter_source(parameter.name or "") is click.core.ParameterSource.COMMANDLINE
-    ]
-    if given:
-        names = ", ".join(p.opts[0] if p.param_type_name == "option" else "FILE" for p in given)
+    if given := given_options(context, {"resume", "quiet", "output"}):
         raise click.UsageError(
-            f"--resume {resume} goes on with the settings in {resume / 'config.json'}; leave out {names}"
+            f"--resume {resume} goes on with the settings in {resume / 'config.json'}; leave out {given}"
         )
 
 
@@ -296,7 +311,7 @@ def digits_table() -> Any:
     return Table.from_arrays({**columns, "digit": [str(label) for label in labels]}, source="the digits")
 
 
-def _save(model: Any, output: Path) -> None:
+def save_model(model: Any, output: Path) -> None:
     """Save the model; where its place cannot be written any more, save it elsewhere rather than lose it."""
     import tempfile
 

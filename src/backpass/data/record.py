@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import types
 import typing
@@ -50,8 +51,13 @@ def from_plain(cls: type[T], data: Any, where: str) -> T:
     if unknown or absent:
         what = f"lacks '{absent[0]}'" if absent else f"has an unknown field '{unknown[0]}'"
         raise ModelFileError(f"the model file is damaged, or from a newer version: {where} {what}")
-    hints = typing.get_type_hints(cls)
+    hints = _hints(cls)
     return cls(**{name: _checked(hints[name], data[name], f"{where}.{name}") for name in names})
+
+
+@functools.cache
+def _hints(cls: type) -> dict[str, Any]:
+    return typing.get_type_hints(cls)
 
 
 def damaged(where: str, expected: str, found: Any) -> ModelFileError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import cached_property
@@ -15,11 +16,12 @@ from .expand import Expansion
 from .expr import num, substitute
 from .fold import Folded, fold, fold_over_theta, loop_letter
 from .group import groups
-from .latex import aligned, latex
+from .latex import aligned, broken, document
 from .layout import Layout, Row, Token
 from .line import Line
 from .local import Local, locals_of
 from .present import as_data, page
+from .select import layers
 from .sheet import Symbol
 from .text import WIDTH, plain, wrapped
 from .unit import finite_difference, shown, unit_layout, unit_value
@@ -87,6 +89,10 @@ class Derivation:
     def name(self, symbol: Symbol) -> str:
         return plain(name_of(symbol, self.sheet.symbols))
 
+    def key(self, line: Line) -> str:
+        """A name that `line` finds this line by."""
+        return self.name(line.symbol) + (" ←" if line.kind == "update" and line.arrow == "←" else "")
+
     def line(self, name: str) -> Line:
         """The equation of a name; of a θ its gradient, of ``W1 ←`` its update.
 
@@ -107,8 +113,29 @@ class Derivation:
         for line in self.update:
             if wanted == _normal(self.name(line.symbol)):
                 return line
+        for line in self.backward:
+            if line.kind == "gradient" and line.of is not None and wanted in self._paths_of(line.of):
+                return line
         known = ", ".join(self.name(line.symbol) for line in self.lines[:40])
         raise NameError(f"there is no equation of {name!r}; there are {known}")
+
+    def _paths_of(self, theta: Symbol) -> set[str]:
+        """What else a θ may be called: by its path in the code, dense_1.W, and W1 for W⁽¹⁾."""
+        label = self.graph.nodes[theta.position or 0].label or ""
+        short = set() if theta.label is None else {f"{theta.base}{theta.label}"}
+        return {label, label.partition(".")[2], *short} - {""}
+
+    def layer(self, name: str | int) -> list[Line]:
+        """The lines of a layer: its label (``2``), the function it stands in, or a part of θ's path (``dense_1``).
+
+        Raises:
+            NameError: there is no such layer; the message lists those there are.
+        """
+        found = layers(self)
+        if str(name) not in found:
+            known = f"there are {', '.join(found)}" if found else "its lines are in no repeated layer and no function"
+            raise NameError(f"there is no layer {name!r}; {known}")
+        return found[str(name)]
 
     def layout(self, line: Line, form: str = "matrix") -> Layout:
         """The line as a tree; in index form where it has no matrix form, and the other way round."""
@@ -171,7 +198,7 @@ class Derivation:
             rows.append((p.line, Row((left, Token(" = "), right))))
         return fold(rows, loop_letter(rows, self.layered)) if folded else [Folded(x, [line]) for line, x in rows]
 
-    def _headed(self, rows: list[Folded]) -> Iterator[tuple[str, Folded]]:
+    def headed(self, rows: list[Folded]) -> Iterator[tuple[str, Folded]]:
         """Rows with a heading where another function or layer begins, when there are several."""
         found = [self.groups.get(row.lines[0].symbol.number) for row in rows]
         several = len({g for g in found if g}) > 1
@@ -195,14 +222,14 @@ class Derivation:
         `form` is "matrix" (examples as rows, as in the code), "columns" (each example a column: z = W1ᵀ x + b1) or
         "index", whose indices stand in the order of the code's axes. `partials` adds the local partials.
         """
-        preset = "columns; entries with indices keep the order of the code's axes" if form == "columns" else "rows"
+        preset = "columns (indices stand as in the code)" if form == "columns" else "rows"
         out = [f"{self.graph.name}: examples as {preset}"]
         out += [f"  {self.name(s)} is {s.loops}" for s in self.sheet.symbols if s.loops is not None]
         for title, rows in self.sections(form, folded) if self.lines else ():
             if title == "backward" and partials:
                 out.append("local partials")
                 out += self._rows(self.local_rows(folded), width, limit)
-            out += [title] if title != "update" else wrapped(self._update_title(), width=width)
+            out += [title] if title != "update" else textwrap.wrap(self.update_title(), width, subsequent_indent="  ")
             out += self._rows(rows, width, limit)
         if not self.lines:
             out += self._summary()
@@ -214,7 +241,7 @@ class Derivation:
 
     def _rows(self, rows: list[Folded], width: int, limit: int | None) -> list[str]:
         out: list[str] = []
-        for heading, row in self._headed(rows[:limit]):
+        for heading, row in self.headed(rows[:limit]):
             if heading:
                 out.append(f" {heading}")
             remark = f"      {row.range}" if row.range else ""
@@ -223,7 +250,8 @@ class Derivation:
             out.append(f"  … {len(rows) - limit} more lines: text(limit=None) prints them")
         return out
 
-    def _update_title(self) -> str:
+    def update_title(self) -> str:
+        """``update (sgd: η = 0.01)``"""
         assert self.step is not None
         numbers = [f"{name} = {number(value)}" for name, value in self.step.legend]
         return f"update ({self.step.name}" + (": " + ", ".join(numbers) if numbers else "") + ")"
@@ -242,17 +270,22 @@ class Derivation:
         return f"<derivation of {self.graph.name}: {len(self.forward)} forward and {len(self.backward)} backward lines>"
 
     def latex(self, form: str = "matrix", *, folded: bool = True) -> str:
-        """LaTeX source: one aligned block each for forward and backward (needs amsmath)."""
+        """LaTeX source: one aligned block each for forward, backward and update (needs amsmath)."""
         blocks = []
         for _, rows in self.sections(form, folded):
             lines = []
             for row in rows:
                 assert isinstance(row.layout, Row)
-                left, sign, right = row.layout.parts
-                remark = row.range.replace("…", r" \ldots ") if row.range else ""
-                lines.append((f"{latex(left)} &{latex(sign)}{latex(right)}", remark))
+                lines.append((broken(row.layout), row.range))
             blocks.append(aligned(lines))
         return "\n\n".join(blocks)
+
+    def document(self, form: str = "matrix", *, folded: bool = True) -> str:
+        """A LaTeX document of its own, ready to be compiled."""
+        titles = [title.capitalize() for title, _ in self.sections(form, folded)]
+        if self.step is not None:
+            titles[-1] = self.update_title().capitalize()
+        return document(self.graph.name, list(zip(titles, self.latex(form, folded=folded).split("\n\n"), strict=True)))
 
     def _repr_latex_(self) -> str:
         return "\n\n".join(f"$$\n{block}\n$$" for block in self.latex().split("\n\n"))

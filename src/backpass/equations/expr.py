@@ -241,7 +241,7 @@ def opened(e: Expr) -> tuple[Expr, Expr]:
 
 
 def inside(e: Expr) -> tuple[Expr, Expr]:
-    """(the bound index, the body) of a binder as they are, for those who only look: inner binders have other numbers."""
+    """(the bound index, the body) of a binder as they are, for who only looks: inner binders have other numbers."""
     _, axis, number = e.data
     return _make("v", (axis, number)), e.parts[0]
 
@@ -294,7 +294,7 @@ def _rebuild(e: Expr, by: dict[Expr, Expr], known: dict[Expr, Expr] | None = Non
 
 
 def _rebuilt_binder(e: Expr, by: dict[Expr, Expr], known: dict[Expr, Expr]) -> Expr:
-    word, axis, number = e.data
+    word, axis, _ = e.data
     bound, body = inside(e)
     if bound in by:
         by, known = {k: x for k, x in by.items() if k is not bound}, {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from .layout import Big, Call, Fence, Fraction, Layout, Letter, Name, Power, Range, Row, Script, Token, Whole
+from .text import plain
 
 GREEK = {
     "α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "ε": "varepsilon", "ζ": "zeta", "η": "eta", "θ": "theta",
@@ -35,9 +36,15 @@ def latex(x: Layout) -> str:
         return "".join(latex(p) for p in x.parts)
     if isinstance(x, Script):
         indices = [latex(i) for i in x.indices]
-        plain = all(isinstance(i, Letter) for i in x.indices)
-        return f"{latex(x.base)}_{{{''.join(indices) if plain else ', '.join(indices)}}}"
+        lowered = "".join(indices) if all(isinstance(i, Letter) for i in x.indices) else ", ".join(indices)
+        if isinstance(x.base, Name) and x.base.partial:
+            return rf"\dfrac{{\partial L}}{{\partial {_named(x.base, True)}_{{{lowered}}}}}"
+        return f"{_named(x.base, True) if isinstance(x.base, Name) else latex(x.base)}_{{{lowered}}}"
     if isinstance(x, Power):
+        if isinstance(x.base, Name) and x.base.label is not None and not x.base.partial and _transpose(x):
+            return _named(x.base)[:-1] + r"\top}"
+        if isinstance(x.base, Name) and x.base.label is not None and not _transpose(x):
+            return rf"\left({latex(x.base)}\right)^{{{latex(x.exponent)}}}"
         exponent = r"\top" if isinstance(x.exponent, Token) and x.exponent.text == "T" else latex(x.exponent)
         base = latex(x.base)
         return f"{{{base}}}^{{{exponent}}}" if "^" in base or "_" in base else f"{base}^{{{exponent}}}"
@@ -76,11 +83,20 @@ def _token(text: str) -> str:
     return text
 
 
+def _transpose(x: Power) -> bool:
+    return isinstance(x.exponent, Token) and x.exponent.text == "T"
+
+
 def _name(x: Name) -> str:
-    base = _word(x.base)
-    if x.label is not None:
-        base += f"^{{({_relative(x.label, x.relative)})}}"
-    return rf"\frac{{\partial L}}{{\partial {base}}}" if x.partial else base
+    return rf"\dfrac{{\partial L}}{{\partial {_named(x)}}}" if x.partial else _named(x)
+
+
+def _named(x: Name, indexed: bool = False) -> str:
+    """The base and its label; in braces where indices follow a base that ends low already."""
+    word = _word(x.base)
+    return (f"{{{word}}}" if indexed and "_{\\mathrm" in word else word) + (
+        "" if x.label is None else f"^{{({_relative(x.label, x.relative)})}}"
+    )
 
 
 def _relative(label: int, letter: str | None) -> str:
@@ -92,7 +108,10 @@ def _relative(label: int, letter: str | None) -> str:
 def _word(base: str) -> str:
     primes = len(base) - len(base.rstrip("′"))
     bare = base.rstrip("′")
-    if len(bare) == 1:
+    head, _, tail = bare.partition("_")
+    if tail and len(head.replace(HAT, "")) == 1 and tail.isascii() and tail.isalnum():
+        word = rf"{_word(head).strip()}_{{\mathrm{{{tail}}}}}"
+    elif len(bare) == 1:
         word = "\\" + GREEK[bare] + " " if bare in GREEK else bare
     elif len(bare) == 2 and bare[0] in GREEK and bare[1] in _LOWERED:
         word = rf"\{GREEK[bare[0]]}_{_LOWERED[bare[1]]}"
@@ -137,10 +156,90 @@ def _call(x: Call) -> str:
     return rf"{name}\left({inner}\right)"
 
 
-def aligned(lines: list[tuple[str, str]]) -> str:
-    """A block of equations, aligned at their signs: (LaTeX of the line with & before its sign, remark)."""
-    rows = [line + (rf" && {remark}" if remark else "") for line, remark in lines]
+LONG = 78
+"""Characters of plain text: what is longer is broken before a + or −."""
+
+
+def broken(line: Row) -> list[str]:
+    """The LaTeX of an equation, & before its sign, in pieces that fit a page."""
+    left, sign, right = line.parts
+    out = [f"{latex(left)} &{latex(sign)}"]
+    width = len(plain(left))
+    for piece in _pieces(right):
+        length = len(plain(piece))
+        if width + length > LONG and width > len(plain(left)):
+            out.append(r"&\quad ")
+            width = 4
+        out[-1] += latex(piece)
+        width += length
+    return out
+
+
+def _pieces(x: Layout) -> list[Layout]:
+    """The terms of a sum, each with its sign."""
+    if not isinstance(x, Row) or len(plain(x)) <= LONG:
+        return [x]
+    out: list[list[Layout]] = [[]]
+    for part in x.parts:
+        if isinstance(part, Token) and part.text in (" + ", " − ", " ⊙ "):
+            out.append([])
+        out[-1].append(part)
+    return [Row(tuple(parts)) for parts in out if parts]
+
+
+def aligned(lines: list[tuple[list[str], str]]) -> str:
+    """A block of equations, aligned at their signs: (pieces of the line with & before its sign, remark)."""
+    rows = []
+    for pieces, remark in lines:
+        # Breaks of one equation stand on one line of the source.
+        note = rf" && {_remark(remark)}" if remark else ""
+        rows.append(" \\\\ ".join(pieces) + note)
     return "\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}"
 
 
-__all__ = ["HAT", "aligned", "latex", "unfenced"]
+def _remark(text: str) -> str:
+    """``l = 3…1`` and ``θ = W⁽l⁾, b``."""
+    name, _, rest = text.partition(" = ")
+    if "…" in rest:
+        return f"{_word(name).strip()} = " + rest.replace("…", r" \ldots ")
+    words = [w.partition("⁽") for w in rest.split(", ")]
+    shown = [
+        _word(base).strip() + (f"^{{({label.rstrip('⁾').translate(_DOWN)})}}" if label else "")
+        for base, _, label in words
+    ]
+    return rf"{_word(name).strip()} = " + r",\ ".join(shown)
+
+
+def document(title: str, blocks: list[tuple[str, str]]) -> str:
+    """A whole document: amsmath and geometry are all that it needs."""
+    out = [
+        r"\documentclass[fleqn]{article}",
+        r"\usepackage[a4paper, landscape, margin=1.5cm]{geometry}",
+        r"\usepackage{amsmath}",
+        r"\allowdisplaybreaks",
+        r"\setlength{\parindent}{0pt}",
+        r"\begin{document}",
+        rf"\section*{{{_escaped(title)}}}",
+    ]
+    for heading, block in blocks:
+        body = block.replace("{aligned}", "{align*}")
+        out += [rf"\subsection*{{{_escaped(heading)}}}", body]
+    return "\n".join([*out, r"\end{document}", ""])
+
+
+_DOWN = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻", "0123456789+-")
+_ESCAPED = {**{c: "\\" + c for c in "_&%$#{}"}, "\\": r"\textbackslash{}", "~": r"\textasciitilde{}"}
+
+
+def _escaped(text: str) -> str:
+    def one(c: str) -> str:
+        if c in GREEK:
+            return rf"$\{GREEK[c]}$"
+        if c in _LOWERED:
+            return rf"$_{_LOWERED[c]}$"
+        return _ESCAPED.get(c, c)
+
+    return "".join(one(c) for c in text)
+
+
+__all__ = ["HAT", "aligned", "broken", "document", "latex", "unfenced"]

@@ -7,6 +7,7 @@ from html import escape
 from .latex import HAT, unfenced
 from .layout import Big, Call, Fraction, Layout, Letter, Name, Power, Range, Row, Script, Token, Whole
 
+_LOWERED = {c: str(i) for i, c in enumerate("₀₁₂₃₄₅₆₇₈₉")}
 _OPERATORS = frozenset("+−·⊙/=≤≥<>≠←,")
 
 
@@ -17,12 +18,20 @@ def mathml(x: Layout) -> str:
     if isinstance(x, Name):
         return _name(x)
     if isinstance(x, Letter):
-        word = f"<mi>{escape(x.text.upper() if x.length and not x.barred else x.text)}</mi>"
+        bare = x.text.rstrip("′")
+        word = f"<mi>{escape(bare.upper() if x.length and not x.barred else bare)}</mi>"
+        word += "<mo>′</mo>" * (len(x.text) - len(bare))
         return f"<mo>|</mo>{word}<mo>|</mo>" if x.barred else word
     if isinstance(x, Whole):
         return _relative(x.value, x.relative)
     if isinstance(x, Row):
         return _row("".join(mathml(p) for p in x.parts))
+    if isinstance(x, Script) and isinstance(x.base, Name) and x.base.partial:
+        below = f"<msub>{_row(_named(x.base))}{_row(_list(x.indices))}</msub>"
+        return _adjoint(below)
+    if isinstance(x, Script) and isinstance(x.base, Name) and x.base.label is not None:
+        raised = _row("<mo>(</mo>" + _relative(x.base.label, x.base.relative) + "<mo>)</mo>")
+        return f"<msubsup>{_word(x.base.base)}{_row(_list(x.indices))}{raised}</msubsup>"
     if isinstance(x, Script):
         return f"<msub>{_row(mathml(x.base))}{_row(_list(x.indices))}</msub>"
     if isinstance(x, Power):
@@ -36,12 +45,16 @@ def mathml(x: Layout) -> str:
         if x.name == "√":
             return f"<msqrt>{''.join(mathml(a) for a in x.arguments)}</msqrt>"
         inner = "<mo>,</mo>".join(mathml(a) for a in x.arguments)
-        return f"<mi>{escape(x.name)}</mi><mo>&#x2061;</mo>{_row(f'<mo>(</mo>{inner}<mo>)</mo>')}"
+        return f"<mi>{escape(x.name)}</mi><mo>&#x2061;</mo>{_row(_fence('(') + inner + _fence(')'))}"
     if isinstance(x, Range):
         under = f"<mi>{escape(x.letter)}</mi><mo>=</mo><mn>{x.first}</mn>"
         return f"<munderover><mo>∑</mo>{_row(under)}<mn>{x.last}</mn></munderover>{mathml(x.body)}"
     left, right = ("⌊", "⌋") if x.floor else ("[", "]") if x.square else ("(", ")")
-    return _row(f"<mo>{left}</mo>{mathml(x.inner)}<mo>{right}</mo>")
+    return _row(f"{_fence(left)}{mathml(x.inner)}{_fence(right)}")
+
+
+def _fence(sign: str) -> str:
+    return f'<mo lspace="0" rspace="0">{sign}</mo>'
 
 
 def _row(inner: str) -> str:
@@ -69,18 +82,40 @@ def _token(text: str) -> str:
     return f"<mtext>{escape(text)}</mtext>"
 
 
+def _adjoint(below: str) -> str:
+    fraction = f"<mfrac><mrow><mi>∂</mi><mi>L</mi></mrow>{_row('<mi>∂</mi>' + below)}</mfrac>"
+    return f'<mstyle displaystyle="true" scriptlevel="0">{fraction}</mstyle>'
+
+
 def _name(x: Name) -> str:
-    primes = len(x.base) - len(x.base.rstrip("′"))
-    bare = x.base.rstrip("′")
-    word = f"<mi>{escape(bare)}</mi>"
-    if HAT in bare:
-        letter, _, rest = bare.partition(HAT)
-        word = f'<mover accent="true"><mi>{escape(letter)}</mi><mo>^</mo></mover>'
-        word = f"<msub>{word}<mi>{escape(rest.lstrip('_'))}</mi></msub>" if rest else word
-    word += "<mo>′</mo>" * primes
-    if x.label is not None:
-        word = f"<msup>{_row(word)}{_row('<mo>(</mo>' + _relative(x.label, x.relative) + '<mo>)</mo>')}</msup>"
-    return f"<mfrac><mrow><mi>∂</mi><mi>L</mi></mrow>{_row('<mi>∂</mi>' + word)}</mfrac>" if x.partial else word
+    return _adjoint(_named(x)) if x.partial else _named(x)
+
+
+def _named(x: Name) -> str:
+    """The base and its label."""
+    word = _word(x.base)
+    if x.label is None:
+        return word
+    return f"<msup>{word}{_row('<mo>(</mo>' + _relative(x.label, x.relative) + '<mo>)</mo>')}</msup>"
+
+
+def _word(base: str) -> str:
+    primes = len(base) - len(base.rstrip("′"))
+    bare = base.rstrip("′")
+    head, _, tail = bare.partition("_")
+    if tail and len(head.replace(HAT, "")) == 1:
+        word = f'<msub>{_letter(head)}<mi mathvariant="normal">{escape(tail)}</mi></msub>'
+    else:
+        word = _letter(bare)
+    return _row(word + "<mo>′</mo>" * primes) if primes else word
+
+
+def _letter(text: str) -> str:
+    if text.endswith(HAT):
+        return f'<mover accent="true"><mi>{escape(text[:-1])}</mi><mo>^</mo></mover>'
+    if len(text) == 2 and text[1] in _LOWERED:
+        return f"<msub><mi>{text[0]}</mi><mn>{_LOWERED[text[1]]}</mn></msub>"
+    return f"<mi>{escape(text)}</mi>"
 
 
 def _relative(value: int, letter: str | None) -> str:

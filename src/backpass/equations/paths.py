@@ -6,6 +6,7 @@ backwards (dynamic programming: a path's best continuation does not depend on ho
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,7 @@ from .build import Builder
 from .derivation import Derivation
 from .edges import Edges, blocks_of, edges_of
 from .expr import num, substitute
-from .text import plain
+from .text import plain, wrapped
 from .unit import UnitWriter, shown
 
 
@@ -37,9 +38,13 @@ class Path:
     product: float
 
     def __str__(self) -> str:
+        """The product in numbers, in symbols, and the way that it goes."""
         steps = [s for s in self.steps if s.factor != "1"]
-        return f"{shown(self.product)} = {' · '.join(shown(s.value) for s in steps)}   " + " → ".join(
-            s.name for s in self.steps
+        values = " · ".join(f"({shown(s.value)})" if s.value < 0 else shown(s.value) for s in steps)
+        factors = " · ".join(f"({s.factor})" if re.search(r" [+−] |/|^−", s.factor) else s.factor for s in steps)
+        route = " → ".join(s.name for s in self.steps)
+        return "\n".join(
+            [f"{shown(self.product)} = {values or '1'}", *([f"  = {factors}"] if factors else []), f"  {route}"]
         )
 
 
@@ -78,7 +83,9 @@ class Paths:
         so_far = 0.0
         for p in self.largest:
             so_far += p.product
-            rows.append(f"  {p}   sum {shown(so_far)}")
+            first, *others = str(p).splitlines()
+            rows += wrapped(f"  {first}   sum {shown(so_far)}")
+            rows += [line for text in others for line in wrapped("  " + text)]
         rows.append(f"  remainder {shown(self.remainder)}")
         return "\n".join(rows)
 

@@ -22,15 +22,23 @@ VALUES = 4096
 _STYLE = (
     "<style>.bp-derivation{font-size:1.05em}.bp-derivation summary{cursor:pointer;list-style:none}"
     ".bp-derivation math{display:inline-block;margin:.15em 0}.bp-derivation .bp-note{color:#777;font-size:.8em;"
-    "margin-left:1.5em}.bp-derivation details>div{margin:.1em 0 .4em 2em;font-size:.9em}</style>"
+    "margin-left:1.5em}.bp-derivation details>div{margin:.1em 0 .4em 2em;font-size:.9em}"
+    ".bp-derivation h5{margin:.6em 0 .1em;color:#555}</style>"
 )
 
 
 def page(derivation: Derivation, form: str, folded: bool) -> str:
     out = [_STYLE, '<div class="bp-derivation">']
     for title, rows in derivation.sections(form, folded):
-        out.append(f"<h4>{title}</h4>")
-        out += [_row(derivation, row) for row in rows]
+        if title == "backward":
+            out.append("<details><summary>local partials</summary>")
+            out += [f"<div>{equation(r.layout)}{_note(r.range)}</div>" for r in derivation.local_rows(folded)]
+            out.append("</details>")
+        out.append(f"<h4>{escape(derivation.update_title() if title == 'update' else title)}</h4>")
+        for heading, row in derivation.headed(rows):
+            if heading:
+                out.append(f"<h5>{escape(heading)}</h5>")
+            out.append(_row(derivation, row))
     if derivation.assumptions:
         out.append(f'<p class="bp-note">holds where {escape("; ".join(derivation.assumptions))}</p>')
     out.append("</div>")
@@ -39,14 +47,17 @@ def page(derivation: Derivation, form: str, folded: bool) -> str:
 
 def _row(derivation: Derivation, row: Folded) -> str:
     line = row.lines[0]
-    note = escape(row.range)
     shape = " × ".join(map(str, line.shape)) or "a number"
     place = f"{line.where.file.rsplit('/', 1)[-1]}:{line.where.line}" if line.where else ""
     index = equation(derivation.layout(line, "index")) if line.expr is not None else ""
     return (
-        f'<details><summary>{equation(row.layout)}<span class="bp-note">{note}</span></summary>'
+        f"<details><summary>{equation(row.layout)}{_note(row.range)}</summary>"
         f"<div>{index}</div><div>shape {shape}{' · ' + escape(place) if place else ''}</div></details>"
     )
+
+
+def _note(text: str) -> str:
+    return f'<span class="bp-note">{escape(text)}</span>' if text else ""
 
 
 def as_data(derivation: Derivation) -> dict[str, Any]:

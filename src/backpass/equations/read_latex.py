@@ -97,7 +97,7 @@ class _Latex:
             return _FROM_GREEK[word]
         if word in _MARKS:
             return _MARKS[word]
-        if word == "frac":
+        if word in ("frac", "dfrac"):
             return self.fraction()
         if word == "sqrt":
             return f"√({self.group()})"
@@ -145,14 +145,18 @@ class _Latex:
         return f"({top})/({bottom})"
 
     def raised(self) -> str:
-        label = re.compile(r"\{\((-?[0-9]+)\)\}").match(self.source, self.at)
+        label = re.compile(r"\{\((-?[0-9]+)\)(\\top)?\}").match(self.source, self.at)
         if label:
             self.at = label.end()
-            return f"⁽{label[1].translate(_RAISED)}⁾"
+            return f"⁽{label[1].translate(_RAISED)}⁾" + ("ᵀ" if label[2] else "")
         exponent = self.group().strip()
         return {"2": "²", "ᵀ": "ᵀ"}.get(exponent, f"^{exponent}" if _simple(exponent) else f"^({exponent})")
 
     def lowered(self) -> str:
+        name = re.compile(r"\{\\mathrm\{([A-Za-z0-9]+)\}\}").match(self.source, self.at)
+        if name:  # a part of the name, not an index
+            self.at = name.end()
+            return f"_{name[1]}"
         inner = self.group()
         letters = inner.replace(" ", "")
         if re.fullmatch(r"(?:[a-zα-ω]′*)+", letters):

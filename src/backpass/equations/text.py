@@ -91,7 +91,7 @@ def _breaks(line: str, width: int) -> list[tuple[int, int]]:
     start = len(line) - len(line.lstrip()) + 8
     for i, c in enumerate(line[:width]):
         depth += (c in "([{⌊") - (c in ")]}⌋")
-        if i > start and (re.match(r" [+−⊙/] ", line[i : i + 3]) or (c == "·" and i > width // 2)):
+        if i > start and (re.match(r" [+−⊙/·→] ", line[i : i + 3]) or (c == "·" and i > width // 2)):
             found.append((i, depth + (2 if c == "·" else 0)))
     return found
 

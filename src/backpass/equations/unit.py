@@ -11,6 +11,7 @@ from .evaluate import evaluate
 from .expr import Expr, num, opened, substitute
 from .layout import Fence, Layout, Row, Token
 from .line import Line
+from .pull import softmax_of
 from .sheet import Sheet
 from .write_index import IndexWriter, Letters
 
@@ -19,18 +20,38 @@ MOST = 8
 
 
 class UnitWriter(IndexWriter):
-    """The index form with outermost sums written out; with `numbers`, entries give way to their values."""
+    """The index form at chosen indices, outermost sums written out; with `numbers`, entries give way to their values.
 
-    def __init__(self, sheet: Sheet, letters: Letters, numbers: bool = False):
-        super().__init__(sheet, letters)
+    Factors and terms stand in the order of the index form.
+    """
+
+    def __init__(
+        self,
+        sheet: Sheet,
+        letters: Letters,
+        indices: tuple[Expr, ...] = (),
+        at: tuple[int, ...] = (),
+        numbers: bool = False,
+    ):
+        super().__init__(sheet, letters, indices)
+        self.chosen: dict[Expr, Expr] = dict(zip(self.outer, map(num, at), strict=True))
         self.numbers = numbers
         self.inside = False
 
+    def place(self, i: Expr) -> Layout:
+        return super().place(substitute(i, self.chosen))
+
     def write(self, e: Expr, level: int = 0) -> Layout:
+        if e in self.chosen:
+            return super().write(self.chosen[e], level)
         if e.kind == "S" and e.data[0] == "Σ" and not self.inside:
             return self._terms(e, level)
-        if self.numbers and not e.free and e.kind in "rSdI":
-            return self._value(e, level)
+        if e.kind == "f" and softmax_of(e) is not None:
+            e = substitute(e, self.chosen)  # at one place a softmax is exp(x − logsumexp)
+        if self.numbers and e.kind in "rSdI":
+            fixed = substitute(e, self.chosen)
+            if not fixed.free:
+                return self._value(fixed, level)
         return super().write(e, level)
 
     def _value(self, e: Expr, level: int) -> Layout:
@@ -43,12 +64,16 @@ class UnitWriter(IndexWriter):
         chosen = list(range(length)) if length <= MOST else [0, 1, 2, length - 1]
         parts: list[Layout] = []
         self.inside = True
+        self.sums += 1
         for n, i in enumerate(chosen):
             if n and i != chosen[n - 1] + 1:
                 parts.append(Token(" + …"))
-            term = self.write(substitute(body, {v: num(i)}), 1)
+            self.chosen[v] = num(i)
+            term = self.write(body, 1)
             parts += [Token(" + "), term] if n else [term]
+        del self.chosen[v]
         self.inside = False
+        self.sums -= 1
         row = Row(tuple(parts))
         return Fence(row) if level >= 1 and len(chosen) > 1 else row
 
@@ -63,11 +88,9 @@ def unit_layout(
 ) -> tuple[Layout, Layout, dict[str, int]]:
     """(left, right, letter → length) of a line at fixed indices, one per axis longer than 1."""
     assert line.expr is not None
-    writer = UnitWriter(sheet, letters, numbers)
+    writer = UnitWriter(sheet, letters, line.indices, at, numbers)
     writer.first = None if line.before is None else line.before.number
-    by = dict(zip([i for i in line.indices if i.kind == "v"], map(num, at), strict=True))
-    left = writer.left(line.symbol, tuple(by.get(i, i) for i in line.indices))
-    return left, writer.write(substitute(line.expr, by)), writer.lengths
+    return writer.left(line.symbol, line.indices), writer.write(line.expr), writer.lengths
 
 
 def unit_value(line: Line, at: tuple[int, ...]) -> float:

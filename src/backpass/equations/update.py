@@ -5,7 +5,7 @@ Names on the right of ``←`` have the values from before the line, and from the
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -41,7 +41,7 @@ class Update:
     def __init__(self, builder: Builder, optimizer: Any, theta: Any, state: Any, step: int):
         self.builder = builder
         self.sheet = builder.sheet
-        self.rule = named(optimizer) if isinstance(optimizer, (str, Optimizer)) else None
+        self.rule = named(optimizer) if isinstance(optimizer, (str, Optimizer, Mapping)) else None
         self.name = getattr(optimizer, "__name__", "update") if self.rule is None else _name_of(self.rule)
         self.lines: list[Line] = []
         self.thetas: list[Symbol] = []

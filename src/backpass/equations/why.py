@@ -54,10 +54,8 @@ def _product(sheet: Sheet, letters: Letters, line: Line, e: Expr) -> str | None:
         sides, ("second index of its left", "first index of its right"), strict=True
     ):
         if turned:
-            lines.append(
-                f"  A matrix product sums over the {where} factor; {k} is the other index of {name}, "
-                f"so {name} stands transposed: {name}ᵀ."
-            )
+            lines.append(f"  A matrix product sums over the {where} factor.")
+            lines.append(f"  {k} is the other index of {name}, so {name} stands transposed: {name}ᵀ.")
     if not any(turned for _, turned, _, _ in sides):
         lines.append(
             f"  {k} is the second index of {sides[0][0]} and the first of {sides[1][0]}: nothing is transposed."

@@ -43,8 +43,10 @@ class Letters:
 def number(c: float) -> str:
     if c == math.pi:
         return "π"
-    if float(c).is_integer() and abs(c) < 1e6:
-        return str(int(c))
+    if float(c).is_integer() and abs(c) < 1e15:
+        text = str(int(c))
+        zeros = len(text) - len(text.rstrip("0"))
+        return text if zeros < 6 else f"{text[:-zeros]}e{zeros}"
     return re.sub(r"e([+-])0*(\d)", lambda m: "e" + m[1].replace("+", "") + m[2], repr(float(c)))
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from .bundle import BUNDLE_DTYPE, Bundle
 
 
 class Aval(NamedTuple):
@@ -17,6 +20,8 @@ class Aval(NamedTuple):
     shape: tuple[int, ...]
     dtype: np.dtype
     weak: bool = False
+    parts: tuple[Aval, ...] = ()
+    """The types of a bundle's parts, for a control operation with several results."""
     __leaf__ = True
 
     @property
@@ -36,6 +41,8 @@ class Aval(NamedTuple):
         return self.dtype.kind in "fc"
 
     def __repr__(self) -> str:
+        if self.parts or self.dtype == BUNDLE_DTYPE:
+            return f"({', '.join(map(repr, self.parts))})"
         shape = f"[{','.join(map(str, self.shape))}]" if self.shape else ""
         return f"{self.dtype.name}{shape}{'~' if self.weak else ''}"
 
@@ -58,8 +65,16 @@ def aval_of(value: Any) -> Aval:
         return Aval((), dtype, type(value) is not bool)
     if isinstance(value, (np.ndarray, np.generic)):
         return Aval(value.shape, value.dtype)
+    if type(value) is Bundle:
+        return bundle_aval([aval_of(part) for part in value.parts])
     value = np.asarray(value)
     return Aval(value.shape, value.dtype)
+
+
+def bundle_aval(parts: Iterable[Aval]) -> Aval:
+    """The type of a bundle. Its parts are arrays: none promotes as a Python number does."""
+    strong = tuple([part._replace(weak=False) if part.weak else part for part in parts])
+    return Aval((len(strong),), BUNDLE_DTYPE, parts=strong)
 
 
 def promotion_type(aval: Aval) -> Any:

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .aval import Aval
+from .aval import Aval, bundle_aval
+from .bundle import BUNDLE_DTYPE
 from .errors import BackpassError
 from .pytree import LEAF, Tree
 
@@ -48,6 +49,8 @@ def encode(value: Any) -> Any:
         return {"slice": [encode(value.start), encode(value.stop), encode(value.step)]}
     if isinstance(value, (np.ndarray, np.generic)):
         return {"array": encode_array(value)}
+    if hasattr(value, "nodes"):  # the body of a control operation
+        return {"graph": value._content()}  # type: ignore[attr-defined]
     raise GraphError(f"an attribute of type {type(value).__name__} cannot be stored: {value!r}")
 
 
@@ -67,6 +70,10 @@ def decode(value: Any) -> Any:
             return slice(*[decode(item) for item in content])
         if tag == "array":
             return decode_array(content)
+        if tag == "graph":
+            from .program import Graph
+
+            return Graph.from_dict(content)
     raise GraphError(f"not an attribute: {value!r:.80}")
 
 
@@ -85,7 +92,18 @@ def decode_fixed(value: Any) -> Any:
     return decode(value)
 
 
+def encode_aval(aval: Aval) -> dict[str, Any]:
+    if aval.dtype == BUNDLE_DTYPE:
+        return {"parts": [encode_aval(part) for part in aval.parts]}
+    told = {"shape": list(aval.shape), "dtype": aval.dtype.name}
+    return told | {"weak": True} if aval.weak else told
+
+
 def decode_aval(item: dict[str, Any]) -> Aval:
+    if "parts" in item:
+        if any("parts" in part for part in item["parts"]):
+            raise GraphError("a bundle within a bundle")
+        return bundle_aval([decode_aval(part) for part in item["parts"]])
     shape = tuple(map(whole, item["shape"]))
     dtype, weak = _dtype(item["dtype"]), item.get("weak", False)
     if any(n < 0 for n in shape) or len(shape) > 64 or type(weak) is not bool:

@@ -13,7 +13,7 @@ from .op import OPS
 from .origin import Adjoint, Origin, Part
 from .program import Graph, GraphNode
 from .pytree import Tree
-from .traced import CONSTANT, INPUT, Node, Traced
+from .traced import ALIAS, CONSTANT, INPUT, Node, Traced
 
 
 def freeze(
@@ -61,12 +61,15 @@ def freeze(
     for node in [*inputs, *[n for n in order if n.index not in wanted]]:
         if node.index in wanted:
             position[node.index] = len(lines)
-            lines.append(GraphNode(INPUT, (), {}, node.aval, label=(node.attrs or {}).get("name"), origin=node.origin))
+            lines.append(GraphNode(INPUT, (), {}, node.aval, label=_label(node), origin=node.origin))
             continue
         if node.op is INPUT:
             # Another trace's argument: for this function it is a constant.
             if node.staged:
                 raise GraphError(f"{node!r} belongs to another trace: pass it to the function as an argument")
+            position[node.index] = constant(node.value, node.origin)
+            continue
+        if node.op is CONSTANT:
             position[node.index] = constant(node.value, node.origin)
             continue
         sources = tuple(position[q.index] if q.__class__ is Node else constant(q, node.origin) for q in node.inputs)
@@ -88,6 +91,13 @@ def freeze(
             lines[k] = replace(line, inner=True)
     outputs = tuple(position[r.node.index] if type(r) is Traced else constant(r, None) for r in results)
     return Graph(lines, tuple(position[n.index] for n in inputs), outputs, in_tree, out_tree, name, fixed)
+
+
+def _label(node: Node) -> str | None:
+    """The name that an argument was given; a nested derivative's own identity for it keeps that name."""
+    while node.op is ALIAS and node.inputs[0].__class__ is Node:
+        node = node.inputs[0]
+    return (node.attrs or {}).get("name") if node.op is INPUT else None
 
 
 def _kept(value: Any) -> np.ndarray:

@@ -11,6 +11,7 @@ from . import messages
 from .aval import aval_of
 from .errors import BackpassError, NonFiniteError
 from .op import Kind
+from .origin import Adjoint, state
 from .program import Graph, GraphNode
 from .traced import CONSTANT, Traced
 
@@ -57,6 +58,27 @@ def run(graph: Graph, leaves: list[Any], observe: Observer | None = None) -> lis
         if k >= 0 and not isinstance(error, BackpassError):
             error.add_note(_line(graph, k))
         raise
+    return [values[i] for i in graph.outputs]
+
+
+def replay(graph: Graph, leaves: list[Any]) -> list[Any]:
+    """Record a graph's lines on traced values, each under its own name and source line. Outputs for inputs, flat."""
+    values: list[Any] = [node.value for node in graph.nodes]
+    for position, leaf in zip(graph.inputs, leaves, strict=True):
+        values[position] = leaf
+    before = state.origin
+    try:
+        for k, node in enumerate(graph.nodes):
+            if node.op.kind is Kind.SOURCE:
+                continue
+            origin = node.origin or before
+            if origin is not None and node.adjoint is not None and type(values[node.adjoint[1]]) is Traced:
+                origin = origin.noted(Adjoint(values[node.adjoint[1]].node, node.adjoint[0]))
+            state.origin = origin
+            value = node.op(*[values[i] for i in node.inputs], **node.attrs)
+            values[k] = _weak(value) if node.aval.weak else value
+    finally:
+        state.origin = before
     return [values[i] for i in graph.outputs]
 
 
@@ -149,4 +171,4 @@ def _report(graph: Graph, names: list[str], k: int, node: GraphNode, args: list[
     )
 
 
-__all__ = ["apart", "find_nonfinite", "run"]
+__all__ = ["apart", "find_nonfinite", "replay", "run"]

@@ -101,10 +101,16 @@ def value_unknown(traced: Any, what: str) -> TracingError:
             "i": "  A plain array is indexed with it by np.take(array, index, axis=0).\n",
             "b": "  A mask keeps the shape in np.where(mask, array, 0).\n",
         }.get(traced.dtype.kind, "  A list of traced values becomes an array by np.stack(values).\n")
+    elif what.startswith("use as an index"):
+        hint = (
+            "  To index a plain array with it, hand the array over as an argument (of a loop: among xs), so that\n"
+            "  it is traced too; a loop of so many steps is bp.fori_loop(0, count, body, start).\n"
+        )
     return TracingError(
         f"{subject} needs the value of a traced {described(traced)}, which is not known while a "
         f"function is traced for compilation: the graph must hold for all values.\n{place()}\n{hint}"
-        "  Choose between values with np.where(condition, a, b); or differentiate without bp.compile / bp.trace:\n"
+        "  Choose between values with np.where(condition, a, b), between computations with bp.cond; loop with\n"
+        "  bp.scan or bp.while_loop. Or differentiate without bp.compile / bp.trace and these:\n"
         "  under bp.grad alone, Python's if and while on values work."
     )
 
@@ -124,18 +130,11 @@ def would_detach(traced: Any, what: str) -> TracingError:
     )
 
 
-def assignment_refused(traced: Any) -> TracingError:
+def maybe_view() -> TracingError:
     return TracingError(
-        f"Assignment into a traced array ({described(traced)}) is not supported.\n{place()}\n"
-        "  Build the new array instead: np.where(mask, new, old), or np.concatenate / np.stack of its parts."
-    )
-
-
-def in_place_refused(traced: Any) -> TracingError:
-    return TracingError(
-        f"In-place change of a traced array ({described(traced)}) of which a view exists: NumPy would change both.\n"
-        f"{place()}\n"
-        "  Write the operation out: x = x + y instead of x += y."
+        "A reshaped array and its original are both used after one of them was written to. Whether they share memory "
+        f"depends on how an argument lies in memory, which a graph does not know.\n{place()}\n"
+        "  Say which is meant: x.reshape(...).copy() for an array of its own, or write before you reshape."
     )
 
 

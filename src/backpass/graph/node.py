@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from .aval import Aval
-from .encode import GraphError, decode, decode_array, decode_aval, encode, encode_array, whole
-from .op import OPS, Op
+from .encode import GraphError, decode, decode_array, decode_aval, encode, encode_array, encode_aval, whole
+from .op import OPS, Kind, Op
 from .origin import Origin, Where
 from .traced import CONSTANT
 
@@ -48,6 +48,14 @@ class GraphNode:
         return self.aval.dtype
 
     @property
+    def bodies(self) -> tuple[Any, ...]:
+        """The graphs that a control operation holds, in the order of its attributes."""
+        if self.op.kind is not Kind.CONTROL:
+            return ()
+        held = [v for value in self.attrs.values() for v in (value if isinstance(value, tuple) else (value,))]
+        return tuple([v for v in held if hasattr(v, "nodes")])
+
+    @property
     def name(self) -> str | None:
         """The user's name: the argument's path, or the variable that the value was assigned to."""
         if (
@@ -76,13 +84,11 @@ class GraphNode:
 
 
 def node_to_dict(node: GraphNode, files: dict[str, int], symbols: dict[str, str]) -> dict[str, Any]:
-    out: dict[str, Any] = {"op": node.op.name, "shape": list(node.shape), "dtype": node.dtype.name}
+    out: dict[str, Any] = {"op": node.op.name, **encode_aval(node.aval)}
     if node.inputs:
         out["in"] = list(node.inputs)
     if node.attrs:
         out["attrs"] = {key: encode(value) for key, value in node.attrs.items()}
-    if node.aval.weak:
-        out["weak"] = True
     if node.op is CONSTANT:
         out["value"] = encode_array(node.value)
     if node.name is not None:

@@ -14,6 +14,8 @@ reduction      ``partials[0](out, x, **attrs)`` = ∂out/∂x with the shape of 
                dimensions restored) is one function of the entries of x that it reduces.
 discrete       nothing: the result is an index, a mask or a whole number, its derivative zero almost everywhere.
 custom         ``adjoints`` and, if forward mode should not be derived from them, ``tangent``.
+control        nothing: its attributes hold graphs, and its derivative is made of theirs (``chain/control.py``). The
+               result is a `Bundle` of several arrays.
 =============  =============================================================================================
 
 Rules are written in NumPy, so they run on plain arrays at first order and on traced values when nested.
@@ -29,7 +31,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from .aval import Aval
 
@@ -40,7 +42,17 @@ class Kind(StrEnum):
     REDUCTION = "reduction"
     DISCRETE = "discrete"
     CUSTOM = "custom"
+    CONTROL = "control"
     SOURCE = "source"
+
+
+class Window(NamedTuple):
+    """How the result of an operation lies in argument 0, for writing through it."""
+
+    restore: Callable[..., None]
+    """``restore(x, new, **attrs)`` writes into x what makes its view `new`."""
+    place: Callable[..., tuple[int, ...]] | None = None
+    """``place(x's shape, the view's shape, entry, **attrs)``: the entry of x that an entry of the view is."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -75,8 +87,8 @@ class Op:
     """Custom operations: the adjoint (or tangent) at arguments of ones shows which entries reach which."""
     mixes: bool = False
     """Linear, with terms that can cancel: ones do not show which entries reach which, so no zero is structural."""
-    view: bool = False
-    """In NumPy the result shares memory with argument 0."""
+    window: Window | None = None
+    """In NumPy the result shares memory with argument 0, where NumPy's strides allow it."""
     notation: str = ""
     """How an equation writes it: ``{0} + {1}``, ``tanh({0})``; empty means ``name(args)``."""
     domain: Mapping[str, Any] | None = None
@@ -109,7 +121,7 @@ class Op:
 def _smooth(op: Op) -> tuple[bool, ...] | None:
     if op.kind is Kind.DISCRETE or op.kind is Kind.SOURCE:
         return ()
-    if op.variadic:
+    if op.variadic or op.kind is Kind.CONTROL:
         return None
     return tuple(rule is not None for rule in (op.adjoints if op.kind in (Kind.LINEAR, Kind.CUSTOM) else op.partials))
 

@@ -219,6 +219,7 @@ class _State(threading.local):
         self.interned: dict[Any, Origin] = {}
         self.caller: tuple[FrameType | None, int, Origin | None] = (None, -1, None)
         self.kept: dict[int, tuple[np.ndarray, np.ndarray]] = {}  # see kept.py
+        self.layouts: dict[int, Any] = {}  # written arrays by index → the node as which they lie in memory: layout.py
 
 
 state = _State()
@@ -240,6 +241,7 @@ class tracing:
         if state.depth == 0:
             state.caller = (None, -1, None)  # let go of the frame
             state.kept = {}
+            state.layouts = {}
 
 
 _ENTRY = os.path.join(_PACKAGE, "cli") + os.sep

@@ -35,7 +35,7 @@ class Graph:
     `fixed` holds the arguments that the trace held fixed (Python ints, strings, …), by their place among the leaves.
     """
 
-    __slots__ = ("nodes", "inputs", "outputs", "in_tree", "out_tree", "name", "fixed", "_plan", "_symbols")
+    __slots__ = ("nodes", "inputs", "outputs", "in_tree", "out_tree", "name", "fixed", "_plan", "_symbols", "derived")
 
     def __init__(
         self,
@@ -56,6 +56,7 @@ class Graph:
         self.fixed = dict(fixed or {})
         self._plan: Any = None
         self._symbols: Any = None
+        self.derived: dict[Any, Graph] = {}  # graphs made of this one (its derivatives), by what they are
         self._check()
 
     def _check(self) -> None:
@@ -91,7 +92,7 @@ class Graph:
                 found = node.op.aval(*[self.nodes[i].aval for i in node.inputs], **node.attrs)
             except Exception as error:  # a type rule meets whatever a damaged file holds
                 raise GraphError(f"{at}: {node.op.name}: {error}") from error
-            if found.shape != node.aval.shape or found.dtype != node.aval.dtype:
+            if (found.shape, found.dtype, found.parts) != (node.shape, node.dtype, node.aval.parts):
                 raise GraphError(f"{at}: {node.op.name} gives {found}, typed {node.aval}")
 
     def __len__(self) -> int:
@@ -169,6 +170,8 @@ class Graph:
             elif node.composite:
                 note = f"{note} ({node.composite[0]})"
             out.append(f"{left[k]:<{width}}  {node.aval!r:<16} {note}".rstrip())
+            for body in node.bodies:
+                out += [f"      {line}" for line in body.lines()]
         out.append("  return " + ", ".join(names[k] for k in self.outputs))
         return out
 
@@ -214,13 +217,18 @@ class Graph:
 
     def to_dict(self) -> dict[str, Any]:
         """What `to_json` writes, as dicts and lists."""
+        self._check_storable()
+        return self._content()
+
+    def _check_storable(self) -> None:
         for node in self.nodes:
             if OPS.get(node.op.name) is not node.op:
                 raise GraphError(
                     f"{node.op.name} has a custom rule: its code is yours, and a stored graph holds no code. "
                     "Write it with NumPy's functions where the graph is to be stored."
                 )
-        return self._content()
+            for body in node.bodies:
+                body._check_storable()
 
     def _content(self) -> dict[str, Any]:
         files: dict[str, int] = {}
@@ -276,6 +284,8 @@ class Graph:
 
 
 def _brief(value: Any) -> str:
+    if isinstance(value, Graph):
+        return value.name
     if isinstance(value, slice):
         parts = ["" if v is None else str(v) for v in (value.start, value.stop, value.step)]
         return ":".join(parts if parts[2] else parts[:2])

@@ -33,6 +33,8 @@ def _comparable(value: Any) -> Any:
     """An attribute as a key: equal only to the very same value (−0 is not 0, True is not 1)."""
     if isinstance(value, np.ndarray):
         return "array", value.dtype, value.shape, value.tobytes()
+    if isinstance(value, Graph):
+        return "graph", id(value)
     if isinstance(value, (tuple, list)):
         return tuple([_comparable(item) for item in value])
     return type(value), repr(value)
@@ -149,6 +151,8 @@ class _Rewriter:
         """A line whose arguments are all constants becomes one, when its result is small."""
         if node.op.name == "broadcast_to" or not node.inputs:
             return node  # the scalar is cheaper to keep, and elementwise operations stretch it themselves
+        if node.op.kind is Kind.CONTROL:
+            return node
         sources = [self.lines[i] for i in node.inputs]
         if node.aval.size > FOLD_LIMIT or any(s.op is not CONSTANT or s.aval.size > FOLD_LIMIT for s in sources):
             return node
@@ -181,13 +185,28 @@ class _Rewriter:
                 adjoint = (adjoint[0], place[adjoint[1]]) if adjoint[1] in place else None
             place[position] = len(lines)
             lines.append(replace(node, inputs=tuple(place[i] for i in node.inputs), adjoint=adjoint))
+        _without_kept(lines, outputs := tuple(place[i] for i in outputs))
         graph = self.graph
         return Graph(
             lines,
             tuple(place[i] for i in inputs),
-            tuple(place[i] for i in outputs),
+            outputs,
             graph.in_tree,
             graph.out_tree,
             graph.name,
             graph.fixed,
         )
+
+
+def _without_kept(lines: list[GraphNode], outputs: tuple[int, ...]) -> None:
+    """Loops whose stored carries nobody reads store none."""
+    used: dict[int, int] = {}
+    for node in lines:
+        if node.op.name in ("item", "item_discrete"):
+            used[node.inputs[0]] = max(used.get(node.inputs[0], 0), node.attrs["k"])
+    for position, node in enumerate(lines):
+        if node.op.kind is Kind.CONTROL and node.attrs.get("keep") and position not in outputs:
+            attrs = {**node.attrs, "keep": False}
+            aval = node.op.aval(*[lines[i].aval for i in node.inputs], **attrs)
+            if used.get(position, 0) < len(aval.parts):
+                lines[position] = replace(node, attrs=attrs, aval=aval)

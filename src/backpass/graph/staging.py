@@ -15,6 +15,7 @@ import numpy as np
 from .aval import Aval, aval_of
 from .collector import collector_paused
 from .freeze import freeze
+from .layout import order_of
 from .origin import here, tracing
 from .program import Graph
 from .pytree import Tree, flatten
@@ -28,7 +29,7 @@ def is_dynamic(leaf: Any) -> bool:
 
 
 class Signature:
-    """What a trace depends on: structure, shapes, dtypes, and the values of arguments that are not arrays."""
+    """What a trace depends on: structure, shapes, dtypes, C or F order, and the values of what is not an array."""
 
     __slots__ = ("tree", "avals", "static", "key")
 
@@ -37,7 +38,7 @@ class Signature:
         self.avals = tuple([_aval(leaf) if is_dynamic(leaf) else None for leaf in leaves])
         self.static = tuple([None if is_dynamic(leaf) else leaf for leaf in leaves])
         # True == 1 == 1.0 in Python, but code tells them apart.
-        self.key = (tree, self.avals, self.static, tuple(map(type, self.static)))
+        self.key = (tree, self.avals, self.static, tuple(map(type, self.static)), tuple(map(order_of, leaves)))
 
 
 def _aval(leaf: Any) -> Aval:
@@ -77,8 +78,8 @@ def _traced(function: Callable[..., Any], leaves: list[Any], tree: Tree) -> Grap
     origin = here(3)
     for leaf, name in zip(leaves, names, strict=True):
         if is_dynamic(leaf):
-            node = Node(INPUT, (), {"name": name}, _aval(leaf), origin)
-            node.viewed = isinstance(leaf, np.ndarray) and leaf.ndim == 0  # the caller holds it: += would reach there
+            facts = {"name": name, "array": isinstance(leaf, np.ndarray), "order": order_of(leaf)}
+            node = Node(INPUT, (), facts, _aval(leaf), origin)
             inputs.append(node)
             handles.append(Traced(node))
         else:

@@ -18,6 +18,8 @@ from . import messages
 from .aval import Aval, aval_of
 from .errors import BackpassError, DtypeError, NoRuleError, ShapeError, TracingError
 from .kept import kept
+from .layout import shared_when_staged
+from .memory import Memory, View, derived, read_entry, shared, type_of, write
 from .op import FUNCTIONS, UFUNCS, Kind, Op, declare
 from .origin import Origin, here
 
@@ -31,7 +33,7 @@ class Node:
     shape and dtype are known.
     """
 
-    __slots__ = ("op", "inputs", "attrs", "value", "origin", "index", "viewed")
+    __slots__ = ("op", "inputs", "attrs", "value", "origin", "index")
 
     def __init__(self, op: Op, inputs: tuple[Any, ...], attrs: dict[str, Any] | None, value: Any, origin: Origin):
         self.op = op
@@ -40,7 +42,6 @@ class Node:
         self.value = value
         self.origin = origin
         self.index = next(_count)
-        self.viewed = False
 
     @property
     def staged(self) -> bool:
@@ -76,11 +77,11 @@ ALIAS = declare(
     Op(
         name="alias",
         kind=Kind.LINEAR,
-        run=lambda x: x,
-        aval=lambda x: x,
-        adjoints=(lambda g, out, x: g,),
+        run=lambda x, order=None: x.copy(order=order) if order and isinstance(x, np.ndarray) else x,
+        aval=lambda x, order=None: x,
+        adjoints=(lambda g, out, x, order=None: g,),
         notation="{0}",
-        doc="The value itself under a new identity: what a nested derivative differentiates with respect to.",
+        doc="The value itself under a new identity: what a nested derivative differentiates with respect to; a copy.",
     )
 )
 
@@ -126,24 +127,43 @@ def bind(op: Op, args: Any, attrs: dict[str, Any] | None = None) -> Traced:
         raise
     except (ValueError, TypeError, IndexError) as error:
         raise messages.operation_failed(op, args, attrs or {}, error) from error
-    if op.view and type(args[0]) is Traced and not _is_entry(value, attrs):
-        args[0].node.viewed = True
-    return Traced(Node(op, tuple(inputs), attrs, value, origin))
+    result = Traced(Node(op, tuple(inputs), attrs, value, origin))
+    if op.window is not None and args[0].__class__ is Traced:
+        shares = _shares(op, args[0].node, value, attrs)
+        if shares is not False:
+            shared(result, View(args[0], op, attrs or {}, shares is True))
+    return result
 
 
-def _array_without_axes(node: Node) -> bool:
-    """In a staged trace: would NumPy hold this 0-d value as an array, which ``+=`` changes under all its names?"""
-    if node.op.view:
-        return not _is_entry(node.value, node.attrs)
-    return node.viewed or node.op.name == "where"
+def _shares(op: Op, source: Node, value: Any, attrs: dict[str, Any] | None) -> bool | None:
+    """Does the result share memory with its argument? In a staged trace None where that depends on memory's order."""
+    x = source.value
+    if value.__class__ is Aval:
+        return is_array(source) and not _is_entry(value, attrs) and shared_when_staged(op, source, attrs or {})
+    if value.__class__ is not np.ndarray or value.base is None or not isinstance(x, np.ndarray):
+        return False
+    base = value.base
+    return base is x or base is x.base or bool(np.may_share_memory(value, x))
+
+
+def is_array(node: Node) -> bool:
+    """Does NumPy hold this as an array, which ``+=`` changes under all its names, and not as a number?"""
+    value = node.value
+    if value.__class__ is not Aval:
+        return isinstance(value, np.ndarray)
+    while node.op is ALIAS:
+        node = node.inputs[0]
+    if value.shape or node.op.name in ("where", "setitem", "put"):
+        return True
+    if node.op is INPUT:
+        return bool((node.attrs or {}).get("array"))
+    return node.op.window is not None and not _is_entry(value, node.attrs)
 
 
 def _is_entry(value: Any, attrs: dict[str, Any] | None) -> bool:
     """Is it a single entry, ``x[0, 1]``? NumPy copies that one; ``x[..., 0]`` and the like are views without axes."""
-    if type(value) is Aval:
-        key = attrs.get("key") if attrs else None
-        return value.shape == () and key is not None and Ellipsis not in key
-    return not isinstance(value, np.ndarray)
+    key = attrs.get("key") if attrs else None
+    return value.shape == () and key is not None and Ellipsis not in key
 
 
 def _operator(ufunc: Any, python: Callable[..., Any], swapped: bool = False) -> Any:
@@ -219,25 +239,17 @@ def _unary(ufunc: Any) -> Any:
 
 
 def _in_place(ufunc: Any) -> Any:
-    """``x += y``. On a number it rebinds, as NumPy's scalars do. On an array the handle moves on to a new node, so
-    every name for this handle sees the change; what NumPy would do to views of it is not followed: refused."""
+    """``x += y``. On a number it rebinds, as NumPy's scalars do. On an array all names and views see the change."""
 
     def method(self: Traced, other: Any) -> Any:
-        node = self.node
-        if self.ndim == 0 and not isinstance(node.value, np.ndarray):
-            if type(node.value) is not Aval or not _array_without_axes(node):
-                return NotImplemented
-            raise messages.in_place_refused(self)
-        if node.viewed or node.op.view:
-            raise messages.in_place_refused(self)
+        if not self.shape and not is_array(self.node):
+            return NotImplemented
         result = FUNCTIONS[ufunc](self, other) if ufunc is np.matmul else ufunc(self, other)
         if result.shape != self.shape:
             raise messages.in_place_shape(self, result.shape)
         if not np.can_cast(result.dtype, self.dtype, "same_kind"):
             raise DtypeError(f"cannot store {result.dtype} into an array of {self.dtype} in place\n{messages.place()}")
-        self.node = (result if result.dtype == self.dtype else result.astype(self.dtype)).node
-        if isinstance(self.node.value, np.generic):
-            self.node.value = np.asarray(self.node.value)  # NumPy keeps an array without axes, so it stays one
+        write(self, result if result.dtype == self.dtype else result.astype(self.dtype))
         return self
 
     return method
@@ -254,21 +266,31 @@ def _method(function: Any) -> Any:
 class Traced:
     """A value that remembers how it was computed. Use it as the array it stands for."""
 
-    __slots__ = ("node", "__weakref__")
+    __slots__ = ("node", "kin", "__weakref__")
     __array_priority__ = 1000.0
+
+    node: Node
+    kin: View | Memory | None
+    """What shares its memory: a `View` says of what it is a view; `Memory` knows the views of a root. See memory.py."""
 
     def __init__(self, node: Node):
         self.node = node
+        self.kin = None
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "node":  # taken away, because the memory was written to
+            return derived(self)
+        raise AttributeError(f"a traced value has no attribute {name!r}")
 
     # ---- facts
     @property
     def shape(self) -> tuple[int, ...]:
-        value = self.node.value
+        value = self.node.value if self.kin is None else type_of(self)
         return value.shape if hasattr(value, "shape") else ()
 
     @property
     def dtype(self) -> np.dtype:
-        value = self.node.value
+        value = self.node.value if self.kin is None else type_of(self)
         return value.dtype if hasattr(value, "dtype") else aval_of(value).dtype
 
     @property
@@ -277,7 +299,7 @@ class Traced:
 
     @property
     def size(self) -> int:
-        return aval_of(self.node.value).size
+        return aval_of(type_of(self)).size
 
     @property
     def itemsize(self) -> int:
@@ -391,10 +413,14 @@ class Traced:
         return implementation(*args, **kwargs)
 
     def __getitem__(self, key: Any) -> Any:
+        if self.kin is not None:
+            found = read_entry(self, key)
+            if found is not None:
+                return found
         return FUNCTIONS["getitem"](self, key)
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        raise messages.assignment_refused(self)
+        FUNCTIONS["setitem"](self, key, value)
 
     # ---- shape
     @property
@@ -409,13 +435,21 @@ class Traced:
     def real(self) -> Any:
         return self if self.dtype.kind != "c" else FUNCTIONS[np.real](self)
 
+    @real.setter
+    def real(self, value: Any) -> None:
+        self.real[...] = value
+
     @property
     def imag(self) -> Any:
         return FUNCTIONS[np.imag](self)
 
     @property
     def flat(self) -> Any:
-        return iter(FUNCTIONS[np.ravel](self))
+        return Flat(self)
+
+    @flat.setter
+    def flat(self, value: Any) -> None:
+        Flat(self)[:] = value
 
     def reshape(self, *shape: Any, order: str = "C", copy: bool | None = None) -> Any:
         target = shape[0] if len(shape) == 1 else shape
@@ -427,7 +461,7 @@ class Traced:
         return FUNCTIONS[np.transpose](self, axes or None)
 
     def flatten(self, order: str = "C") -> Any:
-        return FUNCTIONS[np.ravel](self, order=order)
+        return Traced(FUNCTIONS[np.ravel](self, order=order).node)  # the entries of a view, as an array of its own
 
     def astype(
         self, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True
@@ -437,7 +471,26 @@ class Traced:
         return FUNCTIONS["astype"](self, dtype, copy=copy)
 
     def copy(self, order: str = "C") -> Any:
-        return bind(ALIAS, (self,))
+        return bind(ALIAS, (self,), {"order": order})
+
+    def __copy__(self) -> Any:
+        return self.copy()
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return self.copy()
+
+    # ---- writing
+    def fill(self, value: Any) -> None:
+        self[...] = value
+
+    def sort(self, axis: int = -1, kind: Any = None, order: Any = None, *, stable: bool | None = None) -> None:
+        self[...] = FUNCTIONS[np.sort](self, axis=axis, kind=kind, order=order, stable=stable)
+
+    def partition(self, kth: Any, axis: int = -1, kind: Any = "introselect", order: Any = None) -> None:
+        self[...] = FUNCTIONS[np.partition](self, kth, axis=axis, kind=kind, order=order)
+
+    def put(self, indices: Any, values: Any, mode: str = "raise") -> None:
+        FUNCTIONS[np.put](self, indices, values, mode)
 
     def conj(self) -> Any:
         return self if self.dtype.kind != "c" else FUNCTIONS[np.conjugate](self)
@@ -543,6 +596,45 @@ class Traced:
 
 
 _power = _operator(np.power, operator.pow)
+
+
+class Flat:
+    """``x.flat``: the entries in C order. Reading copies, writing writes through."""
+
+    __slots__ = ("array", "at")
+
+    def __init__(self, array: Traced):
+        self.array = array
+        self.at = -1
+
+    def __len__(self) -> int:
+        return self.array.size
+
+    def __iter__(self) -> Flat:
+        return self
+
+    def __next__(self) -> Any:
+        if self.at + 1 >= self.array.size:
+            raise StopIteration
+        self.at += 1
+        return self.array[self._place(self.at)]
+
+    def _place(self, k: int) -> tuple[int, ...]:
+        return tuple(int(i) for i in np.unravel_index(k, self.array.shape))
+
+    def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, (int, np.integer)):
+            return self.array[self._place(range(self.array.size)[key])]
+        return FUNCTIONS[np.ravel](self.array)[key].copy()
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        if isinstance(key, (int, np.integer)):
+            self.array[self._place(range(self.array.size)[key])] = value
+        else:
+            places = np.arange(self.array.size)[key]
+            if places.size:
+                FUNCTIONS[np.put](self.array, places, value)
+
 
 __all__ = [
     "ALIAS",

@@ -11,12 +11,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from llvmlite import ir
 
-from backpass.native.gemm_panel import pack
-from backpass.native.gemm_plan import Plan, Product, choose
+from backpass.native.gemm_dot import Dots
+from backpass.native.gemm_plan import Dot, Product, choose
+from backpass.native.gemm_tile import Tiles, panels_of, rooms, tiles_of
 from backpass.native.gemm_writer import I64, POINTER, Index, Value, Writer, constant
 from backpass.native.target import Target
 
@@ -53,9 +53,11 @@ def units(product: Product, target: Target) -> int:
 def pack_size(product: Product, target: Target) -> int:
     """How many elements of the product's dtype each thread must bring for packing; 0 if `pack` is not looked at."""
     plan = choose(product, target)
-    if plan.panel == "direct" or 0 in (product.m, product.n):
+    if 0 in (product.m, product.n):
         return 0
-    return product.k * plan.vectors * target.lanes(product.dtype)
+    if isinstance(plan, Dot):
+        return product.k * product.n if plan.pack else 0
+    return sum(rooms(product.transposed() if plan.swapped else product, plan, target))
 
 
 def emit(
@@ -95,151 +97,58 @@ def emit(
             argument.add_attribute("noalias")
     builder = ir.IRBuilder(function.append_basic_block("entry"))
     if units(product, target):
-        _Emission(Writer(module, builder, product.dtype, target), product, epilogue, index, inline).all()
+        _write(Writer(module, builder, product.dtype, target), product, target, epilogue, index, inline)
     builder.ret_void()
     return function
 
 
 def _units_each(product: Product, target: Target) -> int:
     plan = choose(product, target)
-    if product.split == "rows":
-        return math.ceil(product.m / plan.rows)
-    return math.ceil(product.n / (plan.vectors * target.lanes(product.dtype)))
+    if isinstance(plan, Dot):
+        return math.ceil(product.m / plan.rows if product.split == "rows" else product.n / plan.columns)
+    inner = product.transposed() if plan.swapped else product
+    by_tiles = (product.split == "rows") != plan.swapped
+    return tiles_of(inner, plan) if by_tiles else panels_of(inner, plan, target)
 
 
-class _Emission:
-    """One function being written."""
+def _write(w: Writer, product: Product, target: Target, epilogue: Epilogue, index: Gather | None, inline: bool) -> None:
+    """The body of the function that the writer stands in."""
+    a, b, pack, begin, end, *extra = w.builder.function.args
+    plan, each = choose(product, target), _units_each(product, target)
+    item: Index = 0
 
-    def __init__(self, w: Writer, product: Product, epilogue: Epilogue, index: Gather | None, inline: bool) -> None:
-        self.w = w
-        self.product = product
-        self.plan: Plan = choose(product, w.target)
-        self.a, self.b, self.pack, self.begin, self.end, *self.extra = w.builder.function.args
-        self.epilogue = epilogue
-        self.index = index
-        self.inline = inline
-        self.item: Any = constant(0)
-        self.each = _units_each(product, w.target)
-        self.width = self.plan.vectors * w.lanes
-        self.scratch = None if inline else w.scratch(self.plan.rows * self.plan.vectors)
+    def found(i: Index) -> Index:
+        assert index is not None
+        return index(w.builder, constant(i), extra)
 
-    def all(self) -> None:
-        """Every product of the batch, each with its part of the range."""
-        w, each = self.w, self.each
-        if self.product.batch == 1:
-            self.one(self.begin, self.end)
-            return
-        a, b = self.a, self.b
-        first = w.builder.udiv(self.begin, constant(each))
-        last = w.builder.udiv(constant(w.add(self.end, each - 1)), constant(each))
-        with w.loop(first, last) as items:
-            self.item = items.index
-            self.a = w.at(a, w.scale(self.item, self.product.batch_strides[0]))
-            self.b = w.at(b, w.scale(self.item, self.product.batch_strides[1]))
-            done = w.scale(self.item, -each)
-            self.one(w.larger(w.add(self.begin, done), 0), w.smaller(w.add(self.end, done), each))
+    def hand(row: Index, col: Index, value: Value, count: int) -> None:
+        epilogue(w.builder, Cell(constant(item), constant(row), constant(col), value, count), extra)
 
-    def one(self, begin: Index, end: Index) -> None:
-        """Units begin to end of one product."""
-        product, w = self.product, self.w
-        full, left = divmod(product.n, self.width)
-        if product.split == "rows":
-            with w.when(w.builder.icmp_signed("<", constant(begin), constant(end))):
-                if full:
-                    with w.loop(0, full) as panels:
-                        self.panel(w.scale(panels.index, self.width), self.width, begin, end)
-                if left:
-                    self.panel(full * self.width, left, begin, end)
-            return
-        tiles = math.ceil(product.m / self.plan.rows)
-        if full:
-            with w.loop(begin, w.smaller(end, full)) as panels:
-                self.panel(w.scale(panels.index, self.width), self.width, 0, tiles)
-        if left:
-            with w.when(w.builder.and_(self.less(begin, end), self.less(full, end))):
-                self.panel(full * self.width, left, 0, tiles)
+    if isinstance(plan, Dot):
+        part: Dots | Tiles = Dots(w, product, plan, pack, found, hand)
+        ranges = (math.ceil(product.m / plan.rows), math.ceil(product.n / plan.columns))
+        by_first = product.split == "rows"
+    else:
+        inner = product.transposed() if plan.swapped else product
+        part = Tiles(w, inner, plan, pack, found, hand, inline)
+        ranges = (tiles_of(inner, plan), panels_of(inner, plan, target))
+        by_first = (product.split == "rows") != plan.swapped
 
-    def less(self, x: Index, y: Index) -> Value:
-        return self.w.builder.icmp_signed("<", constant(x), constant(y))
-
-    def panel(self, col: Index, columns: int, begin: Index, end: Index) -> None:
-        """Tiles of rows begin to end, at least one, of a panel of columns."""
-        w, product, plan = self.w, self.product, self.plan
-        counts = [min(w.lanes, columns - start) for start in range(0, columns, w.lanes)]
-        b = w.at(self.b, w.scale(col, product.b[1]))
-        if plan.panel == "direct" or product.k == 0:
-            stride = product.b[0]
-        else:
-            pack(w, product, plan, b, self.pack, self.b_inner, counts)
-            b, stride = self.pack, w.lanes * len(counts)
-        full, left = divmod(product.m, plan.rows)
-        if full:
-            known = isinstance(begin, int) and isinstance(end, int)
-            with w.loop(begin, min(end, full) if known else w.smaller(end, full)) as tiles:
-                self.tile(w.scale(tiles.index, plan.rows), plan.rows, col, counts, b, stride)
-        if left:
-            with w.when(isinstance(end, int) or self.less(full, end)):
-                self.tile(full * plan.rows, left, col, counts, b, stride)
-
-    def tile(self, row: Index, rows: int, col: Index, counts: list[int], b: Value, stride: int) -> None:
-        """The sums of one register tile, and its epilogue."""
-        w, product, plan = self.w, self.product, self.plan
-        packed = b is self.pack
-        gathered = product.gather == "a rows"
-        starts = [w.at(self.a, w.scale(self.found(w.add(row, r)), product.a[0])) for r in range(rows * gathered)]
-        start = self.a if gathered else w.at(self.a, w.scale(row, product.a[0]))
-
-        def add(p: Index, sums: list[Value]) -> list[Value]:
-            at = w.at(b, w.scale(p if packed else self.b_inner(p), stride))
-            pieces = [w.load(w.at(at, v * w.lanes), None if packed else c) for v, c in enumerate(counts)]
-            along = w.scale(self.found(p) if product.gather == "a inner" else p, product.a[1])
-            if gathered:
-                entries = [w.at(start, along) for start in starts]
+    def one(first: Index, last: Index) -> None:
+        here = [w.at(x, w.scale(item, stride)) for x, stride in zip((a, b), product.batch_strides, strict=True)]
+        if not isinstance(plan, Dot) and plan.swapped:
+            here.reverse()
+        with w.when(w.less(first, last)):
+            if by_first:
+                part.region(here[0], here[1], (first, last), (0, ranges[1]))
             else:
-                here = w.at(start, along)
-                entries = [w.at(here, r * product.a[0]) for r in range(rows)]
-            following = []
-            for r, entry in enumerate(entries):
-                x = w.spread(w.load_scalar(entry))
-                following += [
-                    w.multiply_add(x, piece, total)
-                    for piece, total in zip(pieces, sums[r * len(counts) :], strict=False)
-                ]
-            return following
+                part.region(here[0], here[1], (0, ranges[0]), (first, last))
 
-        sums: list[Value] = [w.zero] * (rows * len(counts))
-        whole = product.k // plan.unroll * plan.unroll
-        if whole:
-            with w.loop(0, whole, plan.unroll, sums) as inner:
-                for u in range(plan.unroll):
-                    inner.carried = add(w.add(inner.index, u), inner.carried)
-            sums = inner.results
-        for p in range(whole, product.k):
-            sums = add(p, sums)
-        self.finish(row, rows, col, counts, sums)
-
-    def finish(self, row: Index, rows: int, col: Index, counts: list[int], sums: list[Value]) -> None:
-        """Hand the sums of a tile to the epilogue."""
-        w = self.w
-        if self.scratch is None or rows == 1:
-            for r in range(rows):
-                for v, count in enumerate(counts):
-                    self.hand(w.add(row, r), w.add(col, v * w.lanes), sums[r * len(counts) + v], count)
-            return
-        for place, value in enumerate(sums):
-            w.builder.store(value, w.at(self.scratch, place * w.lanes), align=w.size * w.lanes)
-        with w.loop(0, rows) as each:
-            for v, count in enumerate(counts):
-                place = w.add(w.scale(each.index, len(counts) * w.lanes), v * w.lanes)
-                value = w.builder.load(w.at(self.scratch, place), typ=w.vector, align=w.size * w.lanes)
-                self.hand(w.add(row, each.index), w.add(col, v * w.lanes), value, count)
-
-    def hand(self, row: Index, col: Index, value: Value, count: int) -> None:
-        self.epilogue(self.w.builder, Cell(self.item, constant(row), constant(col), value, count), self.extra)
-
-    def found(self, i: Index) -> Value:
-        assert self.index is not None
-        return self.index(self.w.builder, constant(i), self.extra)
-
-    def b_inner(self, p: Index) -> Index:
-        return self.found(p) if self.product.gather == "b inner" else p
+    if product.batch == 1:
+        one(begin, end)
+        return
+    last = w.builder.udiv(constant(w.add(end, each - 1)), constant(each))
+    with w.loop(w.builder.udiv(begin, constant(each)), last) as items:
+        item = items.index
+        done = w.scale(item, -each)
+        one(w.larger(w.add(begin, done), 0), w.smaller(w.add(end, done), each))

@@ -1,4 +1,4 @@
-"""Packing: a panel of B's columns copied into rows of whole vectors, which a tile then reads one after another."""
+"""Packing: pieces of A and B copied to where a tile reads them one after another."""
 
 from __future__ import annotations
 
@@ -6,53 +6,116 @@ from collections.abc import Callable
 
 from llvmlite import ir
 
-from backpass.native.gemm_plan import Plan, Product
-from backpass.native.gemm_writer import I32, Index, Value, Writer
+from backpass.native.gemm_plan import Product, Tile
+from backpass.native.gemm_writer import I64, POINTER, Index, Value, Writer, constant
 
 Inner = Callable[[Index], Index]
-"""Where B's row p lies, in units of its stride."""
+"""Where A's column p or B's row p lies, in units of its stride."""
 
 
-def pack(w: Writer, product: Product, plan: Plan, b: Value, to: Value, inner: Inner, counts: list[int]) -> None:
-    """Copy all rows of a panel that starts at `b` to `to`, padding with zeros; counts: valid lanes of each vector."""
-    write = {"copy": _copy, "transpose": _transpose, "entries": _entries}[plan.panel]
-    write(w, product, b, to, inner, counts)
-
-
-def _copy(w: Writer, product: Product, b: Value, to: Value, inner: Inner, counts: list[int]) -> None:
-    with w.loop(0, product.k) as loop:
+def pack_panel(
+    w: Writer,
+    product: Product,
+    plan: Tile,
+    b: Value,
+    to: Value,
+    inner: Inner,
+    counts: list[int],
+    start: Index,
+    stop: Index,
+) -> None:
+    """Copy B's rows start to stop of a panel whose columns begin at `b`, filled up with zeros to whole vectors."""
+    width = w.lanes * len(counts)
+    if plan.panel == "transpose":
+        transpose(w, w.at(b, start), product.b[1], to, width, w.add(stop, w.scale(start, -1)), sum(counts))
+        return
+    with w.loop(start, stop) as loop:
         row = w.at(b, w.scale(inner(loop.index), product.b[0]))
-        there = w.at(to, w.scale(loop.index, w.lanes * len(counts)))
+        there = w.at(to, w.scale(w.add(loop.index, w.scale(start, -1)), width))
         for v, count in enumerate(counts):
-            w.store(w.load(w.at(row, v * w.lanes), count), w.at(there, v * w.lanes))
+            here = w.at(row, v * w.lanes * product.b[1])
+            piece = w.load(here, count) if plan.panel == "copy" else w.entries(here, product.b[1], count)
+            w.store(piece, w.at(there, v * w.lanes))
 
 
-def _entries(w: Writer, product: Product, b: Value, to: Value, inner: Inner, counts: list[int]) -> None:
+def pack_rows(
+    w: Writer,
+    product: Product,
+    a: Value,
+    to: Value,
+    inner: Inner,
+    rows: int,
+    stride: int,
+    start: Index,
+    stop: Index,
+) -> None:
+    """Copy columns start to stop of some rows of an A whose columns lie together, each to the next `stride` entries."""
+    piece = ir.VectorType(w.scalar, rows)
+    with w.loop(start, stop) as loop:
+        column = w.builder.load(w.at(a, w.scale(inner(loop.index), product.a[1])), typ=piece, align=w.size)
+        w.builder.store(column, w.at(to, w.scale(w.add(loop.index, w.scale(start, -1)), stride)), align=w.size)
+
+
+def pack_columns(w: Writer, product: Product, b: Value, to: Value, inner: Inner) -> None:
+    """Copy B's columns, few, so that each lies together."""
     with w.loop(0, product.k) as loop:
-        row = w.at(b, w.scale(inner(loop.index), product.b[0]))
-        there = w.at(to, w.scale(loop.index, w.lanes * len(counts)))
-        for v, count in enumerate(counts):
-            vector: Value = w.zero
-            for lane in range(count):
-                entry = w.load_scalar(w.at(row, (v * w.lanes + lane) * product.b[1]))
-                vector = w.builder.insert_element(vector, entry, ir.Constant(I32, lane))
-            w.store(vector, w.at(there, v * w.lanes))
+        row, there = w.at(b, w.scale(inner(loop.index), product.b[0])), w.at(to, loop.index)
+        for j in range(product.n):
+            w.builder.store(w.load_scalar(w.at(row, j * product.b[1])), w.at(there, j * product.k), align=w.size)
 
 
-def _transpose(w: Writer, product: Product, b: Value, to: Value, inner: Inner, counts: list[int]) -> None:
-    """Squares of as many columns as a vector has lanes: loaded along p, transposed in registers, stored along j."""
-    whole = product.k // w.lanes * w.lanes
+def transpose(w: Writer, b: Value, stride: int, to: Value, width: int, depth: Index, columns: int) -> None:
+    """to[p width + j] = b[j stride + p] for p < depth, j < columns; zeros fill both up to whole vectors."""
+    arguments = (b, stride, to, width, depth, columns)
+    w.builder.call(_transposition(w), [constant(argument) for argument in arguments])
 
-    def square(p: Index, size: int, v: int, count: int) -> None:
-        start = w.at(b, w.add(p, v * w.lanes * product.b[1]))
-        columns = [w.load(w.at(start, j * product.b[1]), size) if j < count else w.zero for j in range(w.lanes)]
-        there = w.at(to, w.add(w.scale(p, w.lanes * len(counts)), v * w.lanes))
-        for q, row in enumerate(w.transpose(columns)[:size]):
-            w.store(row, w.at(there, q * w.lanes * len(counts)))
 
-    for v, count in enumerate(counts):
-        if whole:
-            with w.loop(0, whole, w.lanes) as loop:
-                square(loop.index, w.lanes, v, count)
-        if product.k > whole:
-            square(whole, product.k - whole, v, count)
+def _transposition(caller: Writer) -> ir.Function:
+    """What `transpose` calls, one for a module: squares are loaded along p, transposed in registers, stored along j."""
+    name = f"gemm.transpose.{caller.suffix}"
+    found = caller.module.globals.get(name)
+    if found is not None:
+        return found
+    kind = ir.FunctionType(ir.VoidType(), [POINTER, I64, POINTER, I64, I64, I64])
+    function = ir.Function(caller.module, kind, name)
+    function.linkage = "internal"
+    function.attributes.add("noinline")
+    function.attributes.add("nounwind")
+    b, stride, to, width, depth, columns = function.args
+    b.add_attribute("noalias")
+    to.add_attribute("noalias")
+    builder = ir.IRBuilder(function.append_basic_block("entry"))
+    w = caller.on(builder)
+    lanes = constant(w.lanes)
+    with w.loop(0, columns, w.lanes) as across, w.loop(0, depth, w.lanes) as down:
+        j, p = across.index, down.index
+        start = w.at(b, builder.add(builder.mul(j, stride), p))
+        starts = [start]
+        for _ in range(1, w.lanes):
+            starts.append(builder.gep(starts[-1], [stride], source_etype=w.scalar))
+        deep, wide = builder.sub(depth, p), builder.sub(columns, j)
+        whole = builder.and_(builder.icmp_signed(">=", deep, lanes), builder.icmp_signed(">=", wide, lanes))
+        with builder.if_else(whole) as (then, otherwise):
+            with then:
+                all_of = [w.load(pointer) for pointer in starts]
+                then_block = builder.block
+            with otherwise:
+                below = w.lanes_below(deep)
+                none = ir.Constant(below.type, [0] * w.lanes)
+                some_of = []
+                for r, pointer in enumerate(starts):
+                    there = builder.icmp_signed("<", constant(r), wide)
+                    some_of.append(w.load_where(pointer, builder.select(there, below, none)))
+                else_block = builder.block
+        square = []
+        for x, y in zip(all_of, some_of, strict=True):
+            either = builder.phi(w.vector)
+            either.add_incoming(x, then_block)
+            either.add_incoming(y, else_block)
+            square.append(either)
+        there = w.at(to, builder.add(builder.mul(p, width), j))
+        for row in w.transpose(square):
+            w.store(row, there)
+            there = builder.gep(there, [width], source_etype=w.scalar)
+    builder.ret_void()
+    return function

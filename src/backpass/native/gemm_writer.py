@@ -47,7 +47,12 @@ class Writer:
         self.lanes = target.lanes(dtype)
         self.vector = ir.VectorType(self.scalar, self.lanes)
         self.zero = ir.Constant(self.vector, [0.0] * self.lanes)
-        self._suffix = f"v{self.lanes}f{8 * self.size}"
+        self.dtype = dtype
+        self.suffix = f"v{self.lanes}f{8 * self.size}"
+
+    def on(self, builder: ir.IRBuilder) -> Writer:
+        """The same, at the end of another builder of the module."""
+        return Writer(self.module, builder, self.dtype, self.target)
 
     # Indices.
     def add(self, x: Index, y: Index) -> Index:
@@ -74,6 +79,11 @@ class Writer:
         x, y = constant(x), constant(y)
         return self.builder.select(self.builder.icmp_signed(">", x, y), x, y)
 
+    def less(self, x: Index, y: Index) -> Value | bool:
+        if isinstance(x, int) and isinstance(y, int):
+            return x < y
+        return self.builder.icmp_signed("<", constant(x), constant(y))
+
     def at(self, pointer: Value, offset: Index) -> Value:
         """The address `offset` elements after a pointer."""
         if isinstance(offset, int) and offset == 0:
@@ -90,10 +100,30 @@ class Writer:
             return self.builder.load(pointer, typ=self.vector, align=self.size)
         if count == 1:
             return self.builder.insert_element(self.zero, self.load_scalar(pointer), ir.Constant(I32, 0))
-        mask = self._mask(count)
-        name = f"llvm.masked.load.{self._suffix}.p0"
+        return self.load_where(pointer, self._mask(count))
+
+    def load_where(self, pointer: Value, mask: Value) -> Value:
+        """A vector from memory where a mask of lanes says so, zeros elsewhere."""
+        name = f"llvm.masked.load.{self.suffix}.p0"
         load = self.intrinsic(name, self.vector, [POINTER, mask.type, self.vector])
         return self.builder.call(load, [pointer, mask, self.zero])
+
+    def lanes_below(self, count: Value) -> Value:
+        """The mask of the lanes before `count`, which is known only when the code runs."""
+        kind = ir.VectorType(I32, self.lanes)
+        at_most = self.builder.trunc(self.smaller(count, self.lanes), I32)
+        first = self.builder.insert_element(ir.Constant(kind, ir.Undefined), at_most, ir.Constant(I32, 0))
+        return self.builder.icmp_signed(
+            "<", ir.Constant(kind, list(range(self.lanes))), self.shuffle(first, first, [0] * self.lanes)
+        )
+
+    def entries(self, pointer: Value, stride: int, count: int) -> Value:
+        """A vector of entries that lie `stride` apart, then zeros."""
+        vector = self.zero
+        for lane in range(count):
+            entry = self.load_scalar(self.at(pointer, lane * stride))
+            vector = self.builder.insert_element(vector, entry, ir.Constant(I32, lane))
+        return vector
 
     def store(self, value: Value, pointer: Value, count: int | None = None) -> None:
         """The first `count` entries of a vector to memory; no other memory is touched."""
@@ -104,7 +134,7 @@ class Writer:
             self.builder.store(first, pointer, align=self.size)
         else:
             mask = self._mask(count)
-            name = f"llvm.masked.store.{self._suffix}.p0"
+            name = f"llvm.masked.store.{self.suffix}.p0"
             store = self.intrinsic(name, ir.VoidType(), [self.vector, POINTER, mask.type])
             self.builder.call(store, [value, pointer, mask])
 
@@ -122,25 +152,40 @@ class Writer:
         """x y + total, in one rounding where the target has it."""
         if not self.target.fma:
             return self.builder.fadd(total, self.builder.fmul(x, y))
-        fma = self.intrinsic(f"llvm.fma.{self._suffix}", self.vector, [self.vector] * 3)
+        fma = self.intrinsic(f"llvm.fma.{self.suffix}", self.vector, [self.vector] * 3)
         return self.builder.call(fma, [x, y, total])
+
+    def sums(self, vectors: Sequence[Value]) -> Value:
+        """The sum of the lanes of each vector, one a lane: no more vectors than each has lanes."""
+        left = [*vectors, *[self.zero] * (self.lanes - len(vectors))]
+        distance = 1
+        while distance < self.lanes:
+            low, high = self._exchange(distance)
+            for i in range(0, self.lanes, 2 * distance):
+                x, y = left[i], left[i + distance]
+                if x is not self.zero or y is not self.zero:
+                    left[i] = self.builder.fadd(self.shuffle(x, y, low), self.shuffle(x, y, high))
+            distance *= 2
+        return left[0]
+
+    def _exchange(self, distance: int) -> tuple[list[int], list[int]]:
+        """Which lanes of two vectors to take so that the lanes with the bit `distance` come from the second."""
+        low, high = [], []
+        for lane in range(self.lanes):
+            second = bool(lane & distance)
+            low.append(self.lanes + lane - distance if second else lane)
+            high.append(self.lanes + lane if second else lane + distance)
+        return low, high
 
     def transpose(self, rows: Sequence[Value]) -> list[Value]:
         """A square of vectors, as many as each has lanes, with its rows and columns exchanged."""
         square = list(rows)
         distance = 1
         while distance < self.lanes:
-            low, high = [], []
-            for lane in range(self.lanes):
-                if lane & distance:
-                    low.append(self.lanes + lane - distance)
-                    high.append(self.lanes + lane)
-                else:
-                    low.append(lane)
-                    high.append(lane + distance)
+            low, high = self._exchange(distance)
             for i in range(self.lanes):
-                if not i & distance:
-                    x, y = square[i], square[i + distance]
+                x, y = square[i], square[(i + distance) % self.lanes]
+                if not i & distance and (x is not self.zero or y is not self.zero):
                     square[i], square[i + distance] = self.shuffle(x, y, low), self.shuffle(x, y, high)
             distance *= 2
         return square
@@ -198,8 +243,9 @@ class Writer:
 
     @contextlib.contextmanager
     def when(self, condition: Value | bool) -> Iterator[None]:
-        """What is written inside runs if the condition holds; a known condition must."""
+        """What is written inside runs if the condition holds; one that is known must hold."""
         if isinstance(condition, bool):
+            assert condition
             yield
         else:
             with self.builder.if_then(condition):

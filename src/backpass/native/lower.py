@@ -444,9 +444,7 @@ class _Lowering:
         for k, kernel in enumerate(self.front):  # grows as it runs
             self._demand(-2 - k, kernel)
         alive = [
-            kernel
-            for kernel in [*self._fronts(), *self.kernels]
-            if kernel.roots or kernel.kind in ("random", "island")
+            kernel for kernel in [*self._fronts(), *self.kernels] if kernel.roots or kernel.kind in ("random", "island")
         ]
         return Plan(alive, self.inputs, outputs, self.constants)
 

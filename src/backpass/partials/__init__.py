@@ -2,8 +2,10 @@
 
 from . import (  # noqa: F401  (importing a family enters its records)
     arithmetic,
+    assignment,
     comparison,
     composite,
+    control,
     covariance,
     cumulative,
     decompositions,

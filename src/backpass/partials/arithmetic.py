@@ -5,8 +5,22 @@ from __future__ import annotations
 import numpy as np
 
 from backpass.graph.aval import Aval
+from backpass.graph.memory import write
 
-from .declare import Kind, Op, bind, declare, dtype_of, is_complex, negates, passes, pointwise, rule_for, ufunc_aval
+from .declare import (
+    Kind,
+    Op,
+    Window,
+    bind,
+    declare,
+    dtype_of,
+    is_complex,
+    negates,
+    passes,
+    pointwise,
+    rule_for,
+    ufunc_aval,
+)
 
 ANY = {"low": -3.0, "high": 3.0}
 POSITIVE = {"low": 0.2, "high": 3.0}
@@ -183,7 +197,7 @@ REAL_PART = declare(
         run=lambda z: np.real(np.asarray(z))[()],
         aval=lambda z: Aval(z.shape, z.dtype.type(0).real.dtype),
         adjoints=(lambda g, out, z: g,),
-        view=True,
+        window=Window(lambda z, new: write(z, new + 1j * IMAGINARY_PART(z))),
         notation="Re({0})",
         domain=ANY,
         doc="The real part.",
@@ -197,7 +211,7 @@ IMAGINARY_PART = declare(
         aval=lambda z: Aval(z.shape, z.dtype.type(0).imag.dtype),
         # Im(dz) = Re(−i dz)
         adjoints=(lambda g, out, z: g * dtype_of(z).type(-1j) if is_complex(z) else np.zeros_like(g),),
-        view=True,
+        window=Window(lambda z, new: write(z, REAL_PART(z) + 1j * new)),
         notation="Im({0})",
         domain=ANY,
         doc="The imaginary part; 0 of a real value.",

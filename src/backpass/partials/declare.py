@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from backpass.graph.aval import Aval, aval_of, promotion_type
-from backpass.graph.op import FUNCTIONS, UFUNCS, Kind, Op, declare
+from backpass.graph.op import FUNCTIONS, UFUNCS, Kind, Op, Window, declare
 from backpass.graph.traced import Traced, bind
 
 Rule = Callable[..., Any] | None
@@ -87,7 +87,7 @@ def linear(
     risky: bool = False,
     selects: bool = False,
     mixes: bool = False,
-    view: bool = False,
+    window: Window | None = None,
     notation: str = "",
     domain: dict[str, Any] | None = None,
     doc: str = "",
@@ -106,12 +106,17 @@ def linear(
             risky=risky,
             selects=selects,
             mixes=mixes,
-            view=view,
+            window=window,
             notation=notation,
             domain=domain,
             doc=doc,
         )
     )
+
+
+def read_only(x: Any, new: Any, **attrs: Any) -> None:
+    """What NumPy says of a view that must not be written to."""
+    raise ValueError("assignment destination is read-only")
 
 
 def rule_for(*functions: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -210,6 +215,7 @@ __all__ = [
     "Kind",
     "Op",
     "Traced",
+    "Window",
     "as_array",
     "bind",
     "conjugated",
@@ -224,6 +230,7 @@ __all__ = [
     "normal_axis",
     "passes",
     "pointwise",
+    "read_only",
     "reduced_shape",
     "rule_for",
     "scalar_if_0d",

@@ -9,12 +9,14 @@ import numpy as np
 from backpass.graph import messages
 
 from .arithmetic import FRACTION
+from .assignment import write_at
 from .cumulative import running_extreme
 from .declare import (
     FUNCTIONS,
     UFUNCS,
     Kind,
     Op,
+    Traced,
     as_array,
     bind,
     declare,
@@ -129,10 +131,9 @@ def ufunc(function: Any, method: str, args: Any, kwargs: dict[str, Any]) -> Any:
         a, b = (as_array(x) for x in args)
         return function(np.reshape(a, shape_of(a) + (1,) * len(shape_of(b))), b, **kwargs)
     if method == "at":
-        raise messages.TracingError(
-            f"{name} writes into an array in place.\n{messages.place()}\n"
-            f"  Use the returned value of np.{function.__name__} instead."
-        )
+        if isinstance(args[0], Traced):
+            return write_at(function, args[0], args[1], args[2] if len(args) > 2 else None)
+        raise messages.would_detach(next(a for a in args if type(a) is Traced), name)
     raise messages.no_rule(_Named(name))
 
 

@@ -8,10 +8,12 @@ import numpy as np
 
 from backpass.graph import messages
 from backpass.graph.aval import Aval
+from backpass.graph.memory import OddView, shared
 
 from .arithmetic import ANY
 from .declare import (
     Traced,
+    Window,
     as_array,
     bind,
     dtype_of,
@@ -19,6 +21,7 @@ from .declare import (
     linear,
     normal_axes,
     normal_axis,
+    read_only,
     rule_for,
     shape_of,
     value_of,
@@ -36,6 +39,28 @@ def _slice_add(buffer: Any, g: Any, x: Any, key: Key) -> None:
     buffer[key] += g
 
 
+def _entry_of_slice(whole: tuple[int, ...], part: tuple[int, ...], entry: Key, key: Key) -> Key:
+    """The entry of x that ``x[key][entry]`` is."""
+    at, axis = 0, 0
+    out: list[Any] = []
+    rest = len(whole) - sum(k is not None and k is not Ellipsis for k in key)
+    parts: tuple[Any, ...] = key if Ellipsis in key else (*key, Ellipsis)
+    for k in parts:
+        if k is None:
+            at += 1
+        elif k is Ellipsis:
+            out += entry[at : at + rest]
+            at, axis = at + rest, axis + rest
+        elif isinstance(k, slice):
+            start, _, step = k.indices(whole[axis])
+            out.append(start + step * entry[at])
+            at, axis = at + 1, axis + 1
+        else:
+            out.append(k % whole[axis])
+            axis += 1
+    return tuple(out)
+
+
 SLICE = linear(
     "slice",
     lambda x, key: x[key],
@@ -43,7 +68,7 @@ SLICE = linear(
     lambda g, out, x, key: UNSLICE(g, shape=shape_of(x), key=key),
     accumulate=_slice_add,
     selects=True,
-    view=True,
+    window=Window(lambda x, new, key: x.__setitem__(key, new), _entry_of_slice),
     notation="{0}[{key}]",
     domain=ANY,
     doc="Basic indexing: whole numbers, slices, new axes and an ellipsis.",
@@ -305,7 +330,7 @@ def roll(a, shift, axis=None):
         if s:
             head = (slice(None),) * ax
             a = np.concatenate([a[(*head, slice(length - s, None))], a[(*head, slice(None, length - s))]], axis=ax)
-    return a[...]
+    return a.copy() if type(a) is Traced else a[...]
 
 
 @rule_for(np.repeat)
@@ -336,7 +361,14 @@ def diagonal(a, offset=0, axis1=0, axis2=1):
     n, m = shape_of(moved)[-2:]
     length = max(0, min(n + min(offset, 0), m - max(offset, 0)))
     along = np.arange(length)
-    return GATHER(moved, along + max(-offset, 0), along + max(offset, 0), key=(Ellipsis, "index", "index"))
+
+    def derive(moved: Any) -> Any:
+        result = GATHER(moved, along + max(-offset, 0), along + max(offset, 0), key=(Ellipsis, "index", "index"))
+        if type(result) is Traced and not is_staged(result):
+            result.node.value = np.diagonal(moved.node.value, offset, -2, -1)  # with NumPy's strides
+        return result
+
+    return shared(derive(moved), OddView(moved, derive, read_only)) if type(moved) is Traced else derive(moved)
 
 
 @rule_for(np.diag)

@@ -7,9 +7,22 @@ from typing import Any
 import numpy as np
 
 from backpass.graph.aval import Aval, promoted
+from backpass.graph.memory import OddView, shared
 
 from .arithmetic import ANY
-from .declare import FUNCTIONS, UFUNCS, as_array, bind, conjugated, dtype_of, linear, normal_axes, rule_for, shape_of
+from .declare import (
+    FUNCTIONS,
+    UFUNCS,
+    Traced,
+    as_array,
+    bind,
+    conjugated,
+    dtype_of,
+    linear,
+    normal_axes,
+    rule_for,
+    shape_of,
+)
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -132,10 +145,25 @@ def einsum(*operands, out=None, optimize=False, **kwargs):
     plain = _spelled_out(subscripts, [len(shape_of(a)) for a in arrays])
     if optimize and len(arrays) > 2:
         return _pairwise(plain, arrays)
-    result = bind(EINSUM, arrays, {"subscripts": plain})
-    if len(arrays) == 1 and set(plain.partition("->")[0]) == set(plain.partition("->")[2]):
-        result.node.viewed = arrays[0].node.viewed = True  # a rearranged or diagonal view: NumPy would change both
-    return result
+    mine, _, wanted = plain.partition("->")
+    if len(arrays) == 1 and set(mine) == set(wanted) and type(arrays[0]) is Traced:
+        return _einsum_view(arrays[0], mine, wanted)
+    return bind(EINSUM, arrays, {"subscripts": plain})
+
+
+def _einsum_view(x: Any, mine: str, wanted: str) -> Any:
+    """Axes rearranged, or a diagonal: NumPy returns a view, into which one may write."""
+    if len(mine) == len(wanted):
+        return np.transpose(x, [mine.index(letter) for letter in wanted])
+    lengths = dict(zip(mine, shape_of(x), strict=True))
+    places = np.ogrid[tuple(slice(lengths[letter]) for letter in wanted)]
+    key = tuple(places[wanted.index(letter)] for letter in mine)
+    subscripts = f"{mine}->{wanted}"
+
+    def derive(x: Any) -> Any:
+        return bind(EINSUM, (x,), {"subscripts": subscripts})
+
+    return shared(derive(x), OddView(x, derive, lambda x, new: x.__setitem__(key, new)))
 
 
 def _from_lists(operands: Any) -> tuple[str, list[Any]]:

@@ -13,7 +13,6 @@ from .declare import rule_for
 from .fourier import enter_fourier
 
 STEP = "counts are a step function of the values: their derivative is 0 wherever it exists"
-IN_PLACE = "it writes into an array in place; build the new one with np.where, np.concatenate or np.stack"
 BITS = "it works on the bits of whole numbers, which carry no derivative"
 DATES = "dates carry no derivative"
 TEXT = "it makes text or a file of values; under bp.grad, t.value is the array"
@@ -24,7 +23,6 @@ TYPES = "it answers about types; ask it about t.dtype"
 NUMPY = {
     "histogram histogram2d histogramdd": f"{STEP}; sums of weights by bin are np.bincount(bins, weights)",
     "histogram_bin_edges": "edges follow from the values by a rule of thumb; give them as an array",
-    "copyto fill_diagonal place put put_along_axis putmask": IN_PLACE,
     "packbits unpackbits bitwise_count": BITS,
     "is_busday busday_offset busday_count datetime_as_string isnat": DATES,
     "array2string array_repr array_str savetxt save savez savez_compressed": TEXT,

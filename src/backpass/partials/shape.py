@@ -10,12 +10,15 @@ import numpy as np
 
 from backpass.graph import messages
 from backpass.graph.aval import Aval, promoted
+from backpass.graph.layout import contiguous
+from backpass.graph.memory import OddView, View, shared, write
 
 from .arithmetic import ANY
 from .declare import (
     Kind,
     Op,
     Traced,
+    Window,
     as_array,
     bind,
     declare,
@@ -23,17 +26,27 @@ from .declare import (
     linear,
     normal_axes,
     normal_axis,
+    read_only,
     rule_for,
     shape_of,
     value_of,
 )
+
+
+def _reshape_back(x: Any, new: Any, shape: tuple[int, ...]) -> None:
+    write(x, np.reshape(new, x.shape))
+
+
+def _entry_of_reshaped(whole: tuple[int, ...], part: tuple[int, ...], entry: Any, shape: Any) -> tuple[int, ...]:
+    return tuple(int(i) for i in np.unravel_index(np.ravel_multi_index(entry, part), whole)) if whole else ()
+
 
 RESHAPE = linear(
     "reshape",
     lambda x, shape: np.reshape(x, shape),
     lambda x, shape: _checked_reshape(x, shape),
     lambda g, out, x, shape: np.reshape(g, shape_of(x)),
-    view=True,
+    window=Window(_reshape_back, _entry_of_reshaped),
     notation="{0}",
     domain=ANY,
     doc="The same entries in C order in another shape.",
@@ -47,12 +60,20 @@ def _checked_reshape(x: Aval, shape: tuple[int, ...]) -> Aval:
     return result
 
 
+def _transpose_back(x: Any, new: Any, axes: tuple[int, ...]) -> None:
+    write(x, np.transpose(new, tuple(int(i) for i in np.argsort(axes))))
+
+
+def _entry_of_transposed(whole: tuple[int, ...], part: tuple[int, ...], entry: Any, axes: Any) -> tuple[int, ...]:
+    return tuple(entry[axes.index(i)] for i in range(len(axes)))
+
+
 TRANSPOSE = linear(
     "transpose",
     lambda x, axes: np.transpose(x, axes),
     lambda x, axes: Aval(tuple(x.shape[i] for i in axes), x.dtype),
     lambda g, out, x, axes: np.transpose(g, tuple(int(i) for i in np.argsort(axes))),
-    view=True,
+    window=Window(_transpose_back, _entry_of_transposed),
     notation="{0}ᵀ",
     domain=ANY,
     doc="Axes in another order.",
@@ -79,7 +100,7 @@ BROADCAST_TO = linear(
     lambda x, shape: np.broadcast_to(x, shape),
     lambda x, shape: Aval(_checked_broadcast(x.shape, tuple(shape)), x.dtype),
     lambda g, out, x, shape: unbroadcast(g, shape_of(x)),
-    view=True,
+    window=Window(read_only),
     notation="{0}",
     domain=ANY,
     doc="The same entries repeated along new or length-1 axes.",
@@ -192,7 +213,15 @@ def _memory_order(a: Any, order: str) -> str:
 def ravel(a, order="C"):
     if _memory_order(a, order) == "F":
         a = np.transpose(a)
-    return bind(RESHAPE, (a,), {"shape": (int(np.prod(shape_of(a), dtype=np.int64)),)})
+    flat = bind(RESHAPE, (a,), {"shape": (int(np.prod(shape_of(a), dtype=np.int64)),)})
+    if isinstance(flat.kin, View):
+        # Where np.reshape finds a view of what is not in one piece, np.ravel copies all the same.
+        whole = contiguous(flat.kin.parent.node)
+        if whole is None:
+            flat.kin.sure = False
+        elif not whole:
+            flat.kin = None
+    return flat
 
 
 @rule_for(np.transpose, np.permute_dims)
@@ -271,7 +300,9 @@ rule_for(np.atleast_3d)(_at_least(3, lambda shape: (1,) * (2 - len(shape)) + sha
 @rule_for(np.broadcast_to)
 def broadcast_to(array, shape, subok=False):
     shape = (int(shape),) if isinstance(shape, (int, np.integer)) else tuple(int(n) for n in shape)
-    return array if shape_of(array) == shape else bind(BROADCAST_TO, (array,), {"shape": shape})
+    if shape_of(array) != shape:
+        return bind(BROADCAST_TO, (array,), {"shape": shape})
+    return shared(Traced(array.node), OddView(array, lambda x: Traced(x.node), read_only))
 
 
 @rule_for(np.broadcast_arrays)

@@ -72,8 +72,20 @@ class Model:
                 if len(rows) < CHUNK:
                     full = np.zeros(wanted.shape, wanted.dtype)
                     full[: len(rows)] = rows
-                parts.append(np.asarray(self.graph(self.theta, self.state, full))[: len(rows)])
+                parts.append(self._run(full)[: len(rows)])
         return np.concatenate(parts)
+
+    def _run(self, rows: np.ndarray) -> np.ndarray:
+        """The graph's output for a whole chunk. A graph from a file may be of right types and still make no sense."""
+        try:
+            out = np.asarray(self.graph(self.theta, self.state, rows))
+        except BackpassError:
+            raise
+        except Exception as error:
+            raise ModelFileError(f"this model cannot predict, its graph is damaged: {error!r}") from error
+        if out.shape[:1] != (CHUNK,):
+            raise ModelFileError(f"this model cannot predict, its graph is damaged: it gives shape {out.shape}")
+        return out
 
     def predict(self, x: Any) -> np.ndarray:
         """Labels for classes, values for numbers; x is an array, or a table where the model was trained on one."""

@@ -40,7 +40,7 @@ def write_stored(
     """Write a stored file, whole or not at all. Raises OSError, with what to do, where the place cannot be written."""
     from safetensors.numpy import save
 
-    stored = {name: np.ascontiguousarray(value) for name, value in tensors.items()}
+    stored = {name: np.asarray(value, order="C") for name, value in tensors.items()}
     text = json.dumps(content, separators=(",", ":"), allow_nan=True)
     # One entry only: safetensors writes several in no fixed order, and the same content must give the same bytes.
     write_atomically(path, save(stored, {form.key: f"{form.version} {_digest(stored, text)} {text}"}))

@@ -7,7 +7,7 @@ from typing import Any
 
 from llvmlite import ir
 
-from . import error, exponential, hyperbolic, logarithm, power, trigonometric
+from . import error, exponential, gamma, hyperbolic, logarithm, power, trigonometric
 from .arithmetic import Arithmetic, Number
 
 _UNARY: tuple[Callable[[Arithmetic, Number], Number], ...] = (
@@ -15,10 +15,15 @@ _UNARY: tuple[Callable[[Arithmetic, Number], Number], ...] = (
     exponential.exp2,
     exponential.expm1,
     exponential.expit,
+    exponential.exp10,
+    exponential.exprel,
     logarithm.log,
     logarithm.log2,
     logarithm.log10,
     logarithm.log1p,
+    logarithm.log_expit,
+    logarithm.logit,
+    logarithm.entr,
     hyperbolic.tanh,
     hyperbolic.sinh,
     hyperbolic.cosh,
@@ -34,11 +39,21 @@ _UNARY: tuple[Callable[[Arithmetic, Number], Number], ...] = (
     error.erf,
     error.erfc,
     error.ndtr,
+    gamma.gammaln,
+    gamma.psi,
     power.cbrt,
     Arithmetic.sqrt,
 )
-_BINARY = (trigonometric.arctan2, logarithm.logaddexp, power.power, power.hypot)
-
+_BINARY: tuple[Callable[[Arithmetic, Number, Number], Number], ...] = (
+    logarithm.logaddexp,
+    logarithm.logaddexp2,
+    logarithm.xlogy,
+    logarithm.xlog1py,
+    logarithm.rel_entr,
+    trigonometric.arctan2,
+    power.power,
+    power.hypot,
+)
 
 _FUNCTIONS: dict[str, Callable[..., Number]] = {function.__name__: function for function in (*_UNARY, *_BINARY)}
 

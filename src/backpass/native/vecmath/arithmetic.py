@@ -132,6 +132,8 @@ class Arithmetic:
         self.whole = ir.VectorType(ir.IntType(self.bits), self.count) if vector else ir.IntType(self.bits)
         self.fused = getattr(b, "has_fma", True)
         """Without the instruction, llvm.fma would become a call of libm's slow emulation."""
+        self.scales = getattr(b, "has_avx512", False) and self.bits * self.count == 512
+        """Is there an instruction that multiplies by a power of 2?"""
         suffix = "f32" if self.single else "f64"
         self.suffix = f"v{self.count}{suffix}" if vector else suffix
 
@@ -228,6 +230,18 @@ class Arithmetic:
     def tiny(self) -> float:
         """The smallest normal number."""
         return 2.0 ** (1 - self.bias)
+
+    def scale(self, x: Number, n: Number) -> Number:
+        """x · 2^n, rounded once."""
+        mask = ir.IntType(self.count)
+        full = f"llvm.x86.avx512.mask.scalef.p{'s' if self.single else 'd'}.512"
+        function = self.b.module.globals.get(full)
+        if function is None:
+            types = [self.type, self.type, self.type, mask, I32]
+            function = ir.Function(self.b.module, ir.FunctionType(self.type, types), full)
+        # Every lane, in the current rounding mode.
+        rest = [ir.Constant(self.type, ir.Undefined), ir.Constant(mask, -1), ir.Constant(I32, 4)]
+        return Number(self, self.b.call(function, [x.v, n.v, *rest]))
 
     # Error-free transformations: the rounded result and what rounding lost
 

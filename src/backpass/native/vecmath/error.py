@@ -7,7 +7,7 @@ from typing import Any
 
 from . import coefficients as table
 from .arithmetic import Arithmetic, Number, widely
-from .exponential import bounded, exp_parts
+from .exponential import bounded, exp, exp_parts
 
 
 def _erfcx_top(w: Arithmetic, t: Number) -> tuple[Number, Number]:
@@ -21,6 +21,9 @@ def _erfcx_top(w: Arithmetic, t: Number) -> tuple[Number, Number]:
 def _tail(w: Arithmetic, t: Number, low: Any = 0.0) -> Number:
     """erfc(t + low) for t ≥ 0, subnormal results included."""
     t = w.at_most(t, 28.0)
+    if w.digits < 53:
+        p, p_low = _erfcx_top(w, t)
+        return exp(w, -(t * t)) * (p + p_low) / w.fma(t, 2.0, 1.0)
     square, lost = w.times(t, t)
     e, e_low, scaled = exp_parts(w, -square, -w.fma(t + t, low, lost))
     p, p_low = _erfcx_top(w, t)
@@ -49,6 +52,9 @@ def erf(w: Arithmetic, x: Number) -> Number:
 
 def _complement(w: Arithmetic, x: Number, low: Any) -> Number:
     """erfc(x + low)."""
+    if w.digits < 53:
+        tail = _tail(w, abs(x))
+        return w.where(x < 0.0, 2.0 - tail, tail)
     tail = _tail(w, abs(x), w.copysign(1.0, x) * low)
     far = w.where(x < 0.0, 2.0 - tail, tail)
     one, lost = w.fast_two_sum(1.0, -x)
@@ -61,9 +67,32 @@ def erfc(w: Arithmetic, x: Number) -> Number:
     return _complement(w, x, w.constant(0.0))
 
 
-@widely
 def ndtr(w: Arithmetic, x: Number) -> Number:
-    """½·erfc(−x/√2), the argument in two parts."""
+    """The normal distribution's share below x: ½·erfc(−x/√2), the argument in two parts."""
+    if w.single and w.fused:
+        return _ndtr32(w, x)
+    if w.single:
+        return w.narrow(ndtr(w.wide(), w.widen(x)))
+    if w.digits < 53:
+        return 0.5 * _complement(w, -table.ROOT_HALF[0] * x, w.constant(0.0))
     t, low = w.times(x, -table.ROOT_HALF[0])
     low = w.where(abs(x) < 50.0, w.fma(x, -table.ROOT_HALF[1], low), 0.0)
     return 0.5 * _complement(w, t, low)
+
+
+def _ndtr32(w: Arithmetic, x: Number) -> Number:
+    """e^(−t²/2)·P(u)/(t + 3), t = |x|, u = (t − 3)/(t + 3): every factor in two parts, rounded once."""
+    t = w.at_most(abs(x), 15.0)
+    d = t + 3.0
+    v = 1.0 / d
+    v_low = v * (w.fma(-v, d, 1.0) - v * (t - (d - 3.0)))
+    u = w.fma(v_low, -6.0, w.fma(v, -6.0, 1.0))
+    *higher, last = table.NDTR[24]
+    p, p_low = w.fast_two_sum(last, u * w.poly(u, higher))
+    m = p * v
+    m_low = w.fma(p_low + table.NDTR_LOW, v, w.fma(p, v_low, w.fma(p, v, -m)))
+    half = 0.5 * t
+    square, lost = w.times(half, t)
+    e, e_low, scaled = exp_parts(w, -square, -lost)
+    tail = scaled(w.fma(e, m, w.fma(e, m_low, e_low * m)))
+    return w.where(x > 0.0, 1.0 - tail, tail)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import coefficients as table
-from .arithmetic import Arithmetic, Number
+from .arithmetic import Arithmetic, Number, widely
 
 LOG2_E = math.log2(math.e)
 
@@ -25,6 +25,8 @@ def _reduced(w: Arithmetic, x: Number, shift: float) -> tuple[Number, Number, Nu
 
 def _scaled(w: Arithmetic, y: Number, t: Number) -> Number:
     """y · 2^n, n + 2·bias standing in the low bits of t: by two factors, so that any result is rounded once."""
+    if w.scales:
+        return w.scale(y, t - (w.shifter + 2.0 * w.bias))
     whole = w.to_bits(t)
     half = whole >> 1
     return y * w.from_bits(half << w.mantissa) * w.from_bits((whole - half) << w.mantissa)
@@ -32,13 +34,15 @@ def _scaled(w: Arithmetic, y: Number, t: Number) -> Number:
 
 def _limited(w: Arithmetic, x: Number) -> Number:
     """x, no farther out than where e^x has long become 0 or ∞."""
-    return w.at_least(w.at_most(x, 90.0 if w.single else 712.0), -104.0 if w.single else -746.0)
+    return w.at_least(w.at_most(x, 90.0 if w.single else 720.0), -104.0 if w.single else -746.0)
 
 
 def bounded(w: Arithmetic, x: Number) -> Number:
     """e^x where the caller knows that x and the result stay far from overflow and underflow."""
     t, r, _ = _reduced(w, x, w.bias)
     y = w.fma(w.poly(r, table.EXP[w.digits]), r * r, r) + 1.0
+    if w.scales:
+        return w.scale(y, t - (w.shifter + w.bias))
     return y * w.from_bits(w.to_bits(t) << w.mantissa)
 
 
@@ -77,12 +81,33 @@ def expm1(w: Arithmetic, x: Number) -> Number:
     return w.where(abs(x) < 2.0 ** -(w.mantissa + 3), x, y)
 
 
+def exp_closely(w: Arithmetic, x: Number) -> Number:
+    """exp, with what rounding the reduced argument lost: for functions that round what they make of it again."""
+    t, r, lost = _reduced(w, _limited(w, x), 2.0 * w.bias)
+    return _scaled(w, (w.fma(w.poly(r, table.EXP[w.digits]), r * r, lost) + r) + 1.0, t)
+
+
 def expit(w: Arithmetic, x: Number) -> Number:
     """1/(1 + e^−x), and e^x/(1 + e^x) for x < 0, where the other would overflow."""
-    t, r, lost = _reduced(w, _limited(w, -abs(x)), 2.0 * w.bias)
-    q = w.fma(w.poly(r, table.EXP[w.digits]), r * r, lost)
-    e = _scaled(w, (q + r) + 1.0, t)
+    e = exp_closely(w, -abs(x))
     left = x < 0.0
     y = w.where(left, e, 1.0) / (e + 1.0)
     # e − e·y is y with the roundings above made smaller by e.
     return w.where(left, w.fma(-e, y, e), y)
+
+
+@widely
+def exp10(w: Arithmetic, x: Number) -> Number:
+    """e^(x·log 10), the product in two parts."""
+    x = w.at_least(w.at_most(x, 400.0), -400.0)
+    p, lost = w.times(x, table.LN10[0])
+    e, e_low, scaled = exp_parts(w, p, w.fma(x, table.LN10[1], lost))
+    return scaled(e + e_low)
+
+
+@widely
+def exprel(w: Arithmetic, x: Number) -> Number:
+    """(e^x − 1)/x, 1 at 0; where e^x may overflow, divided before it is scaled."""
+    e, e_low, scaled = exp_parts(w, x)
+    y = w.where(x < 40.0, expm1(w, x) / x, scaled((e + e_low) / x))
+    return w.where(x.equals(0.0), 1.0, w.where(x > 717.0, math.inf, y))

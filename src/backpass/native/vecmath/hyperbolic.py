@@ -45,13 +45,18 @@ def arcsinh(w: Arithmetic, x: Number) -> Number:
     """log(1 + t + t²/(1 + √(1 + t²))), t = |x|, the logarithm's argument in two parts; log t + log 2 for large t."""
     large = abs(x) > 2.0**60
     t = w.where(large, 1.0, abs(x))
-    s, s_low = w.times(t, t)
-    u, u_low = w.two_sum(1.0, s)
-    r, r_low = w.root(u, u_low + s_low)
-    d, d_low = w.two_sum(1.0, r)
-    q, q_low = w.quotient(s, s_low, d, d_low + r_low)
-    a, a_low = w.two_sum(t, q)
-    y = log1p(w, w.where(large, abs(x), a), w.where(large, 0.0, a_low + q_low))
+    if w.digits < 53:
+        s = t * t
+        a, low = t + s / (w.sqrt(s + 1.0) + 1.0), None
+    else:
+        s, s_low = w.times(t, t)
+        u, u_low = w.two_sum(1.0, s)
+        r, r_low = w.root(u, u_low + s_low)
+        d, d_low = w.two_sum(1.0, r)
+        q, q_low = w.quotient(s, s_low, d, d_low + r_low)
+        a, a_low = w.two_sum(t, q)
+        low = w.where(large, 0.0, a_low + q_low)
+    y = log1p(w, w.where(large, abs(x), a), low)
     return w.copysign(w.where(large, y + table.LN2, y), x)
 
 
@@ -60,21 +65,28 @@ def arccosh(w: Arithmetic, x: Number) -> Number:
     """log(1 + z + √(z·(z + 2))), z = x − 1, the logarithm's argument in two parts; log x + log 2 for large x."""
     large = x > 2.0**60
     z = w.where(large, 1.0, x) - 1.0
-    d, d_low = w.two_sum(2.0, z)
-    s, s_low = w.times(z, d)
-    r, r_low = w.root(s, w.fma(z, d_low, s_low))
-    a, a_low = w.two_sum(z, r)
-    a_low = w.where(s > 0.0, a_low + r_low, 0.0)
-    y = log1p(w, w.where(large, x, a), w.where(large, 0.0, a_low))
+    if w.digits < 53:
+        a, low = z + w.sqrt(z * (z + 2.0)), None
+    else:
+        d, d_low = w.two_sum(2.0, z)
+        s, s_low = w.times(z, d)
+        r, r_low = w.root(s, w.fma(z, d_low, s_low))
+        a, a_low = w.two_sum(z, r)
+        low = w.where(large, 0.0, w.where(s > 0.0, a_low + r_low, 0.0))
+    y = log1p(w, w.where(large, x, a), low)
     return w.where(x < 1.0, math.nan, w.where(large, y + table.LN2, y))
 
 
 @widely
 def arctanh(w: Arithmetic, x: Number) -> Number:
-    """½·log(1 + 2t/(1 − t)), t = |x|, the argument of the logarithm in two parts."""
+    """½·log(1 + 2t/(1 − t)), t = |x|, the logarithm's argument in two parts."""
     t = abs(x)
-    d, d_low = w.two_sum(1.0, -t)
-    q, q_low = w.quotient(t + t, 0.0, d, d_low)
-    y = 0.5 * log1p(w, q, w.where(t < 1.0, q_low, 0.0))
+    if w.digits < 53:
+        q, low = (t + t) / (1.0 - t), None
+    else:
+        d, d_low = w.two_sum(1.0, -t)
+        q, q_low = w.quotient(t + t, 0.0, d, d_low)
+        low = w.where(t < 1.0, q_low, 0.0)
+    y = 0.5 * log1p(w, q, low)
     y = w.where(t > 1.0, math.nan, y)
     return w.copysign(w.where(t < 2.0**-28, t, y), x)

@@ -6,7 +6,7 @@ import math
 
 from . import coefficients as table
 from .arithmetic import Arithmetic, Number, widely
-from .exponential import exp
+from .exponential import exp2, exp_closely
 
 ROOT_HALF = math.sqrt(0.5)
 
@@ -74,20 +74,91 @@ def log10(w: Arithmetic, x: Number) -> Number:
     return _based(w, x, 10)
 
 
-def log1p(w: Arithmetic, x: Number, low: Number | None = None) -> Number:
-    """log(1 + x + low): of the rounded sum u, corrected by what rounding lost, over u."""
-    u, lost = w.two_sum(1.0, x)
-    if low is not None:
-        lost = lost + low
+def log_sum(w: Arithmetic, u: Number, low: Number) -> Number:
+    """log(u + low) for positive finite u, low being less than a unit of its last place or little more."""
     k, f = split(w, u)
-    y = _sum(w, k, f, tail(w, f) + lost / u)
+    return _sum(w, k, f, tail(w, f) + low / u)
+
+
+def log1p(w: Arithmetic, x: Number, low: Number | None = None) -> Number:
+    """log(1 + x + low): of the rounded sum, corrected by what rounding lost."""
+    u, lost = w.two_sum(1.0, x)
+    y = log_sum(w, u, lost if low is None else lost + low)
     y = w.where(abs(x) < 2.0 ** -(w.mantissa + 3), x, y)
     return w.where(x < math.inf, w.where(x > -1.0, y, w.where(x.equals(-1.0), w.constant(-math.inf), math.nan)), x)
 
 
-@widely
-def logaddexp(w: Arithmetic, x: Number, y: Number) -> Number:
+def _log1p_of_exp(w: Arithmetic, x: Number) -> Number:
+    """log(1 + e^x) for x ≤ 0."""
+    e = exp_closely(w, x)
+    u, lost = w.fast_two_sum(1.0, e)
+    return w.where(e < 2.0 ** -(w.mantissa + 3), e, log_sum(w, u, lost))
+
+
+def _larger_and_gap(w: Arithmetic, x: Number, y: Number) -> tuple[Number, Number]:
+    """max(x, y) and min − max, 0 for two equal infinities."""
     larger, smaller = w.where(x > y, x, y), w.where(x > y, y, x)
-    # Two equal infinities: their difference would be NaN.
-    apart = w.where(larger.equals(smaller), 0.0, smaller - larger)
-    return larger + log1p(w, exp(w, apart))
+    return larger, w.where(larger.equals(smaller), 0.0, smaller - larger)
+
+
+def logaddexp(w: Arithmetic, x: Number, y: Number) -> Number:
+    larger, gap = _larger_and_gap(w, x, y)
+    return larger + _log1p_of_exp(w, gap)
+
+
+@widely
+def logaddexp2(w: Arithmetic, x: Number, y: Number) -> Number:
+    larger, gap = _larger_and_gap(w, x, y)
+    return larger + log1p(w, exp2(w, gap)) * table.PER_LOG[2][False][0]
+
+
+def log_expit(w: Arithmetic, x: Number) -> Number:
+    """min(x, 0) − log(1 + e^−|x|)."""
+    y = _log1p_of_exp(w, -abs(x))
+    return w.where(x < 0.0, x - y, -y)
+
+
+@widely
+def logit(w: Arithmetic, x: Number) -> Number:
+    """log(x/(1 − x)), the quotient in two parts."""
+    d, d_low = w.two_sum(1.0, -x)
+    q, q_low = w.quotient(x, 0.0, d, d_low)
+    inside = (x > 0.0) & (x < 1.0)
+    y = log_sum(w, w.where(inside, q, 1.0), w.where(inside, q_low, 0.0))
+    end = w.where(x.equals(0.0), w.constant(-math.inf), w.where(x.equals(1.0), w.constant(math.inf), math.nan))
+    return w.where(inside, y, end)
+
+
+def xlogy(w: Arithmetic, x: Number, y: Number) -> Number:
+    return w.where(x.equals(0.0) & y.equals(y), 0.0, x * log(w, y))
+
+
+def xlog1py(w: Arithmetic, x: Number, y: Number) -> Number:
+    return w.where(x.equals(0.0) & y.equals(y), 0.0, x * log1p(w, y))
+
+
+def entr(w: Arithmetic, x: Number) -> Number:
+    y = -x * log(w, x)
+    return w.where(x > 0.0, y, w.where(x.equals(0.0), 0.0, w.where(x < 0.0, w.constant(-math.inf), x)))
+
+
+@widely
+def rel_entr(w: Arithmetic, x: Number, y: Number) -> Number:
+    """x·log(x/y), the quotient in two parts; 0 at x = 0 ≤ y, ∞ elsewhere outside of the positive numbers."""
+    q = x / y
+    steep, flat = q > 2.0**900, q < 2.0**-900
+    # Where the quotient overflows or loses digits, both are scaled by 2^600, and the logarithm of that is added.
+    up, down = w.constant(2.0**600), w.constant(2.0**-600)
+    a, c = x * w.where(steep, down, w.where(flat, up, 1.0)), y * w.where(steep, up, w.where(flat, down, 1.0))
+    inside = (x > 0.0) & (y > 0.0) & (x < math.inf) & (y < math.inf)
+    if not w.fused:
+        # The exact product behind the quotient's second part would overflow.
+        both = w.where(c > 2.0**900, down, 1.0)
+        a, c = a * both, c * both
+    q, low = w.quotient(w.where(inside, a, 1.0), 0.0, w.where(inside, c, 1.0), 0.0)
+    lacking = 1200 * table.LN2
+    log_q = log_sum(w, q, low) + w.where(steep, w.constant(lacking), w.where(flat, w.constant(-lacking), 0.0))
+    known = x.equals(x) & y.equals(y)
+    edge = w.where(x.equals(0.0) & (y >= 0.0), w.constant(0.0), w.where(known, w.constant(math.inf), math.nan))
+    edge = w.where((x > 0.0) & y.equals(math.inf), w.where(x < math.inf, w.constant(-math.inf), math.nan), edge)
+    return w.where(inside, x * log_q, edge)

@@ -7,14 +7,16 @@ import math
 from . import coefficients as table
 from .arithmetic import Arithmetic, Number, widely
 from .exponential import exp2, exp_parts
-from .logarithm import log2, split
+from .logarithm import log, log2, split
 
 # What a third of the bits of a float64 (the upper 32) lacks to be the bits of its cube root, about.
 CBRT_GUESS = (1023 * 2 / 3 - 0.0330624) * 2.0**20
 
 
-def _log(w: Arithmetic, x: Number) -> tuple[Number, Number]:
+def log_parts(w: Arithmetic, x: Number) -> tuple[Number, Number]:
     """log x as a sum of two, for positive finite x."""
+    if w.digits < 53:
+        return log(w, x), w.constant(0.0)
     k, f = split(w, x)
     ln2, ln2_low = table.LN2_PARTS[False]
     d, d_low = w.two_sum(2.0, f)
@@ -45,7 +47,7 @@ def power(w: Arithmetic, x: Number, y: Number) -> Number:
         # By powers of 2, which then are exact.
         result = exp2(w, y * log2(w, t))
     else:
-        high, low = _log(w, w.where(edge, w.constant(1.0), t))
+        high, low = log_parts(w, w.where(edge, w.constant(1.0), t))
         p, lost = w.times(y, high)
         low = w.fma(y, low, lost)
         # Where y is so large that this overflows, the result is 0, 1 or ∞ without it.

@@ -94,13 +94,18 @@ def tan(w: Arithmetic, x: Number) -> Number:
     if w.single:
         return w.narrow(tan(w.wide(), w.widen(x)))
     t, r, low = _quarter_turns(w, x)
-    s, s_low = _sine(w, r, low)
-    c, c_low = _cosine(w, r, low)
     even = (w.to_bits(t) & 1).equals(0)
-    y, y_low = w.quotient(
-        w.where(even, s, -c), w.where(even, s_low, -c_low), w.where(even, c, s), w.where(even, c_low, s_low)
-    )
-    y = y + y_low
+    if w.digits < 53:
+        q = r * r
+        s = w.fma(r * q, w.poly(q, table.SIN[w.digits]), r)
+        c = w.fma(q, w.fma(q, w.poly(q, table.COS[w.digits]), -0.5), 1.0)
+        y = w.where(even, s, -c) / w.where(even, c, s)
+    else:
+        (s, s_low), (c, c_low) = _sine(w, r, low), _cosine(w, r, low)
+        y, y_low = w.quotient(
+            w.where(even, s, -c), w.where(even, s_low, -c_low), w.where(even, c, s), w.where(even, c_low, s_low)
+        )
+        y = y + y_low
     return w.where(abs(x) < 2.0 ** -(w.mantissa // 2 + 4), x, y)
 
 
@@ -121,21 +126,25 @@ def arctan2(w: Arithmetic, y: Number, x: Number) -> Number:
     a, c = abs(y), abs(x)
     steep = a > c
     top, bottom = w.where(steep, c, a), w.where(steep, a, c)
-    scale = w.where(bottom > 2.0**900, 2.0**-100, w.where(bottom < 2.0**-800, w.constant(2.0**200), 1.0))
-    top, bottom = top * scale, bottom * scale
+    if w.digits == 53:
+        scale = w.where(bottom > 2.0**900, 2.0**-100, w.where(bottom < 2.0**-800, w.constant(2.0**200), 1.0))
+        top, bottom = top * scale, bottom * scale
     # Two zeros and two infinities have angles too: those of the quotients 0 and 1.
     u = w.where(top.equals(bottom), w.where(bottom.equals(0.0), w.constant(0.0), 1.0), top / bottom)
-    p, lost = w.times(u, bottom)
-    rest = ((top - p) - lost) / bottom
-    rest = w.where(abs(rest) < 2.0**-52, rest, 0.0)
     q = u * u
-    s, low = w.fast_two_sum(u, w.fma(u * q, w.poly(q, table.ATAN[w.digits]), rest / (q + 1.0)))
+    if w.digits < 53:
+        s, low = w.fma(u * q, w.poly(q, table.ATAN[w.digits]), u), w.constant(0.0)
+    else:
+        p, lost = w.times(u, bottom)
+        rest = ((top - p) - lost) / bottom
+        rest = w.where(abs(rest) < 2.0**-52, rest, 0.0)
+        s, low = w.fast_two_sum(u, w.fma(u * q, w.poly(q, table.ATAN[w.digits]), rest / (q + 1.0)))
     left = w.to_bits(x) < 0
     back = steep ^ left
     half, pi = table.QUARTER, [2 * part for part in table.QUARTER]
     base = w.where(steep, half[0], w.where(left, w.constant(pi[0]), 0.0))
-    base_low = w.where(steep, half[1], w.where(left, w.constant(pi[1]), 0.0))
-    return w.copysign(base + (w.where(back, -s, s) + (base_low + w.where(back, -low, low))), y)
+    y_low = w.where(back, -low, low) + w.where(steep, half[1], w.where(left, w.constant(pi[1]), 0.0))
+    return w.copysign(base + (w.where(back, -s, s) + y_low), y)
 
 
 def _arcsine(w: Arithmetic, x: Number) -> tuple[Number, Number, Number, Number, Number]:

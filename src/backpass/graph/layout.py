@@ -1,0 +1,89 @@
+"""How an array of a staged trace will lie in memory, where that decides whether a reshape is a view of it.
+
+Values are not known then, but NumPy's strides follow from how an array was made: an argument lies as the one that was
+given, what is created lies in C order, and most operations give C order for C order. For others it is not known.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .aval import Aval
+from .memory import own_copy
+from .op import Kind, Op
+from .origin import state
+
+_DEPTH = 64
+_DIAGONAL = (Ellipsis, "index", "index")
+_STRUCTURAL = frozenset(("gather", "sum", "prod", "max", "min"))
+
+
+def shared_when_staged(op: Op, source: Any, attrs: dict[str, Any]) -> bool | None:
+    """Is the result of `op` on the staged node `source` a view of it? None where nobody can tell."""
+    if op.name != "reshape":
+        return True
+    have, want = source.value.shape, tuple(attrs["shape"])
+    if len(have) <= 1 or source.value.size <= 1 or _proper(have) == _proper(want):
+        return True
+    ghost = _ghost(source, _DEPTH)
+    return None if ghost is None else bool(np.may_share_memory(ghost, ghost.reshape(want)))
+
+
+def order_of(leaf: Any) -> str:
+    """How an argument lies in memory: "C", "F", or "" for neither."""
+    if getattr(leaf, "ndim", 0) < 2 or not hasattr(leaf, "flags"):
+        return "C"
+    flags = leaf.flags
+    return "C" if flags.c_contiguous else "F" if flags.f_contiguous else ""
+
+
+def _proper(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(n for n in shape if n != 1)
+
+
+def contiguous(node: Any) -> bool | None:
+    """Does the node's value lie in one piece, in C order? None where nobody can tell."""
+    ghost = _ghost(node, _DEPTH)
+    return None if ghost is None else ghost.flags.c_contiguous
+
+
+def _ghost(node: Any, depth: int) -> np.ndarray | None:
+    """An array with the strides that the node's value will have (in entries); None when they are not known."""
+    if not hasattr(node, "op"):
+        return node if isinstance(node, np.ndarray) else np.zeros((), np.bool_)
+    node = state.layouts.get(node.index, node)
+    name = node.op.name
+    if type(node.value) is not Aval:
+        return np.asarray(node.value)
+    shape = node.value.shape
+    if name == "input":
+        order = (node.attrs or {}).get("order")
+        return np.empty(shape, np.bool_, order=order) if order else None
+    if not depth or name == "einsum" or (name == "gather" and node.attrs["key"] == _DIAGONAL):
+        return None
+    if node.op.window is not None or name in _STRUCTURAL:
+        inner = _ghost(node.inputs[0], depth - 1)
+        rest = [np.zeros(i.value.shape if hasattr(i, "value") else np.shape(i), np.intp) for i in node.inputs[1:]]
+        return None if inner is None else node.op.run(inner, *rest, **(node.attrs or {}))
+    if name == "alias":
+        inner = _ghost(node.inputs[0], depth - 1)
+        order = (node.attrs or {}).get("order")
+        if order in ("C", "F"):
+            return np.empty(shape, np.bool_, order=order)
+        return inner.copy(order=order) if inner is not None and order else inner
+    if name in ("setitem", "put", "add_at"):
+        inner = _ghost(node.inputs[0], depth - 1)
+        return inner if inner is None or inner.flags.c_contiguous else own_copy(inner)
+    if node.op.kind in (Kind.POINTWISE, Kind.DISCRETE) or name in ("where", "cast", "concatenate"):
+        parts = [_ghost(part, depth - 1) for part in node.inputs]
+        known = [part for part in parts if part is not None]
+        if len(known) < len(parts):
+            return None
+        if name == "concatenate":
+            return np.concatenate(known, **node.attrs)
+        if np.broadcast_shapes(*[part.shape for part in known]) != shape:
+            return None
+        return np.nditer([*known, None], ["zerosize_ok"], order="K").operands[-1]  # allocates as a ufunc does
+    return np.empty(shape, np.bool_) if name == "matmul" or len(shape) <= 1 else None
