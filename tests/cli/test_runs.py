@@ -149,16 +149,16 @@ def test_a_sweep_that_is_stopped_goes_on_to_the_same_trials(folder, monkeypatch)
 
     from backpass.train import loop
 
-    take, steps = loop.Loop._take_step, [0]
+    take, steps = loop.Loop._take, [0]
 
-    def taking(self, arrays):
+    def taking(self, order, rows, most):
         steps[0] += 1
         if steps[0] == 24:  # within the third trial
             raise KeyboardInterrupt
-        return take(self, arrays)
+        return take(self, order, rows, 1)
 
     with monkeypatch.context() as patch:
-        patch.setattr(loop.Loop, "_take_step", taking)
+        patch.setattr(loop.Loop, "_take", taking)
         stopped = invoke(*SWEEP, "--run", "stopped", "--trials", 7)
     assert stopped.exit_code == 130
     assert "next: backpass sweep --resume stopped --trials 7" in stopped.stdout

@@ -232,15 +232,15 @@ def test_a_run_is_kept_and_taken_up_to_the_same_file(folder, monkeypatch):
 
     from backpass.train import loop
 
-    take = loop.Loop._take_step
+    take = loop.Loop._take
 
-    def taking(self, arrays):
+    def taking(self, order, rows, most):
         if self.count == 10:
             raise KeyboardInterrupt
-        return take(self, arrays)
+        return take(self, order, rows, 1)
 
     with monkeypatch.context() as patch:
-        patch.setattr(loop.Loop, "_take_step", taking)
+        patch.setattr(loop.Loop, "_take", taking)
         stopped = invoke(*options, "--run", "first", "--checkpoint-every", 4)
     assert stopped.exit_code == 130
     assert "next: backpass train --resume first" in stopped.stdout

@@ -92,5 +92,5 @@ def test_an_island_in_a_step():
         return np.mean((x @ np.linalg.solve(theta["A"], theta["b"]) - y) ** 2)
 
     theta = {"A": np.eye(5) * 2, "b": np.ones(5)}
-    found, history = bp.descend(loss, theta, (X.astype(float), Y.astype(float)), sgd(1e-2), epochs=3, batch=16, seed=1)
+    _, history = bp.descend(loss, theta, (X.astype(float), Y.astype(float)), sgd(1e-2), epochs=3, batch=16, seed=1)
     assert history.loss[-1] < history.loss[0]

@@ -139,8 +139,8 @@ class _Lowering:
             return self.scalars, False
         if latest >= 0:
             kernel = self.kernels[latest]
-            if kernel.kind in ("nest", "product"):
-                mine = [ref for ref in refs if ref.item.home == latest]
+            mine = [ref for ref in refs if ref.item.home == latest]
+            if kernel.kind in ("nest", "product") and all(_computed(ref.item, kernel) for ref in mine):
                 if domain == kernel.domain and all(ref.aligned(kernel.spread(ref.item)) for ref in mine):
                     return latest, False
                 if (
@@ -171,6 +171,7 @@ class _Lowering:
         if (
             kernel is None
             or kernel.kind != "nest"
+            or not _computed(item, kernel)
             or kernel.domain != domain
             or kernel.reduced not in (None, axes)
             or item.row
@@ -238,8 +239,11 @@ class _Lowering:
             refs.append(ref)
             dynamic.append(Dynamic(ref, stride, length))
         domain = tuple(n for n in shape if n != 1)
-        home, row = self._home((*refs, Ref(base, (), 0)), domain)
-        if base.home == home or row:
+        if base.home >= max(ref.item.home for ref in refs):
+            home, row = self._new(Kernel("nest", domain)), False  # the base must be whole before
+        else:
+            home, row = self._home(refs, domain)
+        if row:
             home = self._new(Kernel("nest", domain))
         item = self._item(line, home, False, tuple(refs))
         item.gathered = Gathered(base, squeezed(rest)[1], rest.offset, tuple(dynamic))
@@ -481,7 +485,7 @@ class _Lowering:
             item = ref.item
             if item.immediate or item in found or item is kernel.result:
                 continue
-            if item.home == number and not _written_only(item):
+            if item.home == number and _computed(item, kernel):
                 row = item.row
             elif not self._again(ref, kernel, row):
                 self._keep(item)
@@ -522,9 +526,9 @@ class _Lowering:
         )
 
 
-def _written_only(item: Item) -> bool:
-    """Is it made by writing into its memory, and by no value of its own?"""
-    return not item.args and item.gathered is None
+def _computed(item: Item, kernel: Kernel) -> bool:
+    """Is it a value in its kernel's registers, not one that is only written there, a part at a time?"""
+    return bool(item.args) or item.gathered is not None or item is kernel.result
 
 
 def reducible(line: Line, x: Aval) -> bool:
