@@ -124,6 +124,8 @@ def _tiles(product: Product, target: Target, swapped: bool) -> list[tuple[float,
         for rows in range(1, min(accumulators // vectors, max(1, product.m)) + 1):
             if swapped and rows < product.m:
                 continue  # the epilogue is handed whole rows of C
+            if rows * vectors + vectors + (1 if target.fma else 2) > target.registers:
+                continue  # sums, a piece of B's row, the spread entry of A, and, without multiply-add, the product
             panel = _panel(product, lanes, rows, vectors)
             panels = math.ceil(across / vectors)
             pack_a = (
