@@ -10,12 +10,13 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any
 
 import numpy as np
 
 from backpass.chain.derivatives import value_and_grad
+from backpass.data.store import RowStore
 from backpass.descent.optimizer import Optimizer
 from backpass.graph.errors import DataError, NonFiniteError, ShapeError
 from backpass.graph.interpreter import find_nonfinite, run
@@ -47,7 +48,7 @@ def training_step(loss: Loss, optimizer: Optimizer) -> Callable[..., Any]:
 
 
 class Loop:
-    """One run of gradient descent over arrays that share their first axis.
+    """One run of gradient descent over arrays that share their first axis, or over rows in a store.
 
     What a step carries on (θ, state, the optimiser's memory) is held flat, and replaced as a whole after each step.
     """
@@ -58,12 +59,13 @@ class Loop:
         optimizer: Optimizer,
         theta: Any,
         state: Any,
-        data: tuple[Any, ...],
+        data: tuple[Any, ...] | RowStore,
         batch: int,
         seed: int,
     ):
-        self.data = checked_data(data)
-        self.n = len(self.data[0])
+        self.store = data if isinstance(data, RowStore) else None
+        self.data = data.read(0, batch) if isinstance(data, RowStore) else checked_data(data)
+        self.n = len(self.data[0]) if self.store is None else len(self.store)
         self.batch = min(batch, self.n)
         self.optimizer = optimizer
         self.step = compile(training_step(loss, optimizer))
@@ -101,24 +103,34 @@ class Loop:
         carries belongs to one step.
         """
         self.order_state = self.rng.bit_generator.state
-        order = self.rng.permutation(self.n)
         told = time.monotonic()
-        for k in range(self.position, self.steps):
-            rows = order[k * self.batch : (k + 1) * self.batch]
-            loss, squared = self._take_step([array[rows] for array in self.data])
-            self.sums = self.sums[0] + loss * len(rows), self.sums[1] + squared
-            self.position = k + 1
-            if after_step is not None and k + 1 < self.steps:
-                after_step()
-            now = time.monotonic()
-            if now - told > 0.1:
-                told = now
-                progress.step(k + 1, self.sums[0] / min(self.n, (k + 1) * self.batch))
+        with contextlib.closing(self._batches()) as batches:
+            for k, arrays in enumerate(batches, self.position):
+                loss, squared = self._take_step(arrays)
+                self.sums = self.sums[0] + loss * len(arrays[0]), self.sums[1] + squared
+                self.position = k + 1
+                if after_step is not None and k + 1 < self.steps:
+                    after_step()
+                now = time.monotonic()
+                if now - told > 0.1:
+                    told = now
+                    progress.step(k + 1, self.sums[0] / min(self.n, (k + 1) * self.batch))
         if not all_finite(self.carried):
             raise self._stopped_being_finite()
         total, squares = self.sums
         self.order_state, self.position, self.sums = self.rng.bit_generator.state, 0, (0.0, 0.0)
         return total / self.n, math.sqrt(squares / self.steps)
+
+    def _batches(self) -> Generator[list[Any], None, None]:
+        """The batches of an epoch in a new order, from `position` on."""
+        if self.store is not None:
+            with contextlib.closing(self.store.batches(self.rng, self.batch, self.position)) as batches:
+                yield from batches
+            return
+        order = self.rng.permutation(self.n)
+        for k in range(self.position, self.steps):
+            rows = order[k * self.batch : (k + 1) * self.batch]
+            yield [array[rows] for array in self.data]
 
     def _take_step(self, arrays: list[Any]) -> tuple[float, float]:
         graph = self._graph_of(arrays)
