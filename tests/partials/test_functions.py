@@ -126,6 +126,7 @@ BY_NAME = {
     "asarray": "rows_calls",
     "getitem": "test_indexing",
     "setitem": "tests/graph/test_mutation",
+    "plain": "tests/graph/test_mutation",
     "astype": "rows_shapes",
     "late": "test_coverage",
 }

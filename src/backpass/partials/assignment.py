@@ -12,6 +12,7 @@ import numpy as np
 from backpass.graph import messages
 from backpass.graph.aval import Aval, aval_of
 from backpass.graph.memory import base_of, entry_key, own_copy, write, write_entry
+from backpass.graph.op import WRITERS
 from backpass.graph.traced import is_array
 
 from .arithmetic import ANY
@@ -178,7 +179,7 @@ WRITTEN_LAST = declare(
 # ---- x[key] = value
 @rule_for("setitem")
 def setitem(x, key, value):
-    if not shape_of(x) and not is_array(x.node):
+    if not shape_of(x) and x.kin is None and not is_array(x.node):
         raise TypeError(f"{messages.described(x)} is a number and does not take an assignment\n{messages.place()}")
     if type(value) is Traced and base_of(value) is not None and _is_same(x, value, key):
         return None  # x[key] += y puts the view back where it is
@@ -273,6 +274,12 @@ def _is_same(x: Any, value: Any, key: Any) -> bool:
 
 
 # ---- NumPy's functions that write
+def writes(function: Any) -> Any:
+    """Decorator: the function below writes into its first argument, as this one of NumPy's does."""
+    WRITERS.add(function)
+    return rule_for(function)
+
+
 def _places(indices: Any, size: int, mode: str) -> Any:
     """Flat indices, by `mode` of those that are out of bounds."""
     indices = np.ravel(as_array(indices))
@@ -299,14 +306,14 @@ def _repeated(values: Any, count: int) -> Any:
     return values if n == count else values[np.arange(count) % n]
 
 
-@rule_for(np.put)
+@writes(np.put)
 def put(a, ind, v, mode="raise"):
     places = _places(ind, int(np.prod(shape_of(a), dtype=np.int64)), mode)
     if shape_of(places)[0] and shape_of(np.ravel(as_array(v)))[0]:
         a[_unravelled(places, shape_of(a))] = _repeated(v, shape_of(places)[0])
 
 
-@rule_for(np.place)
+@writes(np.place)
 def place(arr, mask, vals):
     if is_staged(mask):
         raise messages.shape_depends_on_values("np.place(x, mask, values)", mask)
@@ -317,14 +324,14 @@ def place(arr, mask, vals):
         put(arr, places, vals)
 
 
-@rule_for(np.putmask)
+@writes(np.putmask)
 def putmask(a, mask, values):
     size = int(np.prod(shape_of(a), dtype=np.int64))
     values = np.reshape(_repeated(_stored(values, dtype_of(a)), size), shape_of(a))
     a[...] = np.where(np.reshape(as_array(mask), shape_of(a)), values, a)
 
 
-@rule_for(np.copyto)
+@writes(np.copyto)
 def copyto(dst, src, casting="same_kind", where=True):
     src = as_array(src)
     weak = aval_of(value_of(src) if not is_staged(src) else src.node.value).weak
@@ -333,7 +340,7 @@ def copyto(dst, src, casting="same_kind", where=True):
     dst[...] = src if where is True else np.where(where, _stored(src, dtype_of(dst)), dst)
 
 
-@rule_for(np.fill_diagonal)
+@writes(np.fill_diagonal)
 def fill_diagonal(a, val, wrap=False):
     shape = shape_of(a)
     if len(shape) < 2:
@@ -351,7 +358,7 @@ def fill_diagonal(a, val, wrap=False):
     put(a, np.arange(0, end, step), val)
 
 
-@rule_for(np.put_along_axis)
+@writes(np.put_along_axis)
 def put_along_axis(arr, indices, values, axis=-1):
     ndim = len(shape_of(arr))
     if axis is None:

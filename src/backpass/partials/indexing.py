@@ -368,7 +368,8 @@ def diagonal(a, offset=0, axis1=0, axis2=1):
             result.node.value = np.diagonal(moved.node.value, offset, -2, -1)  # with NumPy's strides
         return result
 
-    return shared(derive(moved), OddView(moved, derive, read_only)) if type(moved) is Traced else derive(moved)
+    result = derive(moved)
+    return shared(result, OddView(moved, derive, read_only)) if isinstance(result, Traced) else result
 
 
 @rule_for(np.diag)
