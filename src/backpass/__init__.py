@@ -17,6 +17,7 @@ from .partials.functional import stop_gradient
 
 if TYPE_CHECKING:
     from . import descent, nn
+    from .chain.batch import vmap
     from .chain.check import check
     from .equations import contributions, derive, paths
     from .partials.coverage import coverage
@@ -41,6 +42,7 @@ _LATER = {
     "nn": "",
     "paths": ".equations",
     "Run": ".train.fit",
+    "vmap": ".chain.batch",
     "RunFolder": ".train.run_folder",
 }
 
@@ -91,5 +93,6 @@ __all__ = [
     "trace",
     "value_and_grad",
     "vjp",
+    "vmap",
     "while_loop",
 ]
