@@ -26,7 +26,7 @@ from backpass.graph.pytree import LEAF, Tree, flatten
 from backpass.graph.traced import Traced
 from backpass.partials.control import CHECKPOINT, COND, SCAN, WHILE, items
 from backpass.partials.declare import as_array, dtype_of, shape_of
-from backpass.partials.indexing import GATHER, SCATTER_ADD
+from backpass.partials.indexing import GATHER, SCATTER_ADD, gathered_shape, shape_after
 
 from .loops import names_of
 
@@ -268,6 +268,35 @@ def _scatter_add(op: Op, args: Any, flags: Any, avals: list[Aval], attrs: dict[s
     return SCATTER_ADD(g, _counter(size, at.axes), *indices, shape=(size, *shape), key=("index", *key))
 
 
+def _slot(value: Any, flag: Any, have: Aval, ndim: int, size: int) -> Any:
+    """A written value against the entries that it is written to, which have so many axes behind the batch's."""
+    return _widened(lifted(value, flag, size), True, ndim, have.ndim)
+
+
+def _setitem(op: Op, args: Any, flags: Any, avals: list[Aval], attrs: dict[str, Any], size: int) -> Any:
+    values = [
+        _slot(v, f, a, len(shape_after(avals[0].shape, key)), size)
+        for v, f, a, key in zip(args[1:], flags[1:], avals[1:], attrs["keys"], strict=True)
+    ]
+    keys = tuple([(slice(None), *key) for key in attrs["keys"]])
+    return op(lifted(args[0], flags[0], size), *values, keys=keys)
+
+
+def _write_at(op: Op, args: Any, flags: Any, avals: list[Aval], attrs: dict[str, Any], size: int) -> Any:
+    x, key = lifted(args[0], flags[0], size), attrs["key"]
+    if len(args) == 2:
+        value = _slot(args[1], flags[1], avals[1], len(shape_after(avals[0].shape, key)), size)
+        return op(x, value, key=(slice(None), *key))
+    at = _Indexed(key, avals[0].ndim, avals[2:])
+    indices = _index_arrays(args[2:], flags[2:], avals[2:], at.axes)
+    whole = gathered_shape(avals[0], *avals[2:], key=key)
+    value = np.broadcast_to(_slot(args[1], flags[1], avals[1], len(whole), size), (size, *whole))
+    if not any(flags[2:]):
+        value = value if at.adjacent else np.moveaxis(value, 0, at.axes)
+        return op(x, value, *indices, key=(slice(None), *key))
+    return op(x, at.moved(value, back=True), _counter(size, at.axes), *indices, key=("index", *key))
+
+
 def _matmul(op: Op, args: Any, flags: Any, avals: list[Aval], attrs: dict[str, Any], size: int) -> Any:
     (a, b), (n, m) = args, [x.ndim for x in avals]
     if n == 1 and not flags[1] and m <= 2:
@@ -489,6 +518,9 @@ _RULES: dict[str, Rule] = {
     "unslice": _unslice,
     "gather": _gather,
     "scatter_add": _scatter_add,
+    "setitem": _setitem,
+    "put": _write_at,
+    "add_at": _write_at,
     "matmul": _matmul,
     "einsum": _einsum,
     "vecdot": _leading_axes,
@@ -497,7 +529,7 @@ _RULES: dict[str, Rule] = {
 _ENTRY_BY_ENTRY = ("alias", "cast", "cast_discrete", "round", "stop_gradient", "real", "imag", "conjugate")
 _LEADING = (
     *("solve", "inv", "det", "logabsdet", "signdet", "phasedet", "cholesky", "eigh", "eigvalsh", "eig", "eigvals"),
-    *("svd", "svdvals", "pinv", "qr"),
+    *("svd", "svdvals", "pinv", "qr", "solve_triangular"),
 )
 
 

@@ -29,7 +29,7 @@ from .declare import (
     shape_of,
     value_of,
 )
-from .indexing import GATHER, Key, _filled, _shape_after, _split_key
+from .indexing import GATHER, Key, _filled, shape_after, _split_key
 
 
 def _writable(x: Any) -> np.ndarray:
@@ -52,7 +52,7 @@ def _setitem(x: Any, *values: Any, keys: tuple[Key, ...]) -> Any:
 def _setitem_aval(x: Aval, *values: Aval, keys: tuple[Key, ...]) -> Aval:
     for key, value in zip(keys, values, strict=True):
         _checked_kind(x, value)
-        _checked_fit(value.shape, _shape_after(x.shape, key))
+        _checked_fit(value.shape, shape_after(x.shape, key))
     return Aval(x.shape, x.dtype)
 
 
@@ -95,7 +95,7 @@ def _put(x: Any, v: Any, *indices: Any, key: Key) -> Any:
 def _put_aval(x: Aval, v: Aval, *indices: Aval, key: Key) -> Aval:
     _checked_kind(x, v)
     stand_ins = tuple(np.broadcast_to(np.zeros((), np.intp), i.shape) for i in indices)
-    _checked_fit(v.shape, _shape_after(x.shape, _filled(key, stand_ins)))
+    _checked_fit(v.shape, shape_after(x.shape, _filled(key, stand_ins)))
     return Aval(x.shape, x.dtype)
 
 
@@ -167,7 +167,7 @@ WRITTEN_LAST = declare(
         kind=Kind.DISCRETE,
         run=_written_last,
         aval=lambda *indices, shape, key: Aval(
-            _shape_after(shape, _filled(key, tuple(np.zeros(i.shape, np.intp) for i in indices))), np.dtype(bool)
+            shape_after(shape, _filled(key, tuple(np.zeros(i.shape, np.intp) for i in indices))), np.dtype(bool)
         ),
         notation="last({*})",
         domain=ANY,
@@ -204,10 +204,10 @@ def setitem(x, key, value):
         key = value_of(mask)
     target, template, arrays = _split_key(x, key)
     if not arrays:
-        value = _stripped(value, len(_shape_after(shape_of(target), template)))
+        value = _stripped(value, len(shape_after(shape_of(target), template)))
         return write(target, SETITEM(target, value, keys=(template,)))
     stand_ins = tuple(np.zeros(shape_of(i), np.intp) for i in arrays)
-    value = _stripped(value, len(_shape_after(shape_of(target), _filled(template, stand_ins))))
+    value = _stripped(value, len(shape_after(shape_of(target), _filled(template, stand_ins))))
     return write(target, PUT(target, value, *arrays, key=template))
 
 
