@@ -29,7 +29,7 @@ from .declare import (
     shape_of,
     value_of,
 )
-from .indexing import GATHER, Key, _filled, shape_after, _split_key
+from .indexing import GATHER, Key, _filled, _split_key, shape_after
 
 
 def _writable(x: Any) -> np.ndarray:
