@@ -673,6 +673,32 @@ def test_threads_fill_while_others_use_numpy():
     assert zeros is np.zeros
 
 
+class CPUDispatcher:
+    """What a global looks like that numba has compiled."""
+
+    def __init__(self, function):
+        self.py_func = function
+        self.__name__ = function.__name__
+
+    def __call__(self, *args):
+        assert not any(hasattr(a, "node") for a in args)
+        return self.py_func(*args)
+
+
+def _cubed(v):
+    return v**3
+
+
+cubed = CPUDispatcher(_cubed)
+
+
+def test_a_function_that_numba_compiled_is_refused_with_a_way_out():
+    with pytest.raises(TracingError, match=r"compiled by numba(.|\n)*py_func"):
+        bp.grad(lambda x: np.sum(cubed(x)))(X)
+    assert np.array_equal(bp.grad(lambda x: np.sum(x) * np.sum(cubed(np.ones(2))))(X), np.full(4, 2.0))
+    np.testing.assert_allclose(bp.grad(lambda x: np.sum(_cubed(x)))(X), 3 * X**2)
+
+
 # ---- what depends on no argument stays plain
 def test_plain_values_stay_plain():
     def f(x):

@@ -349,12 +349,17 @@ def write_entry(root: Any, key: Key, value: Any) -> None:
 
 def read_entry(handle: Any, key: Any) -> Any:
     """``handle[key]`` without carrying out the writes that wait; None when that cannot be."""
+    root = handle
+    while isinstance(root.kin, View):
+        root = root.kin.parent
+    memory = root.kin
+    if memory is None or memory.pending is None:
+        return None
     found = entry_key(handle, key)
     if found is None:
         return None
-    root, where = found
-    memory = root.kin
-    if memory is None or memory.pending is None or len(where) != memory.length:
+    where = found[1]
+    if len(where) != memory.length:
         return None
     under = memory.under
     axes = len(root.shape) - len(where)

@@ -141,6 +141,9 @@ HANDLES: set[type] = set()
 WRITERS: set[Any] = set()
 """NumPy functions that write into their first argument."""
 
+PACKED: set[Any] = set()
+"""NumPy functions whose result is a new array in C order, where the rule here leaves it in another one."""
+
 REFUSALS: dict[Any, str] = {}
 """NumPy or SciPy function → why it has no rule."""
 

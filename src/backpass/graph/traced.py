@@ -18,9 +18,9 @@ from . import messages
 from .aval import Aval, aval_of
 from .errors import BackpassError, DtypeError, NoRuleError, ShapeError, TracingError
 from .kept import kept
-from .layout import shared_when_staged
+from .layout import contiguous, packed, shared_when_staged
 from .memory import Memory, View, derived, read_entry, shared, type_of, write
-from .op import FUNCTIONS, HANDLES, UFUNCS, Kind, Op, declare
+from .op import FUNCTIONS, HANDLES, PACKED, UFUNCS, Kind, Op, declare
 from .origin import Origin, here
 
 _count = itertools.count()
@@ -268,6 +268,15 @@ def _in_place(ufunc: Any) -> Any:
     return method
 
 
+def _in_c_order(result: Any) -> Any:
+    if type(result) is Traced:
+        return result if len(result.shape) < 2 or contiguous(result.node) else packed(Traced(result.node))
+    if isinstance(result, (list, tuple)):
+        parts = map(_in_c_order, result)
+        return type(result)(*parts) if hasattr(result, "_fields") else type(result)(parts)
+    return result
+
+
 def _method(function: Any) -> Any:
     def method(self: Traced, *args: Any, **kwargs: Any) -> Any:
         return FUNCTIONS[function](self, *args, **kwargs)
@@ -423,7 +432,8 @@ class Traced:
             raise messages.no_rule(function)
         out = kwargs.get("out")
         if out is None:
-            return implementation(*args, **kwargs)
+            result = implementation(*args, **kwargs)
+            return _in_c_order(result) if function in PACKED else result
         if not isinstance(out, Traced):
             raise messages.out_refused(getattr(function, "__name__", str(function)))
         out[...] = implementation(*args, **{k: v for k, v in kwargs.items() if k != "out"})

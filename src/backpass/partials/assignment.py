@@ -12,7 +12,7 @@ import numpy as np
 from backpass.graph import messages
 from backpass.graph.aval import Aval, aval_of
 from backpass.graph.memory import base_of, entry_key, own_copy, write, write_entry
-from backpass.graph.op import WRITERS
+from backpass.graph.op import PACKED, WRITERS
 from backpass.graph.traced import is_array
 
 from .arithmetic import ANY
@@ -271,6 +271,13 @@ def _is_same(x: Any, value: Any, key: Any) -> bool:
         return view.key == key or view.key == (key,) or view.key == _split_key(x, key)[1]
     found = entry_key(x, key)
     return found is not None and view.row is not None and (view.parent, view.row) == found
+
+
+# What the rules of these leave in another order than NumPy does, which decides what a later reshape shares.
+PACKED.update(
+    (np.take, np.repeat, np.insert, np.delete, np.pad, np.vander, np.full_like, np.linalg.eigh, np.linalg.svd)
+)
+PACKED.update((np.linalg.qr, np.compress, np.take_along_axis))
 
 
 # ---- NumPy's functions that write
