@@ -1,4 +1,4 @@
-"""What shares memory with its argument, and how a result lies in memory, is as in NumPy: it decides what writes reach."""
+"""What shares memory with its argument, and how results lie in memory, is as in NumPy: writes go by it."""
 
 from __future__ import annotations
 
