@@ -68,8 +68,11 @@ class Generated:
         text = str(module)
         self.writing = time.thread_time() - started
         parsed = llvm.parse_assembly(text)
-        passes = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=opt))
-        passes.getModulePassManager().run(parsed, passes)
+        passes = llvm.create_new_module_pass_manager()
+        passes.add_sroa_pass()
+        passes.add_instruction_combine_pass()
+        passes.add_simplify_cfg_pass()
+        passes.run(parsed, llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options()))
         self.engine = llvm.create_mcjit_compiler(parsed, machine)
         self.engine.finalize_object()
         self.compiling = time.thread_time() - started - self.writing

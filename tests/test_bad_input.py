@@ -161,9 +161,14 @@ def test_float_of_a_traced_value():
     )
 
 
+AS_ARRAY = {"function": np.asarray}
+"""A reference that was taken before the trace began."""
+SQUARES = np.zeros(3)
+
+
 def test_asarray_of_a_traced_value():
     def loss(theta):
-        values = np.asarray(theta)
+        values = AS_ARRAY["function"](theta)
         return values.sum()
 
     refuses(
@@ -171,8 +176,8 @@ def test_asarray_of_a_traced_value():
         """
         np.asarray() of a traced value (theta: float64[3]) would give a plain number or array without its derivative.
           File "...test_bad_input.py", line ..., in loss
-              values = np.asarray(theta)
-                       ^^^^^^^^^^^^^^^^^
+              values = AS_ARRAY["function"](theta)
+                       ^^^^^^^^^^^^^^^^^^^^^^^^^^^
           Leave it traced: NumPy functions take it as it is. ...np.stack(values)...
         """,
         bp.grad(loss),
@@ -182,7 +187,7 @@ def test_asarray_of_a_traced_value():
 
 def test_assignment_into_a_plain_array():
     def loss(theta):
-        squares = np.zeros(3)
+        squares = SQUARES
         for i in range(3):
             squares[i] = theta[i] ** 2
         return squares.sum()
@@ -194,7 +199,9 @@ def test_assignment_into_a_plain_array():
           File "...test_bad_input.py", line ..., in loss
               squares[i] = theta[i] ** 2
               ^^^^^^^^^^
-          Collect the values in a list and join them: np.stack(values), or np.concatenate(values).
+          It was made where a trace does not see it: outside of the function, by a method or an operator on a
+          plain array, or by a NumPy that was imported inside. Make it with np.zeros, np.array or np.copy of the
+          module's own np, or join a list of values: np.stack(values).
         """,
         bp.grad(loss),
         np.ones(3),

@@ -17,6 +17,7 @@ from .partials.functional import stop_gradient
 
 if TYPE_CHECKING:
     from . import descent, nn
+    from .chain.batch import vmap
     from .chain.check import check
     from .equations import contributions, derive, paths
     from .native.compile import compile
@@ -43,6 +44,7 @@ _LATER = {
     "nn": "",
     "paths": ".equations",
     "Run": ".train.fit",
+    "vmap": ".chain.batch",
     "RunFolder": ".train.run_folder",
 }
 
@@ -93,5 +95,6 @@ __all__ = [
     "trace",
     "value_and_grad",
     "vjp",
+    "vmap",
     "while_loop",
 ]

@@ -95,12 +95,12 @@ def _scan_in_scan() -> Program:
 def _newton() -> Program:
     def control(a: Any) -> Any:
         return np.sum(a) * bp.while_loop(
-            lambda x: np.abs(x * x - a[0]) > 1e-3, lambda x: (x + a[0] * a[1] / x) / 2, a[0], max_steps=30
+            lambda x: np.abs(x * x - a[0] * a[1]) > 1e-3, lambda x: (x + a[0] * a[1] / x) / 2, a[0], max_steps=30
         )
 
     def plain(a: Any) -> Any:
         x = a[0]
-        while np.abs(x * x - a[0]) > 1e-3:
+        while np.abs(x * x - a[0] * a[1]) > 1e-3:
             x = (x + a[0] * a[1] / x) / 2
         return np.sum(a) * x
 

@@ -63,7 +63,7 @@ def test_help_fits_a_narrow_terminal(width):
     ("typed", "hint"),
     [
         (["trian"], "There is no command 'trian'. Did you mean 'train'?"),
-        (["fit"], "There is no command 'fit'. There are: train, predict, sweep, runs, explain."),
+        (["fit"], "There is no command 'fit'. There are: train, predict, evaluate, sweep, runs, explain."),
         (["train", "--epoch", "3"], "No such option '--epoch'. (Did you mean one of: '--epochs'"),
         (["train", "--epochs", "0"], "Invalid value for '--epochs': 0 is not in the range x>=1."),
         (["train", "--epochs", "many"], "Invalid value for '--epochs': 'many' is not a valid integer"),

@@ -151,11 +151,11 @@ def test_a_sweep_that_is_stopped_goes_on_to_the_same_trials(folder, monkeypatch)
 
     take, steps = loop.Loop._take, [0]
 
-    def taking(self, order, rows, most):
+    def taking(self, data, order, rows, most):
         steps[0] += 1
         if steps[0] == 24:  # within the third trial
             raise KeyboardInterrupt
-        return take(self, order, rows, 1)
+        return take(self, data, order, rows, 1)
 
     with monkeypatch.context() as patch:
         patch.setattr(loop.Loop, "_take", taking)

@@ -234,10 +234,10 @@ def test_a_run_is_kept_and_taken_up_to_the_same_file(folder, monkeypatch):
 
     take = loop.Loop._take
 
-    def taking(self, order, rows, most):
+    def taking(self, data, order, rows, most):
         if self.count == 10:
             raise KeyboardInterrupt
-        return take(self, order, rows, 1)
+        return take(self, data, order, rows, 1)
 
     with monkeypatch.context() as patch:
         patch.setattr(loop.Loop, "_take", taking)
@@ -311,3 +311,51 @@ def test_a_polite_kill_ends_as_ctrl_c_does(folder):
     assert "interrupted" in err
     assert "saved first/model.bp" in out.replace(os.sep, "/")
     assert bp.RunFolder("first").status()["state"] == "interrupted"
+
+
+# --- which rows are held out, and files in pieces
+
+
+def test_rows_held_out_by_a_column(folder):
+    lines = Path("flowers.csv").read_text().splitlines()
+    draw = np.random.default_rng(1)
+    days = np.datetime64("2024-01-01") + draw.permutation(120)
+    parts = ["train", "train", "validation", "Test"] * 30
+    rows = [
+        f"{line},g{k // 6},{day},{part}" for k, (line, day, part) in enumerate(zip(lines[1:], days, parts, strict=True))
+    ]
+    Path("more.csv").write_text("\n".join([lines[0] + ",garden,day,part", *rows]) + "\n")
+    base = ("train", "more.csv", "-t", "species", "--exclude", "price", "--epochs", 1, "--validation", 0.25)
+    said = r"on (\d+) rows; (\d+) choose the best epoch; (\d+) are held out"
+    for options, sizes, absent in (
+        (("--split-group", "garden"), ("66", "30", "24"), "garden="),
+        (("--split-time", "day"), ("66", "30", "24"), "nothing"),
+        (("--split-column", "part"), ("60", "30", "30"), "part="),
+    ):
+        done = invoke(*base, *options)
+        assert done.exit_code == 0, done.output
+        assert re.search(said, done.stderr).groups() == sizes
+        assert absent not in " ".join(bp.load("more.bp").preprocessor.feature_names)
+    done = invoke(*base, "--split-column", "colour")
+    assert re.search(r"column 'colour' says '\w+' where it should say train, validation or test", done.stderr)
+    done = invoke(*base, "--split-time", "colour")
+    assert "column 'colour' holds neither dates nor numbers" in done.stderr
+    done = invoke(*base, "--split-time", "day", "--split-group", "garden")
+    assert "--split-group and --split-time cannot both decide which rows are held out; give one" in done.stderr
+    assert "no column 'gardn'; did you mean 'garden'?" in invoke(*base, "--split-group", "gardn").stderr
+
+
+def test_a_file_in_pieces(folder):
+    lines = Path("flowers.csv").read_text().splitlines()
+    Path("many.csv").write_text("\n".join([lines[0], *lines[1:] * 20]) + "\n")
+    options = ("train", "many.csv", "-t", "species", "--exclude", "price", "--epochs", 4, "--stream")
+    done = invoke(*options)
+    assert done.exit_code == 0, done.output
+    assert "many.csv is large: it is read in pieces" in done.stderr
+    assert float(re.search(r"accuracy +(\S+) %", done.stdout)[1]) > 90
+    again = invoke("predict", "many.bp", "flowers.csv")
+    assert again.exit_code == 0
+    assert sorted(os.listdir()) == ["flowers.csv", "many.bp", "many.csv"]
+    invoke(*options, "--run", "kept")
+    assert Path("kept/model.bp").read_bytes() == Path("many.bp").read_bytes()
+    assert "is to be predicted? Add --target COLUMN" in invoke("train", "many.csv", "--stream").stderr

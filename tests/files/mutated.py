@@ -4,6 +4,7 @@
 package ends it, with the file kept; so do code that runs and a process that dies.
 """
 
+import codecs
 import contextlib
 import importlib
 import json
@@ -307,7 +308,7 @@ def main(kind, count, seed):
         path = folder / "mutated.file"
         for module in ("csv", "feather", "ipc", "parquet", "compute"):
             importlib.import_module(f"pyarrow.{module}")
-        b"".decode("cp1252")
+        codecs.lookup("cp1252")
         for _ in range(30):  # what is imported at first use is there when the hook is armed
             attempt(files, path, draw)
         bounded()

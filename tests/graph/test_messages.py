@@ -10,6 +10,8 @@ from backpass.graph.errors import BackpassError, DtypeError, NoRuleError, ShapeE
 from backpass.graph.messages import no_rule
 
 W, X = np.ones((4, 2)), np.ones((5, 3))
+OUTSIDE = np.zeros((4, 2))
+AS_ARRAY = {"function": np.asarray}
 
 
 def matmul(W):
@@ -26,13 +28,13 @@ def unknown(W):
 
 
 def filling(W):
-    out = np.zeros(3)
-    out[0] = W[0, 0]
+    out = OUTSIDE
+    out[0, 0] = W[0, 0]
     return np.sum(out)
 
 
 def into(W):
-    return np.sum(np.sin(W, out=np.zeros((4, 2))))
+    return np.sum(np.sin(W, out=OUTSIDE))
 
 
 def number(W):
@@ -40,7 +42,7 @@ def number(W):
 
 
 def array(W):
-    return np.sum(np.asarray(W))
+    return np.sum(AS_ARRAY["function"](W))
 
 
 MESSAGES = {
@@ -76,13 +78,15 @@ it works on the bits of whole numbers, which carry no derivative.
     "assignment into a plain array": """A traced value (…) is assigned into a plain NumPy array, \
 which cannot carry its derivative.
   File "…", line …, in filling
-      out[0] = W[0, 0]
-      ^^^^^^
-  Collect the values in a list and join them: np.stack(values), or np.concatenate(values).""",
+      out[0, 0] = W[0, 0]
+      ^^^^^^^^^
+  It was made where a trace does not see it: outside of the function, by a method or an operator on a
+  plain array, or by a NumPy that was imported inside. Make it with np.zeros, np.array or np.copy of the
+  module's own np, or join a list of values: np.stack(values).""",
     "out=": """np.sin(..., out=...) would write a traced value into an existing array.
   File "…", line …, in into
-      return np.sum(np.sin(W, out=np.zeros((4, 2))))
-                    ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+      return np.sum(np.sin(W, out=OUTSIDE))
+                    ^^^^^^^^^^^^^^^^^^^^^^
   Use the returned value: result = np.sin(...).""",
     "float()": """float() of a traced value (np.float64(8.0)) would give a plain number or array without its derivative.
   File "…", line …, in number
@@ -92,8 +96,8 @@ which cannot carry its derivative.
     "np.asarray": """np.asarray() of a traced value (W: float64[4,2]) would give a plain number or array \
 without its derivative.
   File "…", line …, in array
-      return np.sum(np.asarray(W))
-                    ^^^^^^^^^^^^^
+      return np.sum(AS_ARRAY["function"](W))
+                    ^^^^^^^^^^^^^^^^^^^^^^^
   Leave it traced: NumPy functions take it as it is. np.stack(values) makes an array of a list of them.""",
 }
 

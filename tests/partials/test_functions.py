@@ -5,10 +5,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.integrate
+import scipy.linalg
+import scipy.special as sp
 
 import backpass as bp
 from backpass.graph.op import FUNCTIONS
 from backpass.graph.pytree import flatten
+from backpass.partials.scipy_functions import RULES
+from backpass.partials.special import _OUTPUTS
 
 from . import rows_calls, rows_products, rows_reductions, rows_shapes  # noqa: F401  (they enter the rows)
 from .complex_rows import ROWS as COMPLEX
@@ -113,11 +118,15 @@ def test_steps_have_no_slope(chosen: Row) -> None:
         identical(g, np.zeros_like(x))
 
 
+SCIPY = {place.partition(".")[2]: rules for place, rules in RULES.items()}
+"""Those of test_scipy_functions."""
+
 BY_NAME = {
     "ufunc": "rows_calls",
     "asarray": "rows_calls",
     "getitem": "test_indexing",
     "setitem": "tests/graph/test_mutation",
+    "plain": "tests/graph/test_mutation",
     "astype": "rows_shapes",
     "late": "test_coverage",
 }
@@ -126,7 +135,9 @@ BY_NAME = {
 
 def test_every_function_has_a_row() -> None:
     rows = {id(r.function) for r in ROWS} | {id(attrgetter(r.name)(np)) for r in (*FAMILIES, *COMPLEX)}
-    missing = [getattr(f, "__name__", f) for f in FUNCTIONS if id(f) not in rows and f not in BY_NAME]
+    scipys = {id(getattr(sp, name)) for name in _OUTPUTS}
+    scipys |= {id(attrgetter(f"{place}.{name}")(scipy)) for place, rules in SCIPY.items() for name in rules}
+    missing = [getattr(f, "__name__", f) for f in FUNCTIONS if id(f) not in rows | scipys and f not in BY_NAME]
     assert not missing
 
 

@@ -35,14 +35,6 @@ SINGLE_SECOND = 1e-3
 Reading = Callable[[Op, Case], None]
 
 
-def symmetric(a: Any) -> Any:
-    """Some derivatives are those on symmetric matrices, so their argument is held to them."""
-    return 0.5 * (a + np.conjugate(np.swapaxes(a, -1, -2)))
-
-
-ON_SYMMETRIC = ("cholesky", "eigh", "eigvalsh")
-
-
 def function_of(op: Op, chosen: Case, args: tuple[Any, ...]) -> tuple[Callable[..., Any], tuple[Any, ...]]:
     """The operation as a function of its differentiable arguments alone, and those. Whole numbers are cast."""
     smooth = smooth_in(op, chosen)
@@ -51,7 +43,7 @@ def function_of(op: Op, chosen: Case, args: tuple[Any, ...]) -> tuple[Callable[.
     def function(*xs: Any) -> Any:
         filled = list(args)
         for k, x, cast in zip(smooth, xs, whole, strict=True):
-            filled[k] = x.astype(np.int64) if cast else symmetric(x) if op.name in ON_SYMMETRIC else x
+            filled[k] = x.astype(np.int64) if cast else x
         return op(*filled, **chosen.attrs)
 
     return function, tuple(np.float64(args[k]) if cast else args[k] for k, cast in zip(smooth, whole, strict=True))
@@ -141,8 +133,14 @@ PAIRS = [
 ]
 
 
+DTYPE_BY_VALUE = ("sqrtm",)
+"""SciPy's root of a real matrix is complex where it has to be: the type rule says real, which the values decide."""
+
+
 def type_rule(op: Op, chosen: Case) -> None:
     """``op.aval`` gives the shape and dtype of ``op.run``, or refuses where that does."""
+    if op.name in DTYPE_BY_VALUE:
+        return
     args = arguments(op, chosen)
     places = [k for k, arg in enumerate(chosen.args) if isinstance(arg, tuple)]
     for pair in PAIRS:
@@ -152,7 +150,7 @@ def type_rule(op: Op, chosen: Case) -> None:
         told = f"{op.name}({', '.join(repr(aval_of(v)) for v in values)})"
         try:
             with np.errstate(all="ignore"), warnings.catch_warnings():
-                warnings.simplefilter("ignore", np.exceptions.ComplexWarning)
+                warnings.simplefilter("ignore")
                 result = op.run(*values, **chosen.attrs)
         except (OverflowError, np.linalg.LinAlgError):
             continue  # a matter of the values, not of their types
@@ -368,7 +366,7 @@ def _complex_in(op: Op, chosen: Case, args: tuple[Any, ...], places: list[int], 
     def function(*xs: Any, values: Any = tuple(values)) -> Any:
         filled = list(values)
         for k, x in zip(places, xs, strict=True):
-            filled[k] = symmetric(x) if op.name in ON_SYMMETRIC else x
+            filled[k] = x
         return op(*filled, **chosen.attrs)
 
     try:

@@ -81,10 +81,10 @@ def test_ctrl_c_within_an_epoch_stops_between_two_steps(step, whole, tmp_path, m
 
     take = loop.Loop._take
 
-    def taking(self, order, rows, most):
+    def taking(self, data, order, rows, most):
         if self.count == step - 1:
             signal.raise_signal(signal.SIGINT)
-        return take(self, order, rows, 1)
+        return take(self, data, order, rows, 1)
 
     monkeypatch.setattr(loop.Loop, "_take", taking)
     stopped = fit(tmp_path / "run")
@@ -101,11 +101,11 @@ def test_a_second_ctrl_c_does_not_wait_and_saves_nothing_half(whole, tmp_path, m
 
     take = loop.Loop._take
 
-    def taking(self, order, rows, most):
+    def taking(self, data, order, rows, most):
         if self.count == 20:
             signal.raise_signal(signal.SIGINT)
             signal.raise_signal(signal.SIGINT)
-        return take(self, order, rows, 1)
+        return take(self, data, order, rows, 1)
 
     monkeypatch.setattr(loop.Loop, "_take", taking)
     assert fit(RunFolder(tmp_path / "run", every=9)).stopped == "interrupted"

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from backpass.graph import messages
+from backpass.graph.buffer import released
 from backpass.graph.errors import BackpassError, DtypeError
 from backpass.graph.op import OPS
 from backpass.graph.origin import state, tracing
@@ -56,8 +57,8 @@ class Call:
 def run_user(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Call the user's function as one level of tracing; NumPy's rewording of our errors is undone."""
     try:
-        with tracing():
-            return function(*args, **kwargs)
+        with tracing(function):
+            return released(function(*args, **kwargs))
     except (ValueError, TypeError) as error:
         # np.array([t]) turns our error into "setting an array element with a sequence"; ours is the cause.
         if not isinstance(error, BackpassError) and isinstance(error.__cause__, BackpassError):

@@ -350,20 +350,20 @@ def _checkpoint_pull(places: Any, g: Bundle, out: Any, args: Any, attrs: dict[st
     return dict(zip(places, items(CHECKPOINT(*args, *_at(g.parts, given), body=body)), strict=True))
 
 
-_PUSH = {SCAN: _scan_push, WHILE: _while_push, COND: _cond_push, CHECKPOINT: _checkpoint_push}
-_PULL = {SCAN: _scan_pull, WHILE: _while_pull, COND: _cond_pull, CHECKPOINT: _checkpoint_pull}
+PUSH = {SCAN: _scan_push, WHILE: _while_push, COND: _cond_push, CHECKPOINT: _checkpoint_push}
+PULL = {SCAN: _scan_pull, WHILE: _while_pull, COND: _cond_pull, CHECKPOINT: _checkpoint_pull}
 
 
 def pushed_control(op: Op, tangents: list[Any], out: Any, args: Any, attrs: dict[str, Any]) -> Bundle:
     """The tangents of the results, from those of the arguments (None: none)."""
     held = [None if t is not None and dtype_of(a).kind not in "fc" else t for t, a in zip(tangents, args, strict=True)]
-    return _PUSH[op](held, out, args, attrs)
+    return PUSH[op](held, out, args, attrs)
 
 
 def pulled_control(op: Op, places: list[int], g: Bundle, out: Any, args: Any, attrs: dict[str, Any]) -> dict[int, Any]:
     """The cotangents of the arguments at `places`, all in one backward pass."""
     floating = [i for i in places if dtype_of(args[i]).kind in "fc"]
-    return _PULL[op](floating, g, out, args, attrs) if floating else {}
+    return PULL[op](floating, g, out, args, attrs) if floating else {}
 
 
 __all__ = ["floats", "pullback", "pulled_control", "pushed_control", "pushforward"]

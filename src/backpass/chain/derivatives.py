@@ -94,6 +94,10 @@ def grad(function: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = Fal
     return wrapped
 
 
+def _place(result: Any) -> str:
+    return messages.place(result.node.origin) if type(result) is Traced else ""
+
+
 def _check_scalar(result: Any, function: Callable[..., Any]) -> None:
     name = getattr(function, "__name__", "function")
     if isinstance(result, (dict, list, tuple)) or result is None:
@@ -109,10 +113,10 @@ def _check_scalar(result: Any, function: Callable[..., Any]) -> None:
             f"grad needs a scalar, but {name} returned {value}.\n{place}\n"
             "  Reduce it to one number, for instance np.mean(...) or np.sum(...); or take bp.jacobian for all of them."
         )
-    if type(result) is Traced and result.dtype.kind in "biu":
+    if isinstance(result, (bool, np.bool_)) or (type(result) is Traced and result.dtype.kind in "biu"):
         raise messages.DtypeError(
             f"grad needs a real number, but {name} returned {messages.described(result)}: whole numbers and truth "
-            f"values have no derivative (it would be 0 everywhere).\n{messages.place(result.node.origin)}\n"
+            f"values have no derivative (it would be 0 everywhere).\n{_place(result)}\n"
             "  Return the quantity before it is compared, counted or rounded."
         )
     if dtype_of(result).kind == "c":

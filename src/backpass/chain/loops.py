@@ -108,7 +108,7 @@ def _entry(aval: Aval) -> Aval:
     return Aval(aval.shape[1:], aval.dtype)
 
 
-def _names(f: Any, tree: Tree, fallback: Sequence[str]) -> list[str]:
+def names_of(f: Any, tree: Tree, fallback: Sequence[str]) -> list[str]:
     """What the body's arguments are called: its own parameters' names, with the paths of nests."""
     code = getattr(inspect_unwrapped(f), "__code__", None)
     told = list(code.co_varnames[: code.co_argcount]) if code is not None else []
@@ -124,7 +124,7 @@ def _body_of(
 ) -> tuple[Captured, list[Any]]:
     """The traced body and the first carry; a Python number in the carry takes the dtype that the body gives it."""
     tree = Tree(tuple, 2, (carry, xs)) if of_pair else Tree(tuple, 1, (carry,))
-    names = _names(f, tree, ("carry", "x"))
+    names = names_of(f, tree, ("carry", "x"))
     avals = [leaf_aval(leaf) for leaf in first]
     weak = [a.weak for a in avals]
     for _ in range(3):
@@ -260,7 +260,7 @@ def while_loop(test: Callable[..., Any], body: Callable[..., Any], init: Any, ma
     inside, first = _body_of(body, first, tree, [], tree, of_pair=False)
     whole = Tree(tuple, 1, (tree,))
     avals = [leaf_aval(leaf)._replace(weak=False) for leaf in first]
-    outside = capture(test, avals, whole, _names(test, whole, ("carry",)))
+    outside = capture(test, avals, whole, names_of(test, whole, ("carry",)))
     told = [outside.graph.nodes[k].aval for k in outside.graph.outputs]
     if [a.shape for a in told] != [()]:
         raise ShapeError(f"the test of while_loop must give one truth value; it gave {', '.join(map(repr, told))}")
@@ -347,7 +347,7 @@ def _branch(index: Any, branches: list[Callable[..., Any]], operands: tuple[Any,
     avals = [leaf_aval(leaf) for leaf in leaves]
     if not _staged(index):
         index = min(max(index, 0), len(branches) - 1)
-    bodies = [capture(b, avals, tree, _names(b, tree, [f"x{k}" for k in range(len(operands))])) for b in branches]
+    bodies = [capture(b, avals, tree, names_of(b, tree, [f"x{k}" for k in range(len(operands))])) for b in branches]
     told = [[body.graph.nodes[k].aval[:2] for k in body.graph.outputs] for body in bodies]
     for branch, body, types in zip(branches, bodies, told, strict=True):
         if body.result != bodies[0].result or types != told[0]:
@@ -383,7 +383,7 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
             rest = iter(handles)
             return f(*tree.unflatten([next(rest) if d else x for x, d in zip(leaves, dynamic, strict=True)]))
 
-        names = [n for n, d in zip(_names(f, tree, [f"x{k}" for k in range(len(args))]), dynamic, strict=True) if d]
+        names = [n for n, d in zip(names_of(f, tree, [f"x{k}" for k in range(len(args))]), dynamic, strict=True) if d]
         body = capture(inner, [leaf_aval(x) for x in given], shown, names)
         result = items(CHECKPOINT(*body.outside, *given, body=body.graph))
         return body.result.unflatten(result)

@@ -11,6 +11,7 @@ import click
 COMMANDS = {
     "train": "Train a network on a table, or on the built-in handwritten digits.",
     "predict": "Predict the target of new rows with a trained model.",
+    "evaluate": "Judge a trained model on rows of known target.",
     "sweep": "Search the settings of a network: many runs, poor ones ended early.",
     "runs": "List and compare the runs that were kept.",
     "explain": "Show the equations of a trained model, or of your function.",

@@ -11,7 +11,10 @@ import click
 from . import say
 from .train import CHOICES, prepared_table, recipe_of, save_model, train
 
-SHARED = {"file", "target", "task", "exclude", "keep", "validation", "test", "seed", *CHOICES}
+SHARED = {
+    "file", "target", "task", "exclude", "keep", "validation", "test", "seed", "split_group", "split_time",
+    "split_column", "stream", *CHOICES,
+}  # fmt: skip
 
 
 @click.command()

@@ -92,6 +92,18 @@ CHOICES = (
     help="Of the split, θ and the order: same seed, same result.",
 )
 @click.option(
+    "--split-group", metavar="COLUMN", help="Hold out whole groups: rows of one value of COLUMN stay together."
+)
+@click.option("--split-time", metavar="COLUMN", help="Hold out the latest rows by the dates or numbers in COLUMN.")
+@click.option(
+    "--split-column", metavar="COLUMN", help="COLUMN says train, validation or test of each row, in place of shares."
+)
+@click.option(
+    "--stream/--no-stream",
+    default=None,
+    help="Read FILE in pieces, so that it may be larger than memory  [from 100 MB on]",
+)
+@click.option(
     "--run",
     metavar="FOLDER",
     type=click.Path(path_type=Path),
@@ -152,15 +164,15 @@ def _train(settings: dict[str, Any], output: Path | None, quiet: bool, folder: A
         _refuse_unwritable(output)
     if not quiet:
         say.notices(prepared.notices)
-    parts = prepared.parts
+    rows, watched, judging = prepared.sizes
     recipe = recipe_of(settings, prepared)
     if not quiet:
         outputs = len(prepared.target.classes) or 1
-        widths = " → ".join(map(str, (prepared.x.shape[1], *recipe.hidden, outputs)))
+        widths = " → ".join(map(str, (len(prepared.preprocessor.feature_names), *recipe.hidden, outputs)))
         click.echo(
-            f"Training {widths} ({recipe.activation}) on {len(parts.train)} rows"
-            + (f"; {len(parts.validation)} choose the best epoch" if len(parts.validation) else "")
-            + (f"; {len(parts.test)} are held out to judge" if len(parts.test) else "")
+            f"Training {widths} ({recipe.activation}) on {rows} rows"
+            + (f"; {watched} choose the best epoch" if watched else "")
+            + (f"; {judging} are held out to judge" if judging else "")
             + f"; seed {seed}",
             err=True,
         )
@@ -191,24 +203,64 @@ def prepared_table(settings: dict[str, Any], output: Path | None = None) -> tupl
     from backpass.train.recipe import validation_share
 
     validation, test, patience = (settings[name] for name in ("validation", "test", "patience"))
-    table, target, output = _table(settings["file"], settings["target"], output)
+    file, split_by = settings["file"], _split_by(settings)
+    if (validation or 0.0) + test >= 1:
+        raise click.UsageError(f"--validation {validation} and --test {test} leave no rows to train on")
+    if _in_pieces(file, settings):
+        return _large(settings, split_by, output)
+    table, target, output = _table(file, settings["target"], output)
     if validation is None:
         share = validation_share(len(table)) if patience is None else 0.1
         validation = share if test < 0.9 else 0.0
-    if patience is not None and not validation:
+    if patience is not None and not validation and settings["split_column"] is None:
         raise click.UsageError(f"--patience {patience} needs rows to watch: add --validation 0.1 (--test below 0.9)")
-    if validation + test >= 1:
-        raise click.UsageError(f"--validation {validation} and --test {test} leave no rows to train on")
     columns = settings["exclude"], settings["keep"]
-    return prepare(table, target, settings["task"], *columns, validation, test, settings["seed"]), output
+    return prepare(table, target, settings["task"], *columns, validation, test, settings["seed"], split_by), output
+
+
+def _split_by(settings: dict[str, Any]) -> Any:
+    """What is to decide which rows are held out; chance where nothing was said."""
+    from backpass.data.split import SplitBy
+
+    chosen = [SplitBy(how, settings[f"split_{how}"]) for how in ("group", "time", "column") if settings[f"split_{how}"]]
+    if len(chosen) > 1:
+        names = " and ".join(f"--split-{by.how}" for by in chosen)
+        raise click.UsageError(f"{names} cannot both decide which rows are held out; give one")
+    return chosen[0] if chosen else None
+
+
+def _in_pieces(file: Path | None, settings: dict[str, Any]) -> bool:
+    from backpass.data.stream import is_large
+
+    if file is None or not file.is_file():
+        return False
+    return is_large(file) if settings["stream"] is None else settings["stream"]
+
+
+def _large(settings: dict[str, Any], split_by: Any, output: Path | None) -> tuple[Any, Path]:
+    """A file that is read in pieces, prepared. The encoded rows lie beside the model, in a file without a name."""
+    from backpass.data.prepare_large import prepare_large
+    from backpass.data.stream import Stream
+
+    file, target, validation = (settings[name] for name in ("file", "target", "validation"))
+    if target is None:
+        raise click.UsageError(f"which column of {file.name} is to be predicted? Add --target COLUMN")
+    output = output or Path(_stem(file)).with_suffix(".bp")
+    validation = validation if validation is not None else 0.1 if settings["test"] < 0.9 else 0.0
+    columns = settings["exclude"], settings["keep"]
+    place = output.absolute().parent
+    prepared = prepare_large(
+        Stream(file), target, settings["task"], *columns, validation, settings["test"], settings["seed"],
+        place if place.is_dir() else None, split_by,
+    )  # fmt: skip
+    return prepared, output
 
 
 def recipe_of(settings: dict[str, Any], prepared: Any) -> Any:
     """The recipe for a prepared table, with what the settings choose."""
     from backpass.train.recipe import recipe_for
 
-    rows = len(prepared.parts.train) + len(prepared.parts.validation)
-    return recipe_for(rows).with_choices(**{name: settings[name] for name in CHOICES})
+    return recipe_for(sum(prepared.sizes[:2])).with_choices(**{name: settings[name] for name in CHOICES})
 
 
 def _new_run(path: Path, settings: dict[str, Any]) -> Any:
@@ -294,10 +346,14 @@ def _table(file: Path | None, target: str | None, output: Path | None) -> tuple[
             f"which column of {file.name} is to be predicted? Add --target COLUMN. "
             f"Its columns: {listing(table.names, 20)}"
         )
+    return table, target, output or Path(_stem(file)).with_suffix(".bp")
+
+
+def _stem(file: Path) -> str:
     name = file.name
     for ending in (".gz", ".bz2", ".xz"):
         name = name.removesuffix(ending)
-    return table, target, output or Path(name).with_suffix(".bp")
+    return name
 
 
 def digits_table() -> Any:

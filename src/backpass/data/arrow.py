@@ -58,7 +58,9 @@ def _column(name: str, array: Any, reading: Reading | None, style: str, notes: l
         )
     elif is_a.is_integer(kind_of) or is_a.is_floating(kind_of) or is_a.is_decimal(kind_of):
         dtype = (
-            np.float64 if is_a.is_decimal(kind_of) else number_type(np.dtype(str(kind_of).replace("half", "float16")))
+            np.float64
+            if is_a.is_decimal(kind_of)
+            else number_type(np.dtype("float16" if is_a.is_float16(kind_of) else str(kind_of)))
         )
         arrow_type = pa.float32() if dtype == np.float32 else pa.float64()
         column = Column(name, "number", numbers_of(pc.cast(array, arrow_type, safe=False), dtype, np.nan))

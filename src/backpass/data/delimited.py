@@ -41,7 +41,7 @@ def read_delimited(raw: bytes, source: str, readings: dict[str, Reading], header
     csv_module = arrow("csv", f"reading {source}")
     notes: list[str] = []
     raw = _as_utf8(raw, source, notes)
-    layout = _layout(raw, source, header, notes, readings)
+    layout = layout_of(raw, source, header, notes, readings)
     pa = arrow()
     names = list(layout.names)
     try:
@@ -102,7 +102,7 @@ def _rows(raw: bytes, delimiter: str) -> Any:
     return csv.reader(text, delimiter=delimiter)
 
 
-def _layout(raw: bytes, source: str, header: bool | None, notes: list[str], known: Container[str]) -> Layout:
+def layout_of(raw: bytes, source: str, header: bool | None, notes: list[str], known: Container[str]) -> Layout:
     head = raw[: 1 << 20]
     if len(raw) > len(head) and b"\n" in head:
         head = head[: head.rindex(b"\n")]

@@ -9,9 +9,10 @@ import numpy as np
 
 from backpass.data.leaks import giveaways
 from backpass.data.preprocess import Preprocessor
-from backpass.data.split import FEWEST, Parts, three_parts
+from backpass.data.split import FEWEST, Parts, SplitBy, parts_by_column, parts_by_group, parts_by_time, three_parts
 from backpass.data.table import Table
 from backpass.data.target import Target, Task, rare_classes
+from backpass.graph.errors import DataError
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,34 @@ class Prepared:
         """The inputs and outputs of some rows: `prepared.part(prepared.parts.train)`."""
         return self.x[rows], self.y[rows]
 
+    @property
+    def training(self) -> tuple[np.ndarray, np.ndarray]:
+        """The rows that are learned from."""
+        return self.part(self.parts.train)
+
+    @property
+    def validation(self) -> tuple[np.ndarray, np.ndarray]:
+        """The rows that choose the best epoch."""
+        return self.part(self.parts.validation)
+
+    @property
+    def test(self) -> tuple[np.ndarray, np.ndarray]:
+        """The rows that judge."""
+        return self.part(self.parts.test)
+
+    @property
+    def sizes(self) -> tuple[int, int, int]:
+        """How many rows each of the three parts has."""
+        return len(self.parts.train), len(self.parts.validation), len(self.parts.test)
+
+    @property
+    def train_target(self) -> np.ndarray:
+        """Classes: how many training rows each has, (classes,). Numbers: their mean, (1,)."""
+        y = self.y[self.parts.train]
+        if self.target.task == "classification":
+            return np.bincount(y, minlength=len(self.target.classes))
+        return np.array([np.mean(y, dtype=np.float64)])
+
 
 def prepare(
     table: Table,
@@ -42,12 +71,14 @@ def prepare(
     validation: float = 0.2,
     test: float = 0.2,
     seed: int = 0,
+    split_by: SplitBy | None = None,
 ) -> Prepared:
     """Everything between a table and training: drop rows without a target, decide the task, split, learn the features.
 
     What is learned from the data (means, medians, categories) is learned from the training rows alone. Classes are
     split in proportion. A table of fewer than 10 rows is not split; a notice says so. `exclude` names columns not to
-    use, `keep` columns to use although they look like row numbers, identifiers or free text.
+    use, `keep` columns to use although they look like row numbers, identifiers or free text. `split_by` says by which
+    column the parts are made, in place of chance.
 
     Raises DataError where the table, the target or the names cannot be used.
 
@@ -66,10 +97,34 @@ def prepare(
     if len(known) < FEWEST and (validation or test):
         notices.append(f"{len(known)} rows are too few to hold any out: all are trained on, and nothing tells how well")
         validation = test = 0.0
-    parts = three_parts(len(known), validation, test, seed, labels)
+    if split_by is not None and split_by.how != "column" and not (validation or test):
+        split_by = None
+    if split_by is None:
+        parts = three_parts(len(known), validation, test, seed, labels)
+    else:
+        parts = _parts(known, split_by, validation, test, seed)
     final = Target.fit(known, target, task, rows=parts.train)
-    excluded, kept = tuple(exclude), tuple(keep)
+    excluded, kept = (*exclude, *only_splits(split_by)), tuple(keep)
     preprocessor = Preprocessor.fit(known, target, excluded, kept, rows=parts.train)
     notices += preprocessor.notices
     notices += giveaways(known, target, (*excluded, *preprocessor.left_out))
     return Prepared(preprocessor.transform(known, notices), final.encode(known), parts, preprocessor, final, notices)
+
+
+def only_splits(split_by: SplitBy | None) -> tuple[str, ...]:
+    """The column that makes the parts, where nothing is to be learned from it: a group's name, the part's name."""
+    return () if split_by is None or split_by.how == "time" else (split_by.column,)
+
+
+def _parts(table: Table, by: SplitBy, validation: float, test: float, seed: int) -> Parts:
+    column = table[by.column]
+    if by.how == "column":
+        return parts_by_column(column.texts(), column.name)
+    if column.missing.any():
+        count = int(column.missing.sum())
+        raise DataError(f"rows cannot be held out by '{column.name}': it has no value in {count} of {len(table)} rows")
+    if by.how == "group":
+        return parts_by_group(column.values, validation, test, seed)
+    if column.kind not in ("time", "number"):
+        raise DataError(f"rows cannot be held out by time: column '{column.name}' holds neither dates nor numbers")
+    return parts_by_time(column.values, validation, test)

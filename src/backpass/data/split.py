@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -84,6 +84,89 @@ def three_parts(
         kept, held = split(len(rows), validation / (1 - test), seed + 1, labels)
         rows, watched = rows[kept], rows[held]
     return Parts(rows, watched, tested)
+
+
+class SplitBy(NamedTuple):
+    """What decides which part a row goes to, other than chance: a column, and how.
+
+    "group": rows of one value stay together. "time": the latest rows are held out. "column": the column says it, by the
+    words train, validation (valid, val, dev) and test.
+    """
+
+    how: Literal["group", "time", "column"]
+    column: str
+
+
+WORDS = {"train": 0, "training": 0, "validation": 1, "valid": 1, "val": 1, "dev": 1, "test": 2, "testing": 2}
+
+
+def parts_by_group(groups: np.ndarray, validation: float, test: float, seed: int = 0) -> Parts:
+    """Whole groups, (n,) of any labels, in a random order: to the test rows until they have their share, and so on.
+
+    No part but the first to be filled is given a group that would take it further from its share than it is.
+
+    >>> parts = parts_by_group(np.repeat(np.arange(10), 5), 0.2, 0.2)
+    >>> [len(part) for part in parts], set(parts.train // 5) & set(parts.test // 5)
+    ([30, 10, 10], set())
+    """
+    _, codes, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    if len(sizes) < 1 + (validation > 0) + (test > 0):
+        raise DataError(f"rows cannot be held out by group: there are {len(sizes)} groups only")
+    place = np.zeros(len(sizes), np.int64)
+    order = np.random.default_rng(seed).permutation(len(sizes)).tolist()
+    for part, share in ((2, test), (1, validation)):
+        wanted, held = share * len(groups), 0.0
+        for group in [each for each in order if place[each] == 0]:
+            if share and (not held or abs(held + sizes[group] - wanted) < abs(held - wanted)):
+                place[group], held = part, held + sizes[group]
+    return _by_place(place[codes])
+
+
+def parts_by_time(times: np.ndarray, validation: float, test: float) -> Parts:
+    """The latest rows are the test rows, those before them the validation rows; rows of one time stay together.
+
+    `times` are dates or numbers, (n,), none missing.
+
+    >>> [part.tolist() for part in parts_by_time(np.array([3, 1, 4, 2, 5]), 0.2, 0.2)]
+    [[0, 1, 3], [2], [4]]
+    """
+    ordered = np.sort(times)
+    n = len(times)
+    tested = ordered[n - max(1, round(test * n))] if test else None
+    place = np.zeros(n, np.int64)
+    watched = ordered[n - max(1, round((test + validation) * n))] if validation else None
+    if watched is not None:
+        place[times >= watched] = 1
+    if tested is not None:
+        place[times >= tested] = 2
+    if not (place == 0).any() or (validation and not (place == 1).any()):
+        raise DataError("rows cannot be held out by time: too many of them have one time")
+    return _by_place(place)
+
+
+def parts_by_column(words: np.ndarray, name: str) -> Parts:
+    """Parts by words such as train, validation and test, an object array (n,).
+
+    >>> [part.tolist() for part in parts_by_column(np.array(["train", "Test", "train"], object), "part")]
+    [[0, 2], [], [1]]
+    """
+    return _by_place(np.array([place_of(word, name) for word in words.tolist()], np.int64))
+
+
+def place_of(word: str | None, column: str) -> int:
+    """0, 1 or 2 for a word that means training, validation or test; DataError for another one."""
+    place = WORDS.get((word or "").strip().casefold())
+    if place is None:
+        said = "a missing value" if word is None else repr(word)
+        raise DataError(f"column '{column}' says {said} where it should say train, validation or test")
+    return place
+
+
+def _by_place(place: np.ndarray) -> Parts:
+    parts = Parts(*(np.flatnonzero(place == k) for k in range(3)))
+    if not len(parts.train):
+        raise DataError("no row is left to train on")
+    return parts
 
 
 def _quota(sizes: np.ndarray, count: int) -> np.ndarray:

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .aval import Aval, aval_of
+from .buffer import released
 from .collector import collector_paused
 from .errors import BackpassError
 from .freeze import freeze
@@ -46,8 +47,8 @@ def capture(
     floor = Node(INPUT, (), None, None, origin)
     inputs = [Node(INPUT, (), {"name": n}, aval, origin) for n, aval in zip(names, avals, strict=True)]
     try:
-        with tracing():
-            results, out_tree = flatten(function(*tree.unflatten([Traced(node) for node in inputs])))
+        with tracing(function):
+            results, out_tree = flatten(released(function(*tree.unflatten([Traced(node) for node in inputs]))))
             results = [_strong(result) for result in results]
     except (ValueError, TypeError) as error:
         if not isinstance(error, BackpassError) and isinstance(error.__cause__, BackpassError):

@@ -43,6 +43,19 @@ def _proper(shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(n for n in shape if n != 1)
 
 
+def packed(handle: Any) -> Any:
+    """Let the handle's value lie in C order, in memory of its own, as NumPy's function would have made it."""
+    node = handle.node
+    handle.kin = None
+    if isinstance(node, np.ndarray):
+        handle.node = node.copy()
+    elif type(node.value) is Aval:
+        state.layouts[node.index] = np.empty(node.value.shape, np.bool_)
+    elif isinstance(node.value, np.ndarray):
+        node.value = node.value.copy()
+    return handle
+
+
 def contiguous(node: Any) -> bool | None:
     """Does the node's value lie in one piece, in C order? None where nobody can tell."""
     ghost = _ghost(node, _DEPTH)
@@ -51,9 +64,9 @@ def contiguous(node: Any) -> bool | None:
 
 def _ghost(node: Any, depth: int) -> np.ndarray | None:
     """An array with the strides that the node's value will have (in entries); None when they are not known."""
+    node = state.layouts.get(getattr(node, "index", -1), node)
     if not hasattr(node, "op"):
         return node if isinstance(node, np.ndarray) else np.zeros((), np.bool_)
-    node = state.layouts.get(node.index, node)
     name = node.op.name
     if type(node.value) is not Aval:
         return np.asarray(node.value)

@@ -112,7 +112,7 @@ class Doubt(View):
 class Memory:
     """What a root knows of its family: the views, and the entries that were written since its node was made."""
 
-    __slots__ = ("views", "room", "under", "pending", "length", "origin")
+    __slots__ = ("views", "room", "under", "pending", "length", "origin", "captured")
 
     def __init__(self) -> None:
         self.views: list[weakref.ref[Any]] = []
@@ -123,6 +123,8 @@ class Memory:
         """Entry (or row, by its first `length` indices) → the node or plain value that it holds now."""
         self.length = 0
         self.origin: Origin | None = None
+        self.captured: Any = None
+        """Of a buffer: not None when a trace has read its content, which then must not change."""
 
 
 def base_of(handle: Any) -> View | None:
@@ -160,7 +162,7 @@ def shared(handle: Any, view: View) -> Any:
     return handle
 
 
-def _made_stale(root: Any, written: Key | None = None) -> None:
+def made_stale(root: Any, written: Key | None = None) -> None:
     """Take away the nodes of the root's views, but for rows that a write to one entry does not touch."""
     memory = root.kin
     if memory is None:
@@ -180,17 +182,17 @@ def _made_stale(root: Any, written: Key | None = None) -> None:
             and view.row != written
         ):
             continue
-        _take_away(handle)
+        take_away(handle)
         if not _surely(handle, root):
             _doubted(handle)
 
 
-def _take_away(handle: Any) -> None:
+def take_away(handle: Any) -> None:
     try:
         node = object.__getattribute__(handle, "node")
     except AttributeError:
         return  # stale already
-    handle.kin.type = aval_of(node.value)
+    handle.kin.type = aval_of(getattr(node, "value", node))
     del handle.node
 
 
@@ -257,7 +259,7 @@ def _settle(root: Any, node: Any) -> None:
             node.value = copy = own_copy(old)
             copy[...] = value
     root.node = node
-    _made_stale(root)
+    made_stale(root)
 
 
 def own_copy(array: np.ndarray) -> np.ndarray:
@@ -279,7 +281,7 @@ def _part(handle: Any, node: Any) -> None:
             if _descends(other, handle):
                 heirs.append(reference)
                 continue
-            _take_away(other)
+            take_away(other)
             _doubted(other)
     old = handle.node
     handle.kin = Memory()
@@ -342,17 +344,22 @@ def write_entry(root: Any, key: Key, value: Any) -> None:
         del root.node
     memory.pending[key] = value
     memory.origin = here(3)
-    _made_stale(root, key)
+    made_stale(root, key)
 
 
 def read_entry(handle: Any, key: Any) -> Any:
     """``handle[key]`` without carrying out the writes that wait; None when that cannot be."""
+    root = handle
+    while isinstance(root.kin, View):
+        root = root.kin.parent
+    memory = root.kin
+    if memory is None or memory.pending is None:
+        return None
     found = entry_key(handle, key)
     if found is None:
         return None
-    root, where = found
-    memory = root.kin
-    if memory is None or memory.pending is None or len(where) != memory.length:
+    where = found[1]
+    if len(where) != memory.length:
         return None
     under = memory.under
     axes = len(root.shape) - len(where)

@@ -121,12 +121,22 @@ def would_detach(traced: Any, what: str) -> TracingError:
         return TracingError(
             f"A traced value ({described(traced)}) is assigned into a plain NumPy array, "
             f"which cannot carry its derivative.\n{place()}\n"
-            "  Collect the values in a list and join them: np.stack(values), or np.concatenate(values)."
+            "  It was made where a trace does not see it: outside of the function, by a method or an operator on a\n"
+            "  plain array, or by a NumPy that was imported inside. Make it with np.zeros, np.array or np.copy of the\n"
+            "  module's own np, or join a list of values: np.stack(values)."
         )
     return TracingError(
         f"{what} of a traced value ({described(traced)}) would give a plain number or array without its derivative.\n"
         f"{place()}\n"
         "  Leave it traced: NumPy functions take it as it is. np.stack(values) makes an array of a list of them."
+    )
+
+
+def compiled_function(function: Any) -> TracingError:
+    name = getattr(function, "__name__", "f")
+    return TracingError(
+        f"{name} is compiled by numba and takes no traced value.\n{place()}\n"
+        f"  Trace the Python that it was made from: {name}.py_func(...); or give it a rule: @bp.custom_rule(vjp=...)."
     )
 
 

@@ -107,7 +107,7 @@ class Op:
         from .traced import Traced, bind
 
         for arg in args:
-            if type(arg) is Traced:
+            if type(arg) is Traced or type(arg) in HANDLES:
                 return bind(self, args, attrs)
         return self.run(*args, **attrs)
 
@@ -134,6 +134,15 @@ UFUNCS: dict[Any, Any] = {}
 
 FUNCTIONS: dict[Any, Callable[..., Any]] = {}
 """NumPy function → the function that does the same on traced values, with the same signature."""
+
+HANDLES: set[type] = set()
+"""Classes of handles that depend on no argument: see buffer.py."""
+
+WRITERS: set[Any] = set()
+"""NumPy functions that write into their first argument."""
+
+PACKED: set[Any] = set()
+"""NumPy functions whose result is a new array in C order, where the rule here leaves it in another one."""
 
 REFUSALS: dict[Any, str] = {}
 """NumPy or SciPy function → why it has no rule."""

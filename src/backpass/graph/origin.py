@@ -226,12 +226,21 @@ state = _State()
 
 
 class tracing:
-    """``with tracing():`` one more trace is under way; what runs inside takes its origins from its own frames."""
+    """``with tracing(f):`` one more trace is under way; what runs inside takes its origins from its own frames.
 
-    __slots__ = ("origin",)
+    While the outermost one runs, the modules of user code see a `numpy` that follows arrays: namespace.py.
+    """
+
+    __slots__ = ("function", "origin", "held")
+
+    def __init__(self, function: Any):
+        self.function = function
+        self.held: Any = None
 
     def __enter__(self) -> None:
         self.origin = state.origin
+        if state.depth == 0:
+            self.held = watch(self.function)
         state.origin = None
         state.depth += 1
 
@@ -242,6 +251,20 @@ class tracing:
             state.caller = (None, -1, None)  # let go of the frame
             state.kept = {}
             state.layouts = {}
+            if self.held is not None:
+                self.held()
+
+
+def _first_watch(function: Any) -> Any:
+    from . import modules
+
+    global watch
+    watch = modules.install
+    return watch(function)
+
+
+watch = _first_watch
+"""Puts the proxies in place, and returns what takes them away: modules.py, imported by the first trace."""
 
 
 _ENTRY = os.path.join(_PACKAGE, "cli") + os.sep

@@ -56,7 +56,7 @@ class Graph:
         self.fixed = dict(fixed or {})
         self._plan: Any = None
         self._symbols: Any = None
-        self.derived: dict[Any, Graph] = {}  # graphs made of this one (its derivatives), by what they are
+        self.derived: dict[Any, Any] = {}  # graphs made of this one (its derivatives), by what they are
         self._check()
 
     def _check(self) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from .aval import Aval, aval_of
+from .buffer import released
 from .collector import collector_paused
 from .freeze import freeze
 from .layout import order_of
@@ -85,8 +86,8 @@ def _traced(function: Callable[..., Any], leaves: list[Any], tree: Tree) -> Grap
         else:
             handles.append(leaf)
     try:
-        with tracing():
-            result = function(*tree.unflatten(handles))
+        with tracing(function):
+            result = released(function(*tree.unflatten(handles)))
     except (ValueError, TypeError) as error:
         from .errors import BackpassError
 

@@ -18,9 +18,9 @@ from . import messages
 from .aval import Aval, aval_of
 from .errors import BackpassError, DtypeError, NoRuleError, ShapeError, TracingError
 from .kept import kept
-from .layout import shared_when_staged
+from .layout import contiguous, packed, shared_when_staged
 from .memory import Memory, View, derived, read_entry, shared, type_of, write
-from .op import FUNCTIONS, UFUNCS, Kind, Op, declare
+from .op import FUNCTIONS, HANDLES, PACKED, UFUNCS, Kind, Op, declare
 from .origin import Origin, here
 
 _count = itertools.count()
@@ -106,9 +106,16 @@ def bind(op: Op, args: Any, attrs: dict[str, Any] | None = None) -> Traced:
         if arg.__class__ is Traced:
             inputs.append(arg.node)
             values.append(arg.node.value)
-        else:
+        elif arg.__class__ is np.ndarray:
             # The value is computed from the array itself, whose layout decides how a product rounds.
-            inputs.append(kept(arg, origin) if arg.__class__ is np.ndarray else arg)
+            inputs.append(kept(arg, origin))
+            values.append(arg)
+        else:
+            if arg.__class__ in HANDLES:
+                if not any(a.__class__ is Traced for a in args):
+                    return FUNCTIONS["plain"](op, args, attrs)
+                arg = arg.captured()
+            inputs.append(arg)
             values.append(arg)
     staged = False
     for value in values:
@@ -140,6 +147,10 @@ def _shares(op: Op, source: Node, value: Any, attrs: dict[str, Any] | None) -> b
     x = source.value
     if value.__class__ is Aval:
         return is_array(source) and not _is_entry(value, attrs) and shared_when_staged(op, source, attrs or {})
+    return shares_memory(value, x)
+
+
+def shares_memory(value: Any, x: Any) -> bool:
     if value.__class__ is not np.ndarray or value.base is None or not isinstance(x, np.ndarray):
         return False
     base = value.base
@@ -176,6 +187,8 @@ def _operator(ufunc: Any, python: Callable[..., Any], swapped: bool = False) -> 
         if kind is not Traced and kind is not float and kind is not int:
             if kind is list or kind is tuple:
                 other = FUNCTIONS["asarray"](other)
+            elif kind in HANDLES:
+                other = other.captured()
             elif not _operand(other):
                 return NotImplemented
             elif kind not in _PLAIN:
@@ -242,7 +255,7 @@ def _in_place(ufunc: Any) -> Any:
     """``x += y``. On a number it rebinds, as NumPy's scalars do. On an array all names and views see the change."""
 
     def method(self: Traced, other: Any) -> Any:
-        if not self.shape and not is_array(self.node):
+        if not self.shape and self.kin is None and not is_array(self.node):
             return NotImplemented
         result = FUNCTIONS[ufunc](self, other) if ufunc is np.matmul else ufunc(self, other)
         if result.shape != self.shape:
@@ -253,6 +266,15 @@ def _in_place(ufunc: Any) -> Any:
         return self
 
     return method
+
+
+def _in_c_order(result: Any) -> Any:
+    if type(result) is Traced:
+        return result if len(result.shape) < 2 or contiguous(result.node) else packed(Traced(result.node))
+    if isinstance(result, (list, tuple)):
+        parts = map(_in_c_order, result)
+        return type(result)(*parts) if hasattr(result, "_fields") else type(result)(parts)
+    return result
 
 
 def _method(function: Any) -> Any:
@@ -408,9 +430,29 @@ class Traced:
             implementation = FUNCTIONS.get(function)
         if implementation is None:
             raise messages.no_rule(function)
-        if kwargs.get("out") is not None:
+        out = kwargs.get("out")
+        if out is None:
+            result = implementation(*args, **kwargs)
+            return _in_c_order(result) if function in PACKED else result
+        if not isinstance(out, Traced):
             raise messages.out_refused(getattr(function, "__name__", str(function)))
-        return implementation(*args, **kwargs)
+        out[...] = implementation(*args, **{k: v for k, v in kwargs.items() if k != "out"})
+        return out
+
+    def __array_namespace__(self, *, api_version: str | None = None) -> Any:
+        """NumPy, as code that is written to the array API standard asks for it."""
+        from .namespace import array_namespace
+
+        return array_namespace()
+
+    @property
+    def device(self) -> str:
+        return "cpu"
+
+    def to_device(self, device: str, /, *, stream: Any = None) -> Any:
+        if device != "cpu":
+            raise ValueError(f"there is one device, 'cpu', not {device!r}")
+        return self
 
     def __getitem__(self, key: Any) -> Any:
         if self.kin is not None:

@@ -38,22 +38,10 @@ def pack_panel(
             w.store(piece, w.at(there, v * w.lanes))
 
 
-def pack_rows(
-    w: Writer,
-    product: Product,
-    a: Value,
-    to: Value,
-    inner: Inner,
-    rows: int,
-    stride: int,
-    start: Index,
-    stop: Index,
-) -> None:
-    """Copy columns start to stop of some rows of an A whose columns lie together, each to the next `stride` entries."""
+def pack_rows(w: Writer, column: Value, to: Value, rows: int) -> None:
+    """Copy a column's entries of a tile of rows, which lie together."""
     piece = ir.VectorType(w.scalar, rows)
-    with w.loop(start, stop) as loop:
-        column = w.builder.load(w.at(a, w.scale(inner(loop.index), product.a[1])), typ=piece, align=w.size)
-        w.builder.store(column, w.at(to, w.scale(w.add(loop.index, w.scale(start, -1)), stride)), align=w.size)
+    w.builder.store(w.builder.load(column, typ=piece, align=w.size), to, align=w.size)
 
 
 def pack_columns(w: Writer, product: Product, b: Value, to: Value, inner: Inner) -> None:
@@ -86,35 +74,34 @@ def _transposition(caller: Writer) -> ir.Function:
     to.add_attribute("noalias")
     builder = ir.IRBuilder(function.append_basic_block("entry"))
     w = caller.on(builder)
-    lanes = constant(w.lanes)
+    lanes, scratch = constant(w.lanes), w.scratch(w.lanes)
     with w.loop(0, columns, w.lanes) as across, w.loop(0, depth, w.lanes) as down:
         j, p = across.index, down.index
         start = w.at(b, builder.add(builder.mul(j, stride), p))
-        starts = [start]
-        for _ in range(1, w.lanes):
-            starts.append(builder.gep(starts[-1], [stride], source_etype=w.scalar))
         deep, wide = builder.sub(depth, p), builder.sub(columns, j)
         whole = builder.and_(builder.icmp_signed(">=", deep, lanes), builder.icmp_signed(">=", wide, lanes))
-        with builder.if_else(whole) as (then, otherwise):
-            with then:
-                all_of = [w.load(pointer) for pointer in starts]
-                then_block = builder.block
-            with otherwise:
-                below = w.lanes_below(deep)
-                none = ir.Constant(below.type, [0] * w.lanes)
-                some_of = []
-                for r, pointer in enumerate(starts):
-                    there = builder.icmp_signed("<", constant(r), wide)
-                    some_of.append(w.load_where(pointer, builder.select(there, below, none)))
-                else_block = builder.block
-        square = []
-        for x, y in zip(all_of, some_of, strict=True):
-            either = builder.phi(w.vector)
-            either.add_incoming(x, then_block)
-            either.add_incoming(y, else_block)
-            square.append(either)
+        before, partial, square = builder.block, builder.append_basic_block(), builder.append_basic_block()
+        builder.cbranch(whole, square, partial)
+        builder.position_at_end(partial)
+        below = w.lanes_below(deep)
+        none = ir.Constant(below.type, [0] * w.lanes)
+        with w.loop(0, w.lanes) as each:
+            mask = builder.select(builder.icmp_signed("<", each.index, wide), below, none)
+            piece = w.load_where(w.at(start, builder.mul(each.index, stride)), mask)
+            w.store(piece, w.at(scratch, w.scale(each.index, w.lanes)))
+        partial = builder.block
+        builder.branch(square)
+        builder.position_at_end(square)
+        source, apart = builder.phi(POINTER), builder.phi(I64)
+        for phi, here, copied in ((source, start, scratch), (apart, stride, lanes)):
+            phi.add_incoming(here, before)
+            phi.add_incoming(copied, partial)
+        rows = []
+        for _ in range(w.lanes):
+            rows.append(w.load(source))
+            source = builder.gep(source, [apart], source_etype=w.scalar)
         there = w.at(to, builder.add(builder.mul(p, width), j))
-        for row in w.transpose(square):
+        for row in w.transpose(rows):
             w.store(row, there)
             there = builder.gep(there, [width], source_etype=w.scalar)
     builder.ret_void()

@@ -63,8 +63,9 @@ class Tile:
 
     B's panel, `vectors` vectors wide, is read where it lies ("direct"), or packed first: its rows copied, its columns
     transposed, or all gathered entry by entry. Where A is large, `block` tiles of rows and `depth` inner indices are
-    computed with all panels before the next, so that their part of A stays in the second cache; between the depths the
-    sums wait in memory. With `pack_a` that part of A is copied first.
+    computed with all panels before the next, so that their part of A stays in a cache; between the depths the
+    sums wait in memory. With `pack_a` that part of A is copied first. With `keep`, for a large A and a B that fits into
+    the second cache, all panels are packed before the first tile: then a block is what the first cache holds.
 
     `swapped`: what is computed is Cᵀ = Bᵀ Aᵀ, with C's rows along the lanes: for a C of few columns. The tiles are
     transposed before the epilogue.
@@ -77,6 +78,7 @@ class Tile:
     block: int
     pack_a: bool
     swapped: bool
+    keep: bool
 
 
 @dataclass(frozen=True)
@@ -93,8 +95,10 @@ class Dot:
 
 
 Plan = Tile | Dot
-CACHE_BYTES = 1_048_576
-"""What a part of A may take of the second cache, and a packed panel a fourth of it."""
+CACHE_BYTES = 8_388_608
+"""What a part of A may take of the caches, and a packed panel an eighth of it."""
+FIRST_BYTES, SECOND_BYTES = 16_384, 1_048_576
+"""What a block of A may take of the first cache, and a packed B of the second, where all panels are kept."""
 BLOCK_ROWS = 512
 """Rows of A that a panel of B is packed for, at least, before the depth is cut."""
 
@@ -120,6 +124,8 @@ def _tiles(product: Product, target: Target, swapped: bool) -> list[tuple[float,
         for rows in range(1, min(accumulators // vectors, max(1, product.m)) + 1):
             if swapped and rows < product.m:
                 continue  # the epilogue is handed whole rows of C
+            if rows * vectors + vectors + (1 if target.fma else 2) > target.registers:
+                continue  # sums, a piece of B's row, the spread entry of A, and, without multiply-add, the product
             panel = _panel(product, lanes, rows, vectors)
             panels = math.ceil(across / vectors)
             pack_a = (
@@ -130,7 +136,13 @@ def _tiles(product: Product, target: Target, swapped: bool) -> list[tuple[float,
                 and product.m * product.k * size > 16_384
             )
             depth, block = _blocks(product, rows, panels, vectors * lanes * size, panel == "direct")
-            plan = Tile(rows, vectors, panel, depth, block, pack_a, swapped)
+            packed_b = panels * vectors * lanes * product.k * size
+            large_a = product.m * product.k * size > SECOND_BYTES * (0.25 if pack_a else 0.75)
+            keep = large_a and panel != "direct" and panels > 1 and depth >= product.k and packed_b <= SECOND_BYTES
+            if keep:
+                tile_bytes = rows * max(1, product.k) * size
+                block = min(block, max(2 if pack_a else 1, FIRST_BYTES // tile_bytes))
+            plan = Tile(rows, vectors, panel, depth, block, pack_a, swapped, keep)
             plans.append((_tile_cost(product, plan, lanes, across), plan))
     return plans
 
@@ -145,7 +157,7 @@ def _blocks(product: Product, rows: int, panels: int, panel_row_bytes: int, dire
             height = min(m, BLOCK_ROWS)
             depth = CACHE_BYTES // (height * size)
     if not direct:
-        depth = min(depth, CACHE_BYTES // 4 // panel_row_bytes)
+        depth = min(depth, CACHE_BYTES // 8 // panel_row_bytes)
     depth = math.ceil(k / math.ceil(k / depth) / 16) * 16  # parts of one size, and of whole vectors
     return min(depth, k), math.ceil(math.ceil(m / math.ceil(m / max(1, height))) / rows) if m else 1
 

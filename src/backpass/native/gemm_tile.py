@@ -31,10 +31,21 @@ def rooms(product: Product, plan: Tile, target: Target) -> tuple[int, int, int]:
     """Elements for a packed panel, for packed rows of A, and for sums that wait; each a multiple of 64 bytes."""
     lanes = target.lanes(product.dtype)
     width = plan.vectors * lanes
-    panel = 0 if plan.panel == "direct" else math.ceil(plan.depth / lanes) * lanes * width
-    a = plan.block * plan.rows * plan.depth if plan.pack_a else 0
-    sums = plan.block * plan.rows * panels_of(product, plan, target) * width if plan.depth < product.k else 0
+    panels = panels_of(product, plan, target)
+    panel = 0 if plan.panel == "direct" else packed_panel(plan, lanes) * (panels if plan.keep else 1)
+    a = plan.block * packed_tile(plan) if plan.pack_a else 0
+    sums = plan.block * plan.rows * panels * width if plan.depth < product.k else 0
     return math.ceil(panel / 16) * 16, math.ceil(a / 16) * 16, sums
+
+
+def packed_panel(plan: Tile, lanes: int) -> int:
+    """Elements of a packed panel."""
+    return math.ceil(plan.depth / lanes) * lanes * plan.vectors * lanes
+
+
+def packed_tile(plan: Tile) -> int:
+    """Elements from one packed tile of A to the next: 64 bytes apart, so that they do not meet in the caches' sets."""
+    return plan.rows * plan.depth + 16
 
 
 class Tiles:
@@ -69,6 +80,8 @@ class Tiles:
     def region(self, a: Value, b: Value, tiles: tuple[Index, Index], panels: tuple[Index, Index]) -> None:
         """Tiles of rows from one to before another, at least one, of a range of panels, at least one."""
         self.a, self.b = a, b
+        if self.plan.keep:
+            self._each_panel(*panels, lambda j, counts: self._pack_panel(j, counts, 0, self.product.k))
         if self.plan.block >= tiles_of(self.product, self.plan):
             self._block(*tiles, *panels)
             return
@@ -121,7 +134,8 @@ class Tiles:
 
     def _panel(self, j: Index, counts: list[int], begin: Index, end: Index) -> None:
         """Tiles begin to end of one panel, each to its end."""
-        self._pack_panel(j, counts, 0, self.product.k)
+        if not self.plan.keep:
+            self._pack_panel(j, counts, 0, self.product.k)
 
         def tile(t: Index, rows: int) -> None:
             zeros = [self.w.zero] * (rows * len(counts))
@@ -156,16 +170,26 @@ class Tiles:
             return
         w, plan = self.w, self.plan
 
-        def copy(t: Index, rows: int) -> None:
-            a, to = w.at(self.a, w.scale(t, plan.rows)), self._packed_rows(t, begin)
-            pack_rows(w, self.product, a, to, self._a_inner, rows, plan.rows, start, stop)
+        # Column by column, as A lies: the other way round, lines of A would be fetched again and again.
+        with w.loop(start, stop) as loop:
+            column = w.at(self.a, w.scale(self._a_inner(loop.index), self.product.a[1]))
+            depth = w.add(loop.index, w.scale(start, -1))
 
-        self._each_tile(begin, end, copy)
+            def copy(t: Index, rows: int) -> None:
+                to = w.at(self._packed_rows(t, begin), w.scale(depth, plan.rows))
+                pack_rows(w, w.at(column, w.scale(t, plan.rows)), to, rows)
+
+            self._each_tile(begin, end, copy)
 
     def _pack_panel(self, j: Index, counts: list[int], start: Index, stop: Index) -> None:
         if self.plan.panel != "direct" and self.product.k:
-            b, to = self._columns(j), self.panel_room
+            b, to = self._columns(j), self._packed_panel(j)
             pack_panel(self.w, self.product, self.plan, b, to, self._b_inner, counts, start, stop)
+
+    def _packed_panel(self, j: Index) -> Value:
+        return self.w.at(
+            self.panel_room, self.w.scale(j, packed_panel(self.plan, self.w.lanes) if self.plan.keep else 0)
+        )
 
     def _columns(self, j: Index) -> Value:
         """Where a panel's columns begin in B."""
@@ -187,7 +211,7 @@ class Tiles:
         direct = plan.panel == "direct"
         row = w.scale(t, plan.rows)
         gathered = product.gather == "a rows"
-        b = self._columns(j)
+        b, packed = self._columns(j), self._packed_panel(j)
         firsts: list[Value] = []
         first, between, along = self.a, product.a[0], product.a[1]
         if gathered:
@@ -203,7 +227,7 @@ class Tiles:
                 at = w.at(b, w.scale(self._b_inner(p), product.b[0]))
                 pieces = [w.load(w.at(at, v * w.lanes), count) for v, count in enumerate(counts)]
             else:
-                at = w.at(self.panel_room, w.scale(w.add(p, w.scale(start, -1)), w.lanes * len(counts)))
+                at = w.at(packed, w.scale(w.add(p, w.scale(start, -1)), w.lanes * len(counts)))
                 pieces = [w.load(w.at(at, v * w.lanes)) for v in range(len(counts))]
             column = w.scale(w.add(p, w.scale(start, -1)) if plan.pack_a else self._a_inner(p), along)
             here = first if gathered else w.at(first, column)
@@ -261,4 +285,4 @@ class Tiles:
 
     def _packed_rows(self, t: Index, begin: Index) -> Value:
         w = self.w
-        return w.at(self.a_room, w.scale(w.add(t, w.scale(begin, -1)), self.plan.rows * self.plan.depth))
+        return w.at(self.a_room, w.scale(w.add(t, w.scale(begin, -1)), packed_tile(self.plan)))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+import functools
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -155,40 +156,67 @@ class Writer:
         fma = self.intrinsic(f"llvm.fma.{self.suffix}", self.vector, [self.vector] * 3)
         return self.builder.call(fma, [x, y, total])
 
+    # Exchanges of lanes, in the forms that processors have: within each 16 bytes, and whole pieces of 16 bytes.
     def sums(self, vectors: Sequence[Value]) -> Value:
         """The sum of the lanes of each vector, one a lane: no more vectors than each has lanes."""
-        left = [*vectors, *[self.zero] * (self.lanes - len(vectors))]
-        distance = 1
-        while distance < self.lanes:
-            low, high = self._exchange(distance)
-            for i in range(0, self.lanes, 2 * distance):
-                x, y = left[i], left[i + distance]
-                if x is not self.zero or y is not self.zero:
-                    left[i] = self.builder.fadd(self.shuffle(x, y, low), self.shuffle(x, y, high))
-            distance *= 2
+        left: list[Value] = [*vectors, *[self.zero] * (self.lanes - len(vectors))]
+        for exchange in self._exchanges():
+            pairs = [left[i : i + 2] for i in range(0, len(left), 2)]
+            left = [x if x is self.zero and y is self.zero else self.builder.fadd(*exchange(x, y)) for x, y in pairs]
         return left[0]
-
-    def _exchange(self, distance: int) -> tuple[list[int], list[int]]:
-        """Which lanes of two vectors to take so that the lanes with the bit `distance` come from the second."""
-        low, high = [], []
-        for lane in range(self.lanes):
-            second = bool(lane & distance)
-            low.append(self.lanes + lane - distance if second else lane)
-            high.append(self.lanes + lane if second else lane + distance)
-        return low, high
 
     def transpose(self, rows: Sequence[Value]) -> list[Value]:
         """A square of vectors, as many as each has lanes, with its rows and columns exchanged."""
-        square = list(rows)
-        distance = 1
-        while distance < self.lanes:
-            low, high = self._exchange(distance)
-            for i in range(self.lanes):
-                x, y = square[i], square[(i + distance) % self.lanes]
-                if not i & distance and (x is not self.zero or y is not self.zero):
-                    square[i], square[i + distance] = self.shuffle(x, y, low), self.shuffle(x, y, high)
-            distance *= 2
-        return square
+        # Each exchange halves the rows of a part: its first results belong to one half of the columns, its second to
+        # the other. Within 16 bytes the halves are the first and the second, of the pieces the even and the odd.
+        parts = [list(rows)]
+        for exchange in self._exchanges():
+            following = []
+            for part in parts:
+                exchanged = [exchange(*part[i : i + 2]) for i in range(0, len(part), 2)]
+                following += [[low for low, _ in exchanged], [high for _, high in exchanged]]
+            parts = following
+        columns = [part[0] for part in parts]
+        # So the first bits of a part's number say which column of a piece, the last ones which piece, backwards.
+        size = self._within()
+        pieces = self.lanes // size
+        reverse = [int(format(piece, f"0{max(1, (pieces - 1).bit_length())}b")[::-1], 2) for piece in range(pieces)]
+        return [columns[inner * pieces + reverse[piece]] for piece in range(pieces) for inner in range(size)]
+
+    def _within(self) -> int:
+        """Lanes in 16 bytes."""
+        return 16 // self.size
+
+    def _exchanges(self) -> list[Callable[[Value, Value], tuple[Value, Value]]]:
+        """One for each bit of a lane's number: of two vectors it makes two, each with half of both."""
+        size, exchanges = self._within(), []
+        unit = 1
+        while unit < size:
+            exchanges.append(functools.partial(self._interleave, unit))
+            unit *= 2
+        pieces = self.lanes // size
+        while pieces > 1:
+            exchanges.append(self._sort_pieces)
+            pieces //= 2
+        return exchanges
+
+    def _interleave(self, unit: int, x: Value, y: Value) -> tuple[Value, Value]:
+        """Units of lanes of x and y in turns: those of the first half of each 16 bytes, and of the second."""
+        halves = []
+        size = self._within()
+        for half in (0, size // 2):
+            lanes = []
+            for piece in range(0, self.lanes, size):
+                for start in range(piece + half, piece + half + size // 2, unit):
+                    lanes += [*range(start, start + unit), *range(self.lanes + start, self.lanes + start + unit)]
+            halves.append(self.shuffle(x, y, lanes))
+        return halves[0], halves[1]
+
+    def _sort_pieces(self, x: Value, y: Value) -> tuple[Value, Value]:
+        """The even pieces of 16 bytes of x, then of y, and the odd ones."""
+        size = self._within()
+        even = [lane for lane in range(2 * self.lanes) if lane // size % 2 == 0]
+        return self.shuffle(x, y, even), self.shuffle(x, y, [lane + size for lane in even])
 
     def intrinsic(self, name: str, result: ir.Type, arguments: list[ir.Type]) -> ir.Function:
         """LLVM's intrinsic function of a name, declared once a module."""

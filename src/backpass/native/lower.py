@@ -231,12 +231,13 @@ class _Lowering:
             return None
         rest, places = found
         shape = line.aval.shape
-        refs, dynamic = [], []
+        refs: tuple[Ref, ...] = ()
+        dynamic = []
         for i, (axis_view, stride, length) in zip(line.inputs[1:], places, strict=True):
             item, seen = self.access[i]
             seen = axis_view(seen)
             ref = Ref(item, squeezed(seen)[1], seen.offset)
-            refs.append(ref)
+            refs += (ref,)
             dynamic.append(Dynamic(ref, stride, length))
         domain = tuple(n for n in shape if n != 1)
         if base.home >= max(ref.item.home for ref in refs):
@@ -245,7 +246,7 @@ class _Lowering:
             home, row = self._home(refs, domain)
         if row:
             home = self._new(Kernel("nest", domain))
-        item = self._item(line, home, False, tuple(refs))
+        item = self._item(line, home, False, refs)
         item.gathered = Gathered(base, squeezed(rest)[1], rest.offset, tuple(dynamic))
         return item, item.view
 

@@ -34,7 +34,7 @@ class Steps:
     """The compiled loop for batches of one size.
 
     `carried` are the arrays of θ, the state and the optimiser's memory, in the order of the graph's inputs; they are
-    changed in place and may be shared with another `Steps`. `data` are what batches of `rows` are taken from.
+    changed in place and may be shared with another `Steps`. `data` are arrays such as batches of `rows` are taken from.
     """
 
     def __init__(
@@ -59,10 +59,9 @@ class Steps:
         self._results = [np.zeros((), self.code.plan.outputs[held + k].dtype) for k in range(2)]
         self._carried = carried
         self.bind()
-        self._data = [np.ascontiguousarray(array) for array in data]
         self._table = np.zeros(DATA + len(data), np.int64)
-        for k, array in enumerate(self._data):
-            self._table[DATA + k] = array.ctypes.data
+        self._given: tuple[np.ndarray, ...] = ()
+        self._data: list[np.ndarray] = []
         self._entry = LOOP_TYPE(self.code.loaded.address(LOOP))
 
     def bind(self) -> None:
@@ -74,13 +73,20 @@ class Steps:
         for item, array in zip(plan.outputs[held:], self._results, strict=True):
             self.memory.set(item, array)
 
+    def _read_from(self, data: tuple[np.ndarray, ...]) -> None:
+        """Let batches come from these arrays."""
+        if data is not self._given:
+            self._given, self._data = data, [np.ascontiguousarray(array) for array in data]
+            self._table[DATA:] = [array.ctypes.data for array in self._data]
+
     def run(
-        self, order: np.ndarray, steps: int, first: int, seed: int, ranks: int = 1
+        self, data: tuple[np.ndarray, ...], order: np.ndarray, steps: int, first: int, seed: int, ranks: int = 1
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Take up to `steps` steps on the rows that `order` names, the first one numbered `first`.
+        """Take up to `steps` steps on the rows of `data` that `order` names, the first one numbered `first`.
 
         Returns losses and squared norms of the steps done. It stops after one whose loss or norm is not finite.
         """
+        self._read_from(data)
         losses, squares = np.zeros(steps), np.zeros(steps)
         order = np.ascontiguousarray(order, np.int64)
         table = self._table

@@ -43,7 +43,7 @@ class Target:
         return "/".join([self.name, *self._cpu()])
 
     def _cpu(self) -> tuple[str, str]:
-        if self == PORTABLE or self.name == "portable":
+        if self == PORTABLE:
             return ("x86-64" if _x86() else "generic"), ""
         if self == _widest():
             features = _features()

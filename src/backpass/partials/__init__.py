@@ -24,6 +24,7 @@ from . import (  # noqa: F401  (importing a family enters its records)
     rearrange,
     reductions,
     refusals,
+    scipy_functions,
     selection,
     sequences,
     shape,

@@ -12,6 +12,7 @@ import numpy as np
 from backpass.graph import messages
 from backpass.graph.aval import Aval, aval_of
 from backpass.graph.memory import base_of, entry_key, own_copy, write, write_entry
+from backpass.graph.op import PACKED, WRITERS
 from backpass.graph.traced import is_array
 
 from .arithmetic import ANY
@@ -28,7 +29,7 @@ from .declare import (
     shape_of,
     value_of,
 )
-from .indexing import GATHER, Key, _filled, _shape_after, _split_key
+from .indexing import GATHER, Key, _filled, _split_key, shape_after
 
 
 def _writable(x: Any) -> np.ndarray:
@@ -51,7 +52,7 @@ def _setitem(x: Any, *values: Any, keys: tuple[Key, ...]) -> Any:
 def _setitem_aval(x: Aval, *values: Aval, keys: tuple[Key, ...]) -> Aval:
     for key, value in zip(keys, values, strict=True):
         _checked_kind(x, value)
-        _checked_fit(value.shape, _shape_after(x.shape, key))
+        _checked_fit(value.shape, shape_after(x.shape, key))
     return Aval(x.shape, x.dtype)
 
 
@@ -94,7 +95,7 @@ def _put(x: Any, v: Any, *indices: Any, key: Key) -> Any:
 def _put_aval(x: Aval, v: Aval, *indices: Aval, key: Key) -> Aval:
     _checked_kind(x, v)
     stand_ins = tuple(np.broadcast_to(np.zeros((), np.intp), i.shape) for i in indices)
-    _checked_fit(v.shape, _shape_after(x.shape, _filled(key, stand_ins)))
+    _checked_fit(v.shape, shape_after(x.shape, _filled(key, stand_ins)))
     return Aval(x.shape, x.dtype)
 
 
@@ -166,7 +167,7 @@ WRITTEN_LAST = declare(
         kind=Kind.DISCRETE,
         run=_written_last,
         aval=lambda *indices, shape, key: Aval(
-            _shape_after(shape, _filled(key, tuple(np.zeros(i.shape, np.intp) for i in indices))), np.dtype(bool)
+            shape_after(shape, _filled(key, tuple(np.zeros(i.shape, np.intp) for i in indices))), np.dtype(bool)
         ),
         notation="last({*})",
         domain=ANY,
@@ -178,7 +179,7 @@ WRITTEN_LAST = declare(
 # ---- x[key] = value
 @rule_for("setitem")
 def setitem(x, key, value):
-    if not shape_of(x) and not is_array(x.node):
+    if not shape_of(x) and x.kin is None and not is_array(x.node):
         raise TypeError(f"{messages.described(x)} is a number and does not take an assignment\n{messages.place()}")
     if type(value) is Traced and base_of(value) is not None and _is_same(x, value, key):
         return None  # x[key] += y puts the view back where it is
@@ -203,10 +204,10 @@ def setitem(x, key, value):
         key = value_of(mask)
     target, template, arrays = _split_key(x, key)
     if not arrays:
-        value = _stripped(value, len(_shape_after(shape_of(target), template)))
+        value = _stripped(value, len(shape_after(shape_of(target), template)))
         return write(target, SETITEM(target, value, keys=(template,)))
     stand_ins = tuple(np.zeros(shape_of(i), np.intp) for i in arrays)
-    value = _stripped(value, len(_shape_after(shape_of(target), _filled(template, stand_ins))))
+    value = _stripped(value, len(shape_after(shape_of(target), _filled(template, stand_ins))))
     return write(target, PUT(target, value, *arrays, key=template))
 
 
@@ -272,7 +273,20 @@ def _is_same(x: Any, value: Any, key: Any) -> bool:
     return found is not None and view.row is not None and (view.parent, view.row) == found
 
 
+# What the rules of these leave in another order than NumPy does, which decides what a later reshape shares.
+PACKED.update(
+    (np.take, np.repeat, np.insert, np.delete, np.pad, np.vander, np.full_like, np.linalg.eigh, np.linalg.svd)
+)
+PACKED.update((np.linalg.qr, np.compress, np.take_along_axis))
+
+
 # ---- NumPy's functions that write
+def writes(function: Any) -> Any:
+    """Decorator: the function below writes into its first argument, as this one of NumPy's does."""
+    WRITERS.add(function)
+    return rule_for(function)
+
+
 def _places(indices: Any, size: int, mode: str) -> Any:
     """Flat indices, by `mode` of those that are out of bounds."""
     indices = np.ravel(as_array(indices))
@@ -299,14 +313,14 @@ def _repeated(values: Any, count: int) -> Any:
     return values if n == count else values[np.arange(count) % n]
 
 
-@rule_for(np.put)
+@writes(np.put)
 def put(a, ind, v, mode="raise"):
     places = _places(ind, int(np.prod(shape_of(a), dtype=np.int64)), mode)
     if shape_of(places)[0] and shape_of(np.ravel(as_array(v)))[0]:
         a[_unravelled(places, shape_of(a))] = _repeated(v, shape_of(places)[0])
 
 
-@rule_for(np.place)
+@writes(np.place)
 def place(arr, mask, vals):
     if is_staged(mask):
         raise messages.shape_depends_on_values("np.place(x, mask, values)", mask)
@@ -317,14 +331,14 @@ def place(arr, mask, vals):
         put(arr, places, vals)
 
 
-@rule_for(np.putmask)
+@writes(np.putmask)
 def putmask(a, mask, values):
     size = int(np.prod(shape_of(a), dtype=np.int64))
     values = np.reshape(_repeated(_stored(values, dtype_of(a)), size), shape_of(a))
     a[...] = np.where(np.reshape(as_array(mask), shape_of(a)), values, a)
 
 
-@rule_for(np.copyto)
+@writes(np.copyto)
 def copyto(dst, src, casting="same_kind", where=True):
     src = as_array(src)
     weak = aval_of(value_of(src) if not is_staged(src) else src.node.value).weak
@@ -333,7 +347,7 @@ def copyto(dst, src, casting="same_kind", where=True):
     dst[...] = src if where is True else np.where(where, _stored(src, dtype_of(dst)), dst)
 
 
-@rule_for(np.fill_diagonal)
+@writes(np.fill_diagonal)
 def fill_diagonal(a, val, wrap=False):
     shape = shape_of(a)
     if len(shape) < 2:
@@ -351,7 +365,7 @@ def fill_diagonal(a, val, wrap=False):
     put(a, np.arange(0, end, step), val)
 
 
-@rule_for(np.put_along_axis)
+@writes(np.put_along_axis)
 def put_along_axis(arr, indices, values, axis=-1):
     ndim = len(shape_of(arr))
     if axis is None:

@@ -22,7 +22,7 @@ RULE, DISCRETE, REFUSED, NO_ARRAY, UNKNOWN = "rule", "derivative 0", "refused", 
 _BY_FORM = (np.divmod, np.modf)
 """Taken apart where a ufunc's call is read (``functional.py``)."""
 
-_CREATION = "makes an array from numbers that are no θ; np.stack joins traced values"
+_CREATION = "makes an array; in a traced function one that takes traced values"
 _STATE = "settings and facts of NumPy itself"
 _FILES = "reads or writes a file or bytes"
 _WORDS = "makes text or reads it"

@@ -158,7 +158,7 @@ def is_staged(x: Any) -> bool:
 
 def as_array(x: Any) -> Any:
     """What NumPy's functions do first with an argument; a list that holds traced values is stacked."""
-    if type(x) is Traced or isinstance(x, (np.ndarray, np.generic)):
+    if type(x) is Traced or isinstance(x, (np.ndarray, np.generic, Traced)):
         return x
     if isinstance(x, (list, tuple)) and holds_traced(x):
         return np.stack([as_array(item) for item in x])

@@ -26,6 +26,22 @@ def adjoint_of(x: Any) -> Any:
     return conjugated(np.swapaxes(x, -1, -2))
 
 
+def _strictly(x: Any, lower: bool) -> Any:
+    n = shape_of(x)[-1]
+    return np.tri(n, k=-1, dtype=_real(dtype_of(x))) if lower else np.tri(n, k=-1, dtype=_real(dtype_of(x))).T
+
+
+def read_triangle(x: Any, lower: bool) -> Any:
+    """The symmetric (Hermitian) matrix that LAPACK sees: one triangle of x and its mirror image, the diagonal real."""
+    half = x * _strictly(x, lower)
+    return half + adjoint_of(half) + np.real(x) * np.eye(shape_of(x)[-1], dtype=_real(dtype_of(x)))
+
+
+def onto_triangle(s: Any, lower: bool) -> Any:
+    """The adjoint of `read_triangle` for a symmetric (Hermitian) s: each entry of the triangle stands for two."""
+    return s * (2 * _strictly(s, lower) + np.eye(shape_of(s)[-1], dtype=_real(dtype_of(s))))
+
+
 def _real(dtype: np.dtype) -> np.dtype:
     return dtype.type(0).real.dtype
 
@@ -172,16 +188,15 @@ def _lower_half(x: Any) -> Any:
 
 
 def _cholesky_adjoint(g: Any, out: Any, a: Any) -> Any:
-    # ∂L/∂A = ½ (S + Sᴴ), S = L⁻ᴴ Φ(LᴴG) L⁻¹: the gradient on symmetric (Hermitian) matrices.
+    # ½ (S + Sᴴ), S = L⁻ᴴ Φ(LᴴG) L⁻¹, put onto the triangle that is read.
     lh = adjoint_of(out)
     middle = _lower_half(np.matmul(lh, conjugated(g)))
     s = SOLVE(lh, adjoint_of(SOLVE(lh, adjoint_of(middle))))
-    return conjugated(0.5 * (s + adjoint_of(s)))
+    return conjugated(onto_triangle(0.5 * (s + adjoint_of(s)), True))
 
 
 def _cholesky_tangent(t: Any, out: Any, a: Any) -> Any:
-    # NumPy reads the lower triangle alone; a tangent counts by its symmetric part.
-    dot = 0.5 * (t[0] + adjoint_of(t[0]))
+    dot = read_triangle(t[0], True)
     return np.matmul(out, _lower_half(SOLVE(out, adjoint_of(SOLVE(out, dot)))))
 
 
@@ -195,7 +210,7 @@ CHOLESKY = declare(
         tangent=_cholesky_tangent,
         notation="chol {0}",
         domain={"low": -1.0, "high": 1.0, "matrix": "positive definite"},
-        kinks="The derivative is taken on symmetric (Hermitian) matrices: ∂L/∂A is one.",
+        kinks="Only the lower triangle is read, so ∂L/∂A is 0 above it; along symmetric changes nothing else matters.",
         doc="The lower triangular L with L Lᴴ = A.",
     )
 )

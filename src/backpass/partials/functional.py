@@ -63,8 +63,9 @@ _UNSET = object()
 
 def _call(ufunc: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     name = ufunc.__name__
-    if kwargs.pop("out", None) is not None:
-        raise messages.out_refused(f"np.{name}")
+    out = kwargs.pop("out", None)
+    if out is not None:
+        return _into(out, _call(ufunc, args, kwargs), f"np.{name}")
     dtype = kwargs.pop("dtype", None)
     where = kwargs.pop("where", True)
     kwargs.pop("casting", None)
@@ -96,14 +97,24 @@ def _call(ufunc: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     return bind(op, args)
 
 
+def _into(out: Any, result: Any, name: str) -> Any:
+    """The results written into traced arrays; a plain one cannot hold them."""
+    for target, part in zip(out, result if isinstance(result, tuple) else (result,), strict=True):
+        if not isinstance(target, Traced):
+            raise messages.out_refused(name)
+        target[...] = part
+    return out[0] if len(out) == 1 else out
+
+
 @rule_for("ufunc")
 def ufunc(function: Any, method: str, args: Any, kwargs: dict[str, Any]) -> Any:
     """Everything that ``__array_ufunc__`` may be asked for beyond a plain call."""
     name = f"np.{function.__name__}.{method}"
     if method == "__call__":
         return _call(function, args, kwargs)
-    if kwargs.pop("out", None) is not None:
-        raise messages.out_refused(name)
+    out = kwargs.pop("out", None)
+    if out is not None:
+        return _into(out, ufunc(function, method, args, kwargs), name)
     if method == "reduce":
         known = _REDUCE.get(function)
         if known is not None:

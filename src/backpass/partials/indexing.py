@@ -30,7 +30,7 @@ from .declare import (
 Key = tuple[Any, ...]
 
 
-def _shape_after(shape: tuple[int, ...], key: Key) -> tuple[int, ...]:
+def shape_after(shape: tuple[int, ...], key: Key) -> tuple[int, ...]:
     # A broadcast scalar has the shape and none of the memory, so NumPy itself answers.
     return np.broadcast_to(np.zeros((), np.bool_), shape)[key].shape
 
@@ -64,7 +64,7 @@ def _entry_of_slice(whole: tuple[int, ...], part: tuple[int, ...], entry: Key, k
 SLICE = linear(
     "slice",
     lambda x, key: x[key],
-    lambda x, key: Aval(_shape_after(x.shape, key), x.dtype),
+    lambda x, key: Aval(shape_after(x.shape, key), x.dtype),
     lambda g, out, x, key: UNSLICE(g, shape=shape_of(x), key=key),
     accumulate=_slice_add,
     selects=True,
@@ -101,8 +101,13 @@ def _filled(key: Key, indices: tuple[Any, ...]) -> Key:
 def _gather_aval(x: Aval, *indices: Aval, key: Key) -> Aval:
     stand_ins = tuple(np.broadcast_to(np.zeros((), np.intp), i.shape) for i in indices)
     if 0 in x.shape:
-        return Aval(_shape_after(x.shape, _filled(key, stand_ins)), x.dtype)
-    return Aval(_shape_after(x.shape, _filled(key, stand_ins)), x.dtype)
+        return Aval(shape_after(x.shape, _filled(key, stand_ins)), x.dtype)
+    return Aval(shape_after(x.shape, _filled(key, stand_ins)), x.dtype)
+
+
+def gathered_shape(x: Aval, *indices: Aval, key: Key) -> tuple[int, ...]:
+    """The shape of what a key with index arrays picks."""
+    return _gather_aval(x, *indices, key=key).shape
 
 
 def _gather_add(buffer: Any, g: Any, x: Any, *indices: Any, key: Key) -> None:
@@ -368,7 +373,8 @@ def diagonal(a, offset=0, axis1=0, axis2=1):
             result.node.value = np.diagonal(moved.node.value, offset, -2, -1)  # with NumPy's strides
         return result
 
-    return shared(derive(moved), OddView(moved, derive, read_only)) if type(moved) is Traced else derive(moved)
+    result = derive(moved)
+    return shared(result, OddView(moved, derive, read_only)) if isinstance(result, Traced) else result
 
 
 @rule_for(np.diag)

@@ -11,6 +11,7 @@ from backpass.graph.op import REFUSALS
 
 from .declare import rule_for
 from .fourier import enter_fourier
+from .scipy_functions import enter_scipy
 
 STEP = "counts are a step function of the values: their derivative is 0 wherever it exists"
 BITS = "it works on the bits of whole numbers, which carry no derivative"
@@ -67,3 +68,4 @@ def enter_late() -> None:
         _enter(special, SPECIAL)
     if "numpy.fft" in sys.modules:
         enter_fourier()
+    enter_scipy()

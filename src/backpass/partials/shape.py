@@ -10,7 +10,7 @@ import numpy as np
 
 from backpass.graph import messages
 from backpass.graph.aval import Aval, promoted
-from backpass.graph.layout import contiguous
+from backpass.graph.layout import contiguous, packed
 from backpass.graph.memory import OddView, View, shared, write
 
 from .arithmetic import ANY
@@ -221,6 +221,7 @@ def ravel(a, order="C"):
             flat.kin.sure = False
         elif not whole:
             flat.kin = None
+            packed(flat)
     return flat
 
 
@@ -318,7 +319,8 @@ def meshgrid(*xi, copy=True, sparse=False, indexing="xy"):
     grids = [np.reshape(x, (1,) * k + (-1,) + (1,) * (len(xi) - k - 1)) for k, x in enumerate(map(as_array, xi))]
     if indexing == "xy" and len(grids) > 1:
         grids = [np.swapaxes(g, 0, 1) for g in grids]
-    return tuple(grids) if sparse else np.broadcast_arrays(*grids)
+    grids = tuple(grids) if sparse else np.broadcast_arrays(*grids)
+    return tuple(grid.copy() for grid in grids) if copy else grids
 
 
 @rule_for("astype", np.astype)

@@ -24,7 +24,7 @@ from backpass.graph import messages
 from backpass.graph.aval import Aval
 
 from .declare import Kind, Op, as_array, bind, conjugated, declare, dtype_of, is_staged, rule_for, shape_of, value_of
-from .decompositions import _floating_aval, _real, _square, adjoint_of
+from .decompositions import _floating_aval, _real, _square, adjoint_of, onto_triangle, read_triangle
 
 Shapes = tuple[tuple[int, ...], ...]
 
@@ -118,21 +118,21 @@ def _eigh_aval(a: Aval, uplo: str) -> Aval:
 
 
 def _eigh_adjoint(g: Any, out: Any, a: Any, uplo: str) -> Any:
-    # ∂L/∂A = V (diag(∂L/∂λ) + F ∘ VᴴG) Vᴴ, Fᵢⱼ = 1/(λⱼ − λᵢ): on symmetric matrices, so its symmetric part.
+    # V (diag(∂L/∂λ) + F ∘ VᴴG) Vᴴ, Fᵢⱼ = 1/(λⱼ − λᵢ): its symmetric part, put onto the triangle that is read.
     w, v = unpacked(out, _eigh_shapes(a))
     gw, gv = unpacked(conjugated(g), _eigh_shapes(a))
     middle = _diagonal(np.real(gw)) + _inverse_gaps(np.real(w)) * np.matmul(adjoint_of(v), gv)
-    return conjugated(_symmetric(np.matmul(np.matmul(v, middle), adjoint_of(v))))
+    return conjugated(onto_triangle(_symmetric(np.matmul(np.matmul(v, middle), adjoint_of(v))), uplo == "L"))
 
 
 def _eigh_tangent(t: Any, out: Any, a: Any, uplo: str) -> Any:
     # dλ = diag(Vᴴ dA V), dV = V (F ∘ Vᴴ dA V)
     w, v = unpacked(out, _eigh_shapes(a))
-    turned = np.matmul(np.matmul(adjoint_of(v), _symmetric(t[0])), v)
+    turned = np.matmul(np.matmul(adjoint_of(v), read_triangle(t[0], uplo == "L")), v)
     return packed([np.real(_diagonal_of(turned)), np.matmul(v, _inverse_gaps(np.real(w)) * turned)], (1, 2))
 
 
-_SYMMETRIC = "The derivative is taken on symmetric matrices: ∂L/∂A is symmetric."
+_SYMMETRIC = "Only one triangle is read, so ∂L/∂A is 0 in the other; along symmetric changes nothing else matters."
 _CHOICE = " Vectors keep LAPACK's signs and do not turn within a space of equal values."
 EIGH = declare(
     Op(
@@ -156,12 +156,12 @@ def _vectors(a: Any, uplo: str) -> Any:
 
 def _eigvalsh_adjoint(g: Any, out: Any, a: Any, uplo: str) -> Any:
     v = _vectors(a, uplo)
-    return conjugated(np.matmul(v * _row(g), adjoint_of(v)))
+    return conjugated(onto_triangle(np.matmul(v * _row(g), adjoint_of(v)), uplo == "L"))
 
 
 def _eigvalsh_tangent(t: Any, out: Any, a: Any, uplo: str) -> Any:
     v = _vectors(a, uplo)
-    return np.sum(conjugated(v) * np.matmul(_symmetric(t[0]), v), axis=-2)
+    return np.sum(conjugated(v) * np.matmul(read_triangle(t[0], uplo == "L"), v), axis=-2)
 
 
 EIGVALSH = declare(

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from backpass.data.split import split
+from backpass.data.store import RowStore
 from backpass.descent.hyperparameter import count
 from backpass.descent.optimizer import Optimizer
 from backpass.descent.registry import named
@@ -31,6 +32,7 @@ from .model import CHUNK, Model
 from .progress import Progress, progress_for
 from .run_folder import RunFolder
 from .saving import Saving
+from .spool import in_pieces, spooled
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -52,7 +54,7 @@ class Run:
 
 def fit(
     model: Any,
-    data: tuple[Any, Any],
+    data: Any,
     loss: str | dict[str, Any] | Callable[..., Any] = "cross_entropy",
     *,
     theta: Any = None,
@@ -75,7 +77,9 @@ def fit(
 
     Args:
         model: `nn.Sequential`, any object with ``init`` and ``apply``, or a function ``model(theta, x)`` with `theta`.
-        data: X of shape (N, ...), y of shape (N,) or (N, K). For a loss of classes y may hold any labels.
+        data: X of shape (N, ...), y of shape (N,) or (N, K). For a loss of classes y may hold any labels. Data larger
+            than memory: X from ``np.load(..., mmap_mode="r")``, a generator of pieces (X, y), or a `RowStore`; its
+            rows are put on disk once and shuffled as `RowStore` says.
         loss: a name of ``nn.LOSSES``, a dict with settings, or a function ``loss(output, target)`` → scalar.
         theta: where to start; required for a function, else the model's own initial θ.
         optimizer: a name or an optimiser of `bp.descent`.
@@ -107,9 +111,18 @@ def fit(
     loss_function = loss_of(loss)
     meaning = meaning_of(loss_function)
     kind = meaning.target if meaning else "number"
-    x, y, classes = _arrays(data, kind, network, dtype, labels)
+    stored = data if isinstance(data, RowStore) else None
+    spooled_classes: tuple[Any, ...] = ()
+    if stored is None and (pieces := in_pieces(data)) is not None:
+        stored, watched_rows, spooled_classes = spooled(pieces(), kind, dtype, validation, seed)
+        labels = labels or len(spooled_classes) or None
+        validation = watched_rows or (validation if isinstance(validation, tuple) else None)
+    if stored is not None:
+        _check_store(stored, kind, dtype, labels, validation, sample_weight, class_weight)
+    x, y, classes = _arrays(data if stored is None else stored.spread(WATCHED), kind, network, dtype, labels)
+    classes = spooled_classes or classes
     weights = _weights(sample_weight, class_weight, y, classes)
-    train, held = _validation(validation, x, y, kind, classes, seed)
+    train, held = _validation(validation, x, y, kind, classes if stored is None else (), seed)
     if patience is not None and held is None:
         raise DataError("patience needs rows to watch: give validation=0.2, or a pair (X, y)")
 
@@ -124,7 +137,7 @@ def fit(
         return loss_function(output, y, weight=weight[0]) if weight else loss_function(output, y), state
 
     rows = (x[train], y[train]) if weights is None else (x[train], y[train], weights[train])
-    loop = Loop(objective, named(optimizer), start, state, rows, count("batch", batch), seed)
+    loop = Loop(objective, named(optimizer), start, state, stored or rows, count("batch", batch), seed)
     link = meaning.link if meaning else (lambda output: output)
     watched = rows[:2] if held is None else held
     judge = Judge(network, loss_function, link, kind, watched, held is not None, metrics or {})
@@ -136,10 +149,10 @@ def fit(
     saving = None
     if folder is not None:
         settings = {**info, "model": repr(model), "epochs": epochs, "batch": loop.batch, "patience": patience,
-                    "rows": len(train), "inputs": list(x.shape[1:]), "dtype": np.dtype(dtype).name}  # fmt: skip
+                    "rows": loop.n, "inputs": list(x.shape[1:]), "dtype": np.dtype(dtype).name}  # fmt: skip
         saving = Saving(folder, loop, {"kind": "fit", "settings": settings}, {"validation": held or ()})
     history = run_epochs(loop, count("epochs", epochs), chosen, judge.measure, most, callback, saving)
-    info |= {"epochs": len(history), "rows": len(train)}
+    info |= {"epochs": len(history), "rows": loop.n}
     gives = _gives(kind, link, output_shape)
     task = "regression" if gives == "values" else "classification"
     graph = prediction_graph(network, link, loop.theta, loop.state, x)
@@ -147,6 +160,25 @@ def fit(
     if folder is not None:
         found.save(folder.model_path)
     return Run(found, history)
+
+
+WATCHED = 10_000
+"""Rows of a store whose scores are shown where no rows are held out."""
+
+
+def _check_store(
+    store: RowStore, kind: str, dtype: Any, labels: int | None, validation: Any, sample_weight: Any, class_weight: Any
+) -> None:
+    """Rows in a store are taken as they are: nothing of them can be converted, numbered, split or weighted here."""
+    if len(store.specs) != 2 or store.specs[0][0] != np.dtype(dtype):
+        held = ", ".join(f"{spec.name} of shape (N, {str(shape)[1:]}" for spec, shape in store.specs)
+        raise DataError(f"a store must hold X in {np.dtype(dtype).name}, and y; it holds {held}")
+    if kind == "class" and labels is None and not store.specs[1][1]:
+        raise DataError("y in a store holds class numbers: say how many there are, labels=10")
+    if sample_weight is not None or class_weight is not None:
+        raise DataError("rows in a store have no weights; weigh them in a loss of your own")
+    if not (validation is None or isinstance(validation, tuple)):
+        raise DataError("rows to watch are not taken out of a store: give validation=(X, y)")
 
 
 def prediction_graph(network: Any, link: Callable[[Any], Any], theta: Any, state: Any, x: np.ndarray) -> Graph:

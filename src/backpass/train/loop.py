@@ -10,12 +10,13 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any
 
 import numpy as np
 
 from backpass.chain.derivatives import value_and_grad
+from backpass.data.store import RowStore
 from backpass.descent.optimizer import Optimizer
 from backpass.graph.errors import DataError, NonFiniteError, ShapeError
 from backpass.graph.interpreter import find_nonfinite
@@ -29,7 +30,7 @@ from .history import Epoch, History
 from .interrupts import held_back
 from .progress import Progress
 from .saving import Saving, Standing, all_finite
-from .stepping import Pace, Stepper, given, inputs_of, replace, stepper_for
+from .stepping import Arrays, Pace, Stepper, given, inputs_of, replace, stepper_for
 
 Loss = Callable[..., Any]
 """``loss(theta, state, key, *batch) → (scalar, state)``."""
@@ -48,7 +49,7 @@ def training_step(loss: Loss, optimizer: Optimizer) -> Callable[..., Any]:
 
 
 class Loop:
-    """One run of gradient descent over arrays that share their first axis.
+    """One run of gradient descent over arrays that share their first axis, or over rows in a store.
 
     What a step carries on (θ, state, the optimiser's memory) is held flat, in arrays that steps change in place.
     """
@@ -59,12 +60,13 @@ class Loop:
         optimizer: Optimizer,
         theta: Any,
         state: Any,
-        data: tuple[Any, ...],
+        data: tuple[Any, ...] | RowStore,
         batch: int,
         seed: int,
     ):
-        self.data = checked_data(data)
-        self.n = len(self.data[0])
+        self.store = data if isinstance(data, RowStore) else None
+        self.data = data.read(0, batch) if isinstance(data, RowStore) else checked_data(data)
+        self.n = len(self.data[0]) if self.store is None else len(self.store)
         self.batch = min(batch, self.n)
         self.optimizer = optimizer
         self.step = Compiled(training_step(loss, optimizer))
@@ -112,25 +114,37 @@ class Loop:
         carries belongs to one step.
         """
         self.order_state = self.rng.bit_generator.state
-        order = self.rng.permutation(self.n)
         told = time.monotonic()
+        with contextlib.closing(self._pieces(saving)) as pieces:
+            for data, order, rows, most in pieces:
+                self._take(data, order, rows, most)
+                if saving is not None and self.position < self.steps:
+                    saving.after_step()
+                now = time.monotonic()
+                if now - told > 0.1:
+                    told = now
+                    progress.step(self.position, self.sums[0] / min(self.n, self.position * self.batch))
+        total, squares = self.sums
+        self.order_state, self.position, self.sums = self.rng.bit_generator.state, 0, (0.0, 0.0)
+        return total / self.n, math.sqrt(squares / self.steps)
+
+    def _pieces(self, saving: Saving | None) -> Generator[tuple[Arrays, np.ndarray, int, int], None, None]:
+        """What is left of an epoch, from `position` on: (data, the order of its rows, rows a batch, batches)."""
+        if self.store is not None:
+            with contextlib.closing(self.store.batches(self.rng, self.batch, self.position)) as batches:
+                for arrays in batches:
+                    rows = len(arrays[0])
+                    yield tuple(arrays), np.arange(rows), rows, 1
+            return
+        order = self.rng.permutation(self.n)
         full = self.n // self.batch
         while self.position < self.steps:
             rows, most = (self.batch, full - self.position) if self.position < full else (self.n % self.batch, 1)
             if saving is not None:
                 most = min(most, saving.steps_left())
-            self._take(order[self.position * self.batch :], rows, most)
-            if saving is not None and self.position < self.steps:
-                saving.after_step()
-            now = time.monotonic()
-            if now - told > 0.1:
-                told = now
-                progress.step(self.position, self.sums[0] / min(self.n, self.position * self.batch))
-        total, squares = self.sums
-        self.order_state, self.position, self.sums = self.rng.bit_generator.state, 0, (0.0, 0.0)
-        return total / self.n, math.sqrt(squares / self.steps)
+            yield self.data, order[self.position * self.batch :], rows, most
 
-    def _take(self, order: np.ndarray, rows: int, most: int) -> None:
+    def _take(self, data: Arrays, order: np.ndarray, rows: int, most: int) -> None:
         """Take some steps on batches of `rows`, at most so many."""
         stepper = self._stepper(rows)
         pace = self._paces.setdefault(rows, Pace(stepper.threads))
@@ -139,30 +153,30 @@ class Loop:
         before, first = [array.copy() for array in self._held], self.count
         began = time.perf_counter()
         try:
-            losses, squares = stepper.take(order, steps, first, self.seed, threads)
+            losses, squares = stepper.take(data, order, steps, first, self.seed, threads)
         finally:
             self.count = first + stepper.done
         pace.took(len(losses), threads, time.perf_counter() - began)
         if not (math.isfinite(losses[-1]) and all_finite(self._held)):
-            raise self._stopped_being_finite(before, first, order, rows, len(losses))
+            raise self._stopped_being_finite(before, first, data, order, rows, len(losses))
         self.sums = _added(self.sums[0], losses * rows), _added(self.sums[1], squares)
         self.position += len(losses)
 
     def _stopped_being_finite(
-        self, before: list[np.ndarray], first: int, order: np.ndarray, rows: int, steps: int
+        self, before: list[np.ndarray], first: int, data: Arrays, order: np.ndarray, rows: int, steps: int
     ) -> NonFiniteError:
         """Go back to before the step that broke θ, and say which operation of it did."""
         stepper = self._stepper(rows)
         replace(self._held, before)
         for k in range(steps):
             mine = order[k * rows : (k + 1) * rows]
-            loss, _ = stepper.take(mine, 1, first + k, self.seed, 1)
+            loss, _ = stepper.take(data, mine, 1, first + k, self.seed, 1)
             if math.isfinite(loss[-1]) and all_finite(self._held):
                 before = [array.copy() for array in self._held]
                 continue
             replace(self._held, before)
             self.count = first + k
-            inputs = inputs_of(self.data, mine, first + k, self.seed)
+            inputs = inputs_of(data, mine, first + k, self.seed)
             error = find_nonfinite(self.graphs[rows], [*given(before), *inputs])
             break
         else:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from backpass.data.frames import is_frame, table_from
 from backpass.data.preprocess import Preprocessor
 from backpass.data.table import Table
 from backpass.data.target import Target
@@ -110,12 +111,10 @@ class Model:
         return out if self.gives == "probabilities" else np.stack([1 - out, out], axis=-1)
 
     def _inputs(self, x: Any) -> np.ndarray:
+        if self.preprocessor is not None and is_frame(x):
+            return self.preprocessor.transform(table_from(x, self.preprocessor.readings))
         if isinstance(x, Table):
-            if self.preprocessor is None:
-                raise DataError("this model was trained on arrays, not on a table: pass an array")
-            return self.preprocessor.transform(x)
-        if self.preprocessor is not None and hasattr(x, "columns") and hasattr(x, "__getitem__"):
-            return self.preprocessor.transform(Table.from_arrays({str(c): np.asarray(x[c]) for c in x.columns}))
+            raise DataError("this model was trained on arrays, not on a table: pass an array")
         return np.asarray(x)
 
     # ---- files

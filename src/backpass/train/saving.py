@@ -233,7 +233,7 @@ def identity_of(loop: Loop, parts: dict[str, Iterable[Any]]) -> dict[str, Any]:
     return {
         "step": graph_digest(loop.graph),
         "theta": digest(loop.carried),
-        "data": digest(loop.data),
+        "data": digest(loop.data) if loop.store is None else loop.store.digest,
         "seed": loop.seed,
         "batch": loop.batch,
         **{name: digest(arrays) for name, arrays in parts.items()},

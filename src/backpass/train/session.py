@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from backpass.data.prepare import Prepared
+from backpass.data.prepare_large import PreparedLarge
 from backpass.graph.errors import NonFiniteError
 
 from .fit import Run, fit
 from .history import Epoch, History
-from .metrics import class_baseline, classification_scores, number_baseline, regression_scores
+from .metrics import classification_scores, regression_scores
 from .model import Model
 from .progress import Progress
 from .recipe import Recipe
@@ -28,11 +29,11 @@ class Session:
     model: Model
     history: History
     results: Results | None
-    prepared: Prepared
+    prepared: Prepared | PreparedLarge
 
 
 def train_table(
-    prepared: Prepared,
+    prepared: Prepared | PreparedLarge,
     recipe: Recipe,
     seed: int = 0,
     progress: bool | Progress | None = None,
@@ -45,9 +46,9 @@ def train_table(
 
     Raises NonFiniteError where training stopped being finite.
     """
-    target, parts = prepared.target, prepared.parts
+    target = prepared.target
     classes = target.task == "classification"
-    held = len(parts.validation) > 0
+    held = prepared.sizes[1] > 0
     network = recipe.network(len(target.classes) if classes else 1)
     done = _fitted(network, prepared, recipe, seed, progress, held, classes, run, callback)
     info = {**done.model.info, "seed": seed}
@@ -63,7 +64,7 @@ def train_table(
 
 def _fitted(
     network: Any,
-    prepared: Prepared,
+    prepared: Prepared | PreparedLarge,
     recipe: Recipe,
     seed: int,
     progress: Any,
@@ -72,16 +73,15 @@ def _fitted(
     run: RunFolder | None,
     callback: Callable[[Epoch], Any] | None,
 ) -> Run:
-    parts = prepared.parts
     try:
         return fit(
             network,
-            prepared.part(parts.train),
+            prepared.training,
             "cross_entropy" if classes else "squared_error",
-            optimizer=recipe.rule(len(parts.train)),
+            optimizer=recipe.rule(prepared.sizes[0]),
             epochs=recipe.epochs,
             batch=recipe.batch,
-            validation=prepared.part(parts.validation) if held else None,
+            validation=prepared.validation if held else None,
             patience=recipe.patience if held else None,
             seed=seed,
             progress=progress,
@@ -96,23 +96,21 @@ def _fitted(
         raise
 
 
-def judged(model: Model, prepared: Prepared) -> Results | None:
+def judged(model: Model, prepared: Prepared | PreparedLarge) -> Results | None:
     """The model beside a baseline that knows only how the target is spread, on the test rows."""
-    rows = prepared.parts.test
-    if not len(rows):
+    x, y = prepared.test
+    rows = len(y)
+    if not rows:
         return None
-    x, y = prepared.part(rows)
-    train = prepared.y[prepared.parts.train]
     out = model.outputs(x)
     target = prepared.target
     if target.task == "classification":
-        majority = target.classes[int(np.bincount(train).argmax())]
-        baseline = class_baseline(train, len(target.classes), len(rows))
-        return Results(
-            classification_scores(y, out), classification_scores(y, baseline), f"always '{majority}'", len(rows)
-        )
+        shares = prepared.train_target / prepared.train_target.sum()
+        majority = target.classes[int(shares.argmax())]
+        baseline = np.broadcast_to(shares, (rows, len(shares)))
+        return Results(classification_scores(y, out), classification_scores(y, baseline), f"always '{majority}'", rows)
     truth, predicted = target.decode(y), target.decode(out)
-    mean = number_baseline(target.decode(train), len(rows))
+    mean = np.full(rows, target.decode(prepared.train_target)[0])
     return Results(
-        regression_scores(truth, predicted), regression_scores(truth, mean), "always the mean", len(rows), target.unit
+        regression_scores(truth, predicted), regression_scores(truth, mean), "always the mean", rows, target.unit
     )

@@ -22,6 +22,10 @@ THREADS = "BACKPASS_THREADS"
 """The environment variable that says how many threads may take a step together."""
 
 
+Arrays = tuple[np.ndarray, ...]
+"""Arrays that share their first axis."""
+
+
 class Stepper(Protocol):
     """Takes steps on batches of one size."""
 
@@ -34,11 +38,11 @@ class Stepper(Protocol):
         ...
 
     def take(
-        self, order: np.ndarray, steps: int, first: int, seed: int, threads: int
+        self, data: Arrays, order: np.ndarray, steps: int, first: int, seed: int, threads: int
     ) -> tuple[np.ndarray, np.ndarray]: ...
 
 
-def stepper_for(graph: Graph, carried: list[np.ndarray], data: tuple[np.ndarray, ...], rows: int) -> Stepper:
+def stepper_for(graph: Graph, carried: list[np.ndarray], data: Arrays, rows: int) -> Stepper:
     """Machine code where it can be made, else the interpreter."""
     if available():
         from backpass.native.prepare import NotNative
@@ -55,15 +59,17 @@ class Interpreted:
 
     threads = 1
 
-    def __init__(self, graph: Graph, carried: list[np.ndarray], data: tuple[np.ndarray, ...], rows: int):
-        self.graph, self.carried, self.data, self.rows = graph, carried, data, rows
+    def __init__(self, graph: Graph, carried: list[np.ndarray], data: Arrays, rows: int):
+        self.graph, self.carried, self.rows = graph, carried, rows
         self.done = 0
 
-    def take(self, order: np.ndarray, steps: int, first: int, seed: int, threads: int) -> tuple[np.ndarray, np.ndarray]:
+    def take(
+        self, data: Arrays, order: np.ndarray, steps: int, first: int, seed: int, threads: int
+    ) -> tuple[np.ndarray, np.ndarray]:
         self.done = 0
         losses, squares = np.zeros(steps), np.zeros(steps)
         for k in range(steps):
-            inputs = inputs_of(self.data, order[k * self.rows : (k + 1) * self.rows], first + k, seed)
+            inputs = inputs_of(data, order[k * self.rows : (k + 1) * self.rows], first + k, seed)
             with np.errstate(all="ignore"):
                 *after, loss, squared = run(self.graph, [*given(self.carried), *inputs])
             replace(self.carried, after)
@@ -77,7 +83,7 @@ class Interpreted:
 class Native:
     """The whole loop as machine code."""
 
-    def __init__(self, graph: Graph, carried: list[np.ndarray], data: tuple[np.ndarray, ...], rows: int):
+    def __init__(self, graph: Graph, carried: list[np.ndarray], data: Arrays, rows: int):
         from backpass.native.steps import Steps
 
         self.threads = threads_allowed()
@@ -87,11 +93,13 @@ class Native:
     def done(self) -> int:
         return self.steps.done
 
-    def take(self, order: np.ndarray, steps: int, first: int, seed: int, threads: int) -> tuple[np.ndarray, np.ndarray]:
-        return self.steps.run(order, steps, first, seed, threads)
+    def take(
+        self, data: Arrays, order: np.ndarray, steps: int, first: int, seed: int, threads: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        return self.steps.run(data, order, steps, first, seed, threads)
 
 
-def inputs_of(data: tuple[np.ndarray, ...], rows: np.ndarray, number: int, seed: int) -> list[Any]:
+def inputs_of(data: Arrays, rows: np.ndarray, number: int, seed: int) -> list[Any]:
     """What a step takes beside what it carries on: its number, its key, its batch."""
     return [np.int64(number), make_key(seed % 2**32, number % 2**32), *[array[rows] for array in data]]
 

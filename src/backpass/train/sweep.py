@@ -16,6 +16,7 @@ from typing import Any
 
 from backpass.data.extra import extra_module
 from backpass.data.prepare import Prepared
+from backpass.data.prepare_large import PreparedLarge
 from backpass.descent.hyperparameter import HyperparameterError
 from backpass.graph.errors import DataError, ModelFileError, NonFiniteError
 
@@ -155,10 +156,14 @@ class Sweep:
         return min(complete, key=lambda trial: trial.value or 0.0, default=None)
 
     def run(
-        self, prepared: Prepared, base: Recipe, trials: int, told: Callable[[Trial], Any] = lambda trial: None
+        self,
+        prepared: Prepared | PreparedLarge,
+        base: Recipe,
+        trials: int,
+        told: Callable[[Trial], Any] = lambda trial: None,
     ) -> bool:
         """Run trials until there are so many; `told` hears of each that ends. False when Ctrl-C stopped it."""
-        if not len(prepared.parts.validation):
+        if not prepared.sizes[1]:
             raise DataError("a sweep chooses by validation rows, and there are none: give --validation 0.2")
         done = self.trials()
         while len(done) < trials:
@@ -171,7 +176,7 @@ class Sweep:
             told(trial)
         return True
 
-    def _run_one(self, prepared: Prepared, base: Recipe, done: list[Trial]) -> Trial | None:
+    def _run_one(self, prepared: Prepared | PreparedLarge, base: Recipe, done: list[Trial]) -> Trial | None:
         number = len(done)
         study = self._study(done)
         asked = study.ask(self._distributions())

@@ -64,7 +64,8 @@ NAMES: dict[str, int] = {function.__name__: 1 for function in _UNARY} | {functio
 def emit(b: ir.IRBuilder, name: str, *args: Any) -> Any:
     """The value of the function at `args`, one float type or vector of floats for all, by instructions at b's position.
 
-    With ``b.has_fma = False`` llvm.fma is not used: for machines on which it would be a call.
+    The builder says what machine it writes for. With ``b.has_fma = False`` llvm.fma is not used, where it would be a
+    call. With ``b.has_avx512 = True`` vectors of 512 bits use AVX-512's own instructions, to the same bits.
     """
     w = Arithmetic(b, args[0].type)
     return _FUNCTIONS[name](w, *(Number(w, x) for x in args)).v

@@ -1,0 +1,60 @@
+"""``backpass evaluate``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from . import say
+
+
+@click.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--bins", type=click.IntRange(2, 100), default=10, show_default=True, help="Bins of the calibration.")
+@click.option(
+    "--repeats",
+    type=click.IntRange(0, 1000),
+    default=5,
+    show_default=True,
+    help="How often each column is shuffled, to see how much it is needed; 0 for not at all.",
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the shuffling.")
+@click.option("--fill-missing-columns", is_flag=True, help="Take columns that FILE lacks as missing in every row.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON, with every number, for other programs.")
+def evaluate(
+    model: Path, file: Path, bins: int, repeats: int, seed: int, fill_missing_columns: bool, as_json: bool
+) -> None:
+    """Judge MODEL on FILE, which has the target in it: best on rows that no training has seen.
+
+    Classes: accuracy and its kin, a table of the classes, confusions, ROC and precision-recall areas, calibration.
+    Numbers: R², errors in the target's units, residuals. And which columns the model needs.
+    """
+    with say.plainly():
+        import backpass as bp
+        from backpass.data.read import read_table
+        from backpass.graph.errors import DataError
+        from backpass.train.evaluation import evaluate as evaluated
+
+        found = bp.load(model)
+        if found.preprocessor is None or found.target is None:
+            raise DataError(f"{model.name} was trained on arrays, not on a table: compare model.predict(X) with y")
+        table = read_table(file, kinds={**found.preprocessor.readings, found.target.name: found.target.reading})
+        notes: list[str] = []
+        result = evaluated(
+            found,
+            table,
+            bins=bins,
+            repeats=repeats,
+            seed=seed,
+            fill_missing_columns=fill_missing_columns,
+            notices=notes,
+        )
+        say.notices([*table.notices, *notes])
+        if as_json:
+            click.echo(json.dumps(result.to_json(), indent=2))
+        else:
+            click.echo(f"{found.summary()}\njudged on {result.rows:,} rows of {file.name}\n")
+            click.echo(result.text(found.target.unit))

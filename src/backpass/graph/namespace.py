@@ -1,0 +1,414 @@
+"""`numpy` and `math` as user code sees them while a trace runs, and as ``x.__array_namespace__()`` gives them.
+
+Most of NumPy asks its arguments. What does not is replaced here: functions that create arrays make a `Buffer`, lists
+that hold traced values become arrays, and the functions of `math` take traced numbers. All else is NumPy's own object.
+Outside of a trace, and in other threads, each function here is NumPy's.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from . import messages
+from .aval import Aval
+from .buffer import Buffer, depends, plain, watched
+from .op import FUNCTIONS, UFUNCS
+from .origin import here, state
+from .traced import Node, Traced, bind, is_array
+
+FILLED = (np.zeros, np.ones, np.empty, np.zeros_like, np.ones_like, np.empty_like)
+MADE = (
+    np.eye, np.identity, np.arange, np.linspace, np.logspace, np.geomspace, np.tri, np.tile, np.repeat, np.concatenate,
+    np.stack, np.hstack, np.vstack, np.column_stack, np.append, np.pad, np.diag, np.diagflat, np.fromfunction,
+)  # fmt: skip
+CONVERTED = (
+    np.array, np.asarray, np.asanyarray, np.ascontiguousarray, np.asfortranarray, np.copy, np.asarray_chkfinite,
+    np.require,
+)  # fmt: skip
+OF_ARRAYS = frozenset((
+    np.concatenate, np.stack, np.hstack, np.vstack, np.dstack, np.column_stack, np.block, np.select, np.choose,
+    np.linalg.multi_dot, np.lexsort, np.piecewise, np.ix_,
+))  # fmt: skip
+"""Functions that take a sequence of arrays, which is no array itself."""
+
+
+def _listed(function: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The arguments with an array in place of each list that holds traced values."""
+    array = FUNCTIONS["asarray"]
+    if function is np.block:
+        return args
+    if function in OF_ARRAYS:
+        return tuple(
+            [
+                type(a)([array(part) if isinstance(part, (list, tuple)) else part for part in a])
+                if isinstance(a, list) or (isinstance(a, tuple) and type(a) is tuple)
+                else a
+                for a in args
+            ]
+        )
+    return tuple([array(a) if isinstance(a, (list, tuple)) and _holds(a) else a for a in args])
+
+
+def _holds(value: Any) -> bool:
+    """Is there a traced value in this (nested) list?"""
+    if value.__class__ is Traced:
+        return True
+    return isinstance(value, (list, tuple)) and any(map(_holds, value))
+
+
+def _asks(function: Any) -> Callable[..., Any]:
+    """A function that dispatches on its arguments: lists among them are looked into, too."""
+    implementation = FUNCTIONS.get(function)
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if state.depth:
+            for arg in args:
+                kind = arg.__class__
+                if (kind is list or kind is tuple) and _holds(arg):
+                    args = _listed(function, args)
+                    if function in OF_ARRAYS and implementation is not None:
+                        return implementation(*args, **kwargs)
+                    break
+        return function(*args, **kwargs)
+
+    return call
+
+
+def _of_ufunc(ufunc: np.ufunc) -> Callable[..., Any]:
+    """A ufunc: a traced argument is recorded without NumPy's own detour, a list that holds one becomes an array."""
+    op = UFUNCS.get(ufunc)
+    direct = op is not None and op.complex_form is None and ufunc not in FUNCTIONS
+    nin = ufunc.nin
+
+    def call(x: Any, /, *rest: Any, **kwargs: Any) -> Any:
+        if x.__class__ is Traced and not rest and direct and nin == 1 and not kwargs:
+            return bind(op, (x,))  # type: ignore[arg-type]
+        args = (x, *rest)
+        if state.depth:
+            for arg in args:
+                kind = arg.__class__
+                if (kind is list or kind is tuple) and _holds(arg):
+                    args = _listed(ufunc, args)
+                    break
+        return ufunc(*args, **kwargs)
+
+    functools.update_wrapper(call, ufunc, ("__name__", "__qualname__", "__doc__"), ())
+    call.__module__ = "numpy"
+    for name in dir(ufunc):
+        if not name.startswith("_"):
+            setattr(call, name, getattr(ufunc, name))
+    return call
+
+
+def _creates(function: Any, whole_numbers: bool) -> Callable[..., Any]:
+    """A function that makes an array: while a trace runs, a buffer."""
+    ask = _asks(function)
+
+    @functools.wraps(function)
+    def create(*args: Any, **kwargs: Any) -> Any:
+        if not state.depth:
+            return function(*args, **kwargs)
+        result = ask(*args, **kwargs)
+        if result.__class__ is np.ndarray and (whole_numbers or result.dtype.kind in "fc") and result.flags.writeable:
+            return watched(result)
+        return result
+
+    return create
+
+
+@functools.wraps(np.full)
+def _full(shape: Any, fill_value: Any, dtype: Any = None, order: Any = "C", **kwargs: Any) -> Any:
+    if not state.depth:
+        return np.full(shape, fill_value, dtype, order, **kwargs)
+    if depends(fill_value):
+        value = FUNCTIONS["asarray"](fill_value)
+        out = Buffer(np.empty(shape, value.dtype if dtype is None else dtype, order))
+        out[...] = value
+        return out
+    return watched(np.full(shape, plain(fill_value), dtype, order, **kwargs))
+
+
+@functools.wraps(np.fromiter)
+def _fromiter(iter: Any, dtype: Any, count: int = -1, **kwargs: Any) -> Any:
+    if not state.depth:
+        return np.fromiter(iter, dtype, count, **kwargs)
+    values = list(iter)[: None if count < 0 else count]
+    return _converted(np.array, values, (dtype,), {}) if _holds(values) else watched(np.fromiter(values, dtype))
+
+
+def _converts(function: Any) -> Callable[..., Any]:
+    """np.array and its kin: of a list that holds traced values, of a traced array, of anything else a buffer."""
+
+    @functools.wraps(function)
+    def convert(*args: Any, **kwargs: Any) -> Any:
+        if not state.depth or not args:
+            return function(*args, **kwargs)
+        first = args[0]
+        if isinstance(first, Traced) or (isinstance(first, (list, tuple)) and _holds(first)):
+            return _converted(function, first, args[1:], kwargs)
+        result = function(*args, **kwargs)
+        if result is first or result.__class__ is not np.ndarray or result.dtype.kind not in "fc":
+            return result
+        if isinstance(first, np.ndarray) and np.may_share_memory(first, result):
+            return result
+        return watched(result)
+
+    return convert
+
+
+def _converted(function: Any, value: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    options = dict(zip(("dtype", "order") if function is not np.copy else ("order",), args, strict=False)) | kwargs
+    dtype, ndmin = options.get("dtype"), options.get("ndmin", 0)
+    copied = options.get("copy", True) if function is np.array else function is np.copy
+    given = isinstance(value, Traced)
+    result = value if given else FUNCTIONS["asarray"](value)
+    if dtype is not None and result.dtype != np.dtype(dtype):
+        result = result.astype(dtype)
+    elif given and copied and result.shape:
+        result = result.copy(order=options.get("order") or "K")
+    if not result.shape and type(result) is Traced and (copied or not is_array(result.node)):
+        result = Traced(FUNCTIONS[np.reshape](result, ()).node)  # an array without axes
+    if result.ndim < ndmin:
+        result = FUNCTIONS[np.reshape](result, (1,) * (ndmin - result.ndim) + result.shape)
+    return result
+
+
+# ---- math
+def _sum(values: Any) -> Any:
+    return np.sum(FUNCTIONS["asarray"](list(values)))
+
+
+def _product(values: Any, *, start: Any = 1) -> Any:
+    return np.prod(FUNCTIONS["asarray"](list(values))) * start
+
+
+def _special(name: str) -> Callable[..., Any]:
+    def call(x: Any) -> Any:
+        import scipy.special
+
+        return getattr(scipy.special, name)(x)
+
+    return call
+
+
+def _hypot(first: Any, *parts: Any) -> Any:
+    return functools.reduce(np.hypot, parts, first) if parts else np.abs(first)
+
+
+def _dist(p: Any, q: Any) -> Any:
+    array = FUNCTIONS["asarray"]
+    return np.linalg.norm(array(list(p)) - array(list(q)))
+
+
+_SAME = """
+sin cos tan sinh cosh tanh exp exp2 expm1 log1p log2 log10 sqrt cbrt fabs degrees radians copysign fmod ldexp isnan
+isinf isfinite isclose nextafter
+"""
+MATH: dict[str, Callable[..., Any]] = {
+    name: getattr(np, name) for name in _SAME.split() if hasattr(math, name)
+} | {
+    "asin": np.arcsin, "acos": np.arccos, "atan": np.arctan, "asinh": np.arcsinh, "acosh": np.arccosh,
+    "atanh": np.arctanh, "atan2": np.arctan2, "pow": np.power, "hypot": _hypot, "dist": _dist, "fsum": _sum,
+    "prod": _product, "log": lambda x, *base: np.log(x) / np.log(base[0]) if base else np.log(x),
+    "remainder": lambda x, y: x - y * np.rint(x / y),
+    "erf": _special("erf"), "erfc": _special("erfc"), "gamma": _special("gamma"), "lgamma": _special("gammaln"),
+    "floor": lambda x: np.floor(x).astype(int), "ceil": lambda x: np.ceil(x).astype(int),
+    "trunc": lambda x: np.trunc(x).astype(int),
+}  # fmt: skip
+"""Function of math → the same of traced numbers. Others (gcd, factorial, …) take whole numbers, which are plain."""
+
+
+def _number(value: Any) -> Any:
+    """The plain value of a traced number, for math itself; lists of them too."""
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(_number, value))
+    if value.__class__ is Traced:
+        value = value.node.value
+    elif value.__class__ is Buffer:
+        value = value.node
+    return value
+
+
+def _scalar(value: Any) -> Any:
+    """math takes an array of one entry for a number."""
+    if value.__class__ is Traced and value.shape and value.size == 1:
+        return FUNCTIONS[np.reshape](value, ())
+    return [_scalar(v) for v in value] if isinstance(value, (list, tuple)) else value
+
+
+def _is_staged(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return any(map(_is_staged, value))
+    return value.__class__ is Traced and type(value.node.value) is Aval
+
+
+def _of_math(name: str, own: Any) -> Callable[..., Any]:
+    """The value is math's own, a Python number, to the bit; the derivative is that of NumPy's function."""
+    of_traced = MATH[name]
+
+    @functools.wraps(own)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if not state.depth:
+            return own(*args, **kwargs)
+        args = tuple([list(a) if hasattr(a, "__next__") else a for a in args])
+        if not depends(args):
+            return own(*map(_number, args), **kwargs)
+        args = tuple(map(_scalar, args))
+        origin = here(2)
+        if _is_staged(args):
+            before = state.origin
+            state.origin = origin
+            try:
+                result = of_traced(*args, **kwargs)
+            finally:
+                state.origin = before
+            if type(result) is Traced and type(result.node.value) is Aval and result.dtype.kind == "f":
+                result.node.value = result.node.value._replace(weak=True)
+            return result
+        value = own(*map(_number, args), **kwargs)  # also to raise what math raises
+        if isinstance(value, (bool, int, np.bool_, np.integer)):
+            return value  # a step function: its derivative is 0
+        with np.errstate(all="ignore"):
+            result = of_traced(*args, **kwargs)
+        if type(result) is Traced and isinstance(value, float):
+            node = result.node
+            return Traced(Node(node.op, node.inputs, node.attrs, value, origin))
+        return result
+
+    return call
+
+
+def dispatcher(compiled: Any) -> Any:
+    """A function that numba has compiled: it cannot be traced, but the Python that it was made from can."""
+
+    @functools.wraps(compiled.py_func)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if state.depth:
+            if depends(args) or depends(kwargs):
+                raise messages.compiled_function(compiled)
+            args, kwargs = plain(args), plain(kwargs)
+        return compiled(*args, **kwargs)
+
+    return call
+
+
+# ---- the namespaces
+class _ArrayType(type):
+    """``isinstance(x, np.ndarray)`` holds for a traced array."""
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        if isinstance(instance, np.ndarray):
+            return True
+        if instance.__class__ is Traced:
+            return bool(instance.shape) or is_array(instance.node)
+        return instance.__class__ is Buffer
+
+    def __subclasscheck__(cls, subclass: Any) -> bool:
+        return issubclass(subclass, np.ndarray)
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        return np.ndarray(*args, **kwargs)
+
+    def __getattr__(cls, name: str) -> Any:
+        return getattr(np.ndarray, name)
+
+    def __getitem__(cls, item: Any) -> Any:
+        return np.ndarray[item]
+
+    def __eq__(cls, other: object) -> bool:
+        return other is cls or other is np.ndarray
+
+    def __hash__(cls) -> int:
+        return hash(np.ndarray)
+
+
+class _NDArray(metaclass=_ArrayType):
+    """numpy.ndarray, with traced arrays among its instances."""
+
+
+class Namespace(ModuleType):
+    """A module with some of its functions replaced, each when it is first asked for."""
+
+    def __init__(self, module: ModuleType):
+        super().__init__(module.__name__, module.__doc__)
+        self.__dict__["_module"] = module
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self.__dict__["_module"], name)
+        found = replacement(value)
+        if not name.startswith("__"):
+            self.__dict__[name] = found
+        return found
+
+    def __dir__(self) -> list[str]:
+        return dir(self.__dict__["_module"])
+
+    def __repr__(self) -> str:
+        return repr(self.__dict__["_module"])
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self.__dict__["_module"], name, value)
+        self.__dict__.pop(name, None)
+
+
+NUMPY = Namespace(np)
+REPLACED: dict[int, tuple[Any, Any]] = {}
+"""id of NumPy's object → (the object, what stands for it)."""
+
+
+def _enter(value: Any, found: Any) -> None:
+    REPLACED[id(value)] = value, found
+
+
+def replacement(value: Any) -> Any:
+    """What stands for an object of NumPy or math while a trace runs; the object itself where nothing needs to."""
+    known = REPLACED.get(id(value))
+    if known is not None and known[0] is value:
+        return known[1]
+    return value
+
+
+def fill() -> None:
+    for module in (np.linalg, np.fft):
+        _enter(module, Namespace(module))
+        for name in module.__all__:
+            function = getattr(module, name)
+            if callable(function) and function in FUNCTIONS:
+                _enter(function, _asks(function))
+    for name in dir(np):
+        if name.startswith("_") or name in ("test", "matrix", "bmat"):
+            continue
+        value = np.__dict__.get(name)
+        if isinstance(value, np.ufunc):
+            if value in UFUNCS or value in FUNCTIONS:
+                _enter(value, _of_ufunc(value))
+        elif callable(value) and not isinstance(value, type) and value in FUNCTIONS:
+            _enter(value, _asks(value))
+    for function in FILLED:
+        _enter(function, _creates(function, True))
+    for function in MADE:
+        _enter(function, _creates(function, False))
+    for function in CONVERTED:
+        _enter(function, _converts(function))
+    _enter(np.full, _full)
+    _enter(np.fromiter, _fromiter)
+    _enter(np.ndarray, _NDArray)
+    _enter(np, NUMPY)
+    _enter(math, Namespace(math))
+    for name in MATH:
+        own = getattr(math, name)
+        _enter(own, _of_math(name, own))
+
+
+def array_namespace() -> Namespace:
+    """What ``x.__array_namespace__()`` gives."""
+    if not REPLACED:
+        fill()
+    return NUMPY
