@@ -17,7 +17,7 @@ from .algebra import simplify, vanishes
 from .alike import Neighbours
 from .axes import Axes
 from .choose import choose
-from .constants import Hints
+from .constants import GREEK, Hints
 from .definitions import Definitions
 from .differentiate import Backward
 from .evaluate import evaluate
@@ -29,6 +29,7 @@ from .opaque import opaque_backward
 from .pull import opaque
 from .sheet import Sheet, Symbol
 from .shorten import contraction, put_in, shorten, under_sum
+from .unroll import length_of, unrolled
 
 BUDGET = 600
 """Unlike lines that are simplified; the algebra of further ones is left as the chain rule gives it."""
@@ -40,14 +41,16 @@ class Builder:
     """Holds the state of one derivation while it is made."""
 
     def __init__(self, function: Callable[..., Any], theta: Any, args: tuple[Any, ...]):
-        self.graph: Graph = trace(function, theta, *args)
+        traced = trace(function, theta, *args)
+        self.leaves = leaves = [leaf for leaf in flatten((theta, *args))[0] if _dynamic(leaf)]
+        self.unrolled = unrolled(traced, leaves, LIMIT)
+        self.graph: Graph = self.unrolled.graph
         if len(self.graph.outputs) != 1 or self.graph.nodes[self.graph.outputs[0]].shape != ():
             raise ShapeError(
                 f"derive needs a function with one number as its result (the loss), and {self.graph.name} returns "
                 f"{[self.graph.nodes[k].shape for k in self.graph.outputs]}.\n  Reduce it, for instance with np.mean."
             )
         self.code = getattr(inspect_unwrapped(function), "__code__", None)
-        self.leaves = leaves = [leaf for leaf in flatten((theta, *args))[0] if _dynamic(leaf)]
         count = sum(map(_dynamic, flatten(theta)[0]))
         self.thetas = set(self.graph.inputs[:count])
         values, self.cotangents = values_and_cotangents(self.graph, leaves)
@@ -76,11 +79,13 @@ class Builder:
         return self.spent > BUDGET
 
     def run(self) -> None:
-        if len(self.graph.nodes) > LIMIT:
+        if length_of(self.graph) > LIMIT:
             return
         wanted = choose(self.graph, self.thetas, self.roles, set())
         Hints(self.sheet, {w.base for w in wanted}).read()
         assign(self.sheet, wanted, self.roles)
+        self.sheet.assumptions.update(self.unrolled.taken)
+        self.name_starts()
         self.name_deltas()
         for symbol in [s for s in self.sheet.symbols if s.role == "value"]:
             self.add_forward(symbol)
@@ -161,6 +166,16 @@ class Builder:
     def free(self, *names: str) -> str:
         used = {s.base for s in self.sheet.symbols}
         return next((n for n in names if n not in used), names[-1] + "′")
+
+    def name_starts(self) -> None:
+        """A constant that a loop starts from is h⁽⁰⁾, where its body calls the carry h."""
+        have = {(s.base, s.label) for s in self.sheet.symbols}
+        for position, name in self.unrolled.starts.items():
+            base = GREEK.get(name, name)
+            if position in self.sheet.at or (base, 0) in have or (base, 1) not in have:
+                continue
+            have.add((base, 0))
+            self.sheet.symbol_at(position, "constant", base=base, label=0)
 
     # ---- backward
     def name_deltas(self) -> None:
