@@ -64,8 +64,8 @@ class Builder:
         self.adjoint: dict[int, Symbol] = {}
         self.line_of: dict[int, Line] = {}
         self.late: list[Line] = []
-        self.raw: dict[int, float] = {}
-        """What each adjoint cost before it was shortened: alike layers cost alike."""
+        self.raw: dict[int, tuple[Expr, tuple[Expr, ...]]] = {}
+        """Each adjoint before it was shortened, at its indices: alike layers start alike."""
         self.apart: set[tuple[str, str, float, float]] = set()
         """Pairs of adjoints that are longer when merged: alike layers need not be tried again."""
         self.spent = 0
@@ -258,7 +258,7 @@ class Builder:
     def add_backward(self, s: Symbol, indices: tuple[Expr, ...], e: Expr) -> None:
         assert s.position is not None
         value = self.cotangents[s.position]
-        self.raw[s.number] = cost(e)
+        self.raw[s.number] = e, indices
         e = self.taken_over(s, indices, e) or self.shortened(s, e)
         if e is ZERO:
             self.dropped.append(s.name)
@@ -277,15 +277,16 @@ class Builder:
         if s.label is None or s.position is None:
             return None
         above = self.neighbours.of(s, 1)
-        if above is None or self.raw.get(above) != cost(e):
+        if above is None or above not in self.raw or cost(self.raw[above][0]) != cost(e):
             return None
         value = self.cotangents[s.position]
+        same = self.neighbours.same(*self.raw[above], e, indices)
         if above not in self.adjoint:
-            return ZERO if np.all(np.abs(value) < 1e-12) else None
+            return ZERO if same or np.all(np.abs(value) < 1e-12) else None
         line = self.line_of[self.adjoint[above].number]
         if line.expr is None:
             return None
-        return self.neighbours.adjoint(line.expr, line.indices, indices, value)
+        return self.neighbours.adjoint(line.expr, line.indices, indices, value, same)
 
     def shortened(self, s: Symbol, e: Expr) -> Expr:
         assert s.position is not None
@@ -294,7 +295,7 @@ class Builder:
         if self.spent > BUDGET:
             return self.definitions.fold(e)
         e = simplify(e, self.definitions.fold)
-        if e is not ZERO and np.size(value) and np.all(np.abs(value) < 1e-12):
+        if e is not ZERO and self.seems_zero(e, value):
             made = self.line_of[s.number].expr if s.number in self.line_of else None
             extreme = made is not None and made.kind == "S" and made.data[0] in ("max", "min")
             e = self.proved_zero(e, 4 if extreme else 1)
@@ -303,6 +304,14 @@ class Builder:
     def simple(self, e: Expr) -> Expr:
         """As short as it reads without the names of adjoints."""
         return simplify(e, self.definitions.fold)
+
+    def seems_zero(self, e: Expr, value: Any) -> bool:
+        """Is it nothing but rounding beside the adjoints that it is made of? In deep networks all of them are small."""
+        if not np.size(value):
+            return False
+        made_of = [self.sheet.symbols[n].value for n in e.refs if self.sheet.symbols[n].role == "adjoint"]
+        largest = max([float(np.max(np.abs(v), initial=0.0)) for v in made_of], default=1.0)
+        return float(np.max(np.abs(value))) <= 1e-12 * (largest or 1.0)
 
     def lines_read(self, e: Expr) -> list[Line]:
         found = [self.line_of[n] for n in e.refs if n in self.line_of and self.line_of[n].kind == "backward"]
