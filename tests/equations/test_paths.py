@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from models import MODELS
@@ -82,7 +84,7 @@ def test_contributions_by_layer_and_of_an_optimisers_step():
 def test_a_first_layer_weight_of_784_128_64_10_has_640_paths():
     rng = np.random.default_rng(0)
     sizes = (784, 128, 64, 10)
-    theta = [rng.normal(size=s) / np.sqrt(s[0]) for s in zip(sizes, sizes[1:], strict=False)]
+    theta = [rng.normal(size=s) / np.sqrt(s[0]) for s in pairwise(sizes)]
 
     def loss(theta, x, t):
         W1, W2, W3 = theta
@@ -91,7 +93,7 @@ def test_a_first_layer_weight_of_784_128_64_10_has_640_paths():
         y = b @ W3
         return np.mean((y - t) ** 2)
 
-    found = paths(loss, theta, rng.normal(size=(1, 784)), rng.normal(size=(1, 10)), of=("W(1)", 5, 7), k=640)
+    found = paths(loss, theta, rng.normal(size=(1, 784)), rng.normal(size=(1, 10)), of=("W1", 5, 7), k=640)
     assert found.count == len(found.largest) == 640
     assert found.remainder == pytest.approx(0, abs=1e-14)
     assert found.through("b").sum() == pytest.approx(found.total)
