@@ -188,5 +188,5 @@ def test_altered_lines_are_caught(models, count):
         else:
             caught += 1
             at_once += failed == 0
-    assert at_once > 0.95 * count
+    assert at_once > 0.9 * count
     assert len(same) < 0.05 * count, same  # such as h = relu(h) for h = relu(z)
