@@ -237,7 +237,7 @@ def _escaped(text: str) -> str:
             return rf"$\{GREEK[c]}$"
         if c in _LOWERED:
             return rf"$_{_LOWERED[c]}$"
-        return _ESCAPED.get(c, c)
+        return "$'$" if c == "′" else _ESCAPED.get(c, c)
 
     return "".join(one(c) for c in text)
 
