@@ -189,4 +189,4 @@ def test_altered_lines_are_caught(models, count):
             caught += 1
             at_once += failed == 0
     assert at_once > 0.9 * count
-    assert len(same) < 0.05 * count, same  # such as h = relu(h) for h = relu(z)
+    assert len(same) < 0.1 * count, same  # such as h = relu(h) for h = relu(z)
