@@ -29,6 +29,7 @@ from .declare import (
 )
 
 Axes = tuple[int, ...]
+SMALL = 4096
 
 
 def restore(g: Any, shape: tuple[int, ...], axis: Axes, keepdims: bool) -> Any:
@@ -38,6 +39,13 @@ def restore(g: Any, shape: tuple[int, ...], axis: Axes, keepdims: bool) -> Any:
 
 def _spread(g: Any, out: Any, x: Any, axis: Axes, keepdims: bool, dtype: Any = None) -> Any:
     shape = shape_of(x)
+    if g.__class__ is np.float64:
+        # One number for all entries. A small array of it is made sooner than a view without strides.
+        if math.prod(shape) <= SMALL:
+            spread = np.empty(shape)
+            spread.fill(g)
+            return spread
+        return np.broadcast_to(g, shape)
     return np.broadcast_to(restore(g, shape, axis, keepdims), shape)
 
 
