@@ -37,7 +37,7 @@ class Call:
     ):
         self.outer = state.depth > 0
         names = _argument_names(function)
-        if argnums.__class__ is int and 0 <= argnums < len(args):
+        if isinstance(argnums, int) and 0 <= argnums < len(args):
             leaf = args[argnums]
             if leaf.__class__ is float or (leaf.__class__ is np.ndarray and leaf.dtype.kind == "f"):
                 # One array or number: nothing to take apart, and nothing to put together again.
