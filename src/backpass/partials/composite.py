@@ -227,6 +227,14 @@ def vector_norm(x, /, *, axis=None, keepdims=False, ord=2):
     if axis is None:
         result = norm(np.ravel(x), ord=ord)
         return np.reshape(result, (1,) * len(shape_of(x))) if keepdims else result
+    if isinstance(axis, tuple):
+        # Several axes are one vector.
+        shape = shape_of(x)
+        axes = normal_axes(axis, len(shape))
+        rest = tuple(i for i in range(len(shape)) if i not in axes)
+        flat = np.reshape(np.transpose(x, axes + rest), (-1, *[shape[i] for i in rest]))
+        result = norm(flat, ord=ord, axis=0)
+        return np.reshape(result, tuple(1 if i in axes else n for i, n in enumerate(shape))) if keepdims else result
     return norm(x, ord=ord, axis=axis, keepdims=keepdims)
 
 

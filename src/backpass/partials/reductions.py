@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from backpass.graph import messages
 from backpass.graph.aval import Aval
 
 from .arithmetic import ANY
@@ -248,9 +247,8 @@ def _argument(op):
     def implementation(a, axis=None, out=None, *, keepdims=np._NoValue):
         a = as_array(a)
         if axis is None:
-            if _keep(keepdims):
-                raise messages.option_refused(op.name, "keepdims", "Give an axis as well.")
-            a, axis = np.ravel(a), 0
+            found = bind(op, (np.ravel(a),), {"axis": 0, "keepdims": False})
+            return np.reshape(found, (1,) * len(shape_of(a))) if _keep(keepdims) else found
         return bind(op, (a,), {"axis": normal_axis(axis, len(shape_of(a))), "keepdims": _keep(keepdims)})
 
     return implementation
