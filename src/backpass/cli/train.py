@@ -139,7 +139,8 @@ def train(
     output: Path | None,
     **settings: Any,
 ) -> None:
-    """Train a network on FILE (CSV, Parquet, Arrow, npy, npz), or on the built-in handwritten digits.
+    """Train a network on FILE (CSV, Parquet, Arrow, npy, npz), or on the built-in handwritten digits. FILE may be a folder
+    of images, with a folder in it for each class.
 
     Columns may hold numbers, categories, yes/no values or dates, with values missing. The result is judged on rows held
     out at random, beside a predictor that learned nothing, and the model is saved. Defaults stand in brackets; where
@@ -341,6 +342,8 @@ def _table(file: Path | None, target: str | None, output: Path | None) -> tuple[
     from backpass.data.read import read_table
 
     table: Table = read_table(file)
+    if target is None and file.is_dir():
+        target = "label"  # a folder of images: the name of the folder that each is in
     if target is None:
         raise DataError(
             f"which column of {file.name} is to be predicted? Add --target COLUMN. "
