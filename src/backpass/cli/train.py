@@ -139,8 +139,8 @@ def train(
     output: Path | None,
     **settings: Any,
 ) -> None:
-    """Train a network on FILE (CSV, Parquet, Arrow, npy, npz), or on the built-in handwritten digits. FILE may be a folder
-    of images, with a folder in it for each class.
+    """Train a network on FILE (CSV, Parquet, Arrow, npy, npz), or on the built-in handwritten digits. FILE may be a
+    folder of images, with a folder in it for each class.
 
     Columns may hold numbers, categories, yes/no values or dates, with values missing. The result is judged on rows held
     out at random, beside a predictor that learned nothing, and the model is saved. Defaults stand in brackets; where
