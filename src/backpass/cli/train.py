@@ -181,8 +181,7 @@ def _train(settings: dict[str, Any], output: Path | None, quiet: bool, folder: A
             click.echo(_where_it_stands(folder), err=True)
     session = train_table(prepared, recipe, seed, progress=not quiet, run=folder)
     history = session.history
-    if folder is None or output != folder.model_path:
-        save_model(session.model, output)
+    save_model(session.model, output)
     if not quiet:
         best = f"; θ of epoch {history.best}, the best on validation" if history.best else ""
         click.echo(f"{len(history)} epochs, {history.stopped}{best}", err=True)
