@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from . import descent, nn
     from .chain.batch import vmap
     from .chain.check import check
+    from .data.store import RowStore
     from .equations import contributions, derive, paths
     from .native.compile import compile
     from .partials.coverage import coverage
@@ -44,6 +45,7 @@ _LATER = {
     "nn": "",
     "paths": ".equations",
     "Run": ".train.fit",
+    "RowStore": ".data.store",
     "vmap": ".chain.batch",
     "RunFolder": ".train.run_folder",
 }
@@ -65,6 +67,7 @@ def __dir__() -> list[str]:
 __all__ = [
     "Graph",
     "Model",
+    "RowStore",
     "Run",
     "RunFolder",
     "check",

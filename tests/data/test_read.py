@@ -278,3 +278,28 @@ def test_no_table_imports_pandas(tmp_path):
     names = [str(tmp_path / "a.csv"), str(tmp_path / "a.parquet")]
     ran = subprocess.run([sys.executable, "-c", program, *names], capture_output=True, text=True, check=False)
     assert (ran.stdout, ran.stderr) == ("[]\n", "")
+
+
+def test_a_small_file_that_grows_without_end_is_refused(tmp_path, monkeypatch):
+    import bz2
+    import gzip
+    import lzma
+
+    from backpass.data import read
+
+    monkeypatch.setattr(read, "LARGEST_UNPACKED", 100_000)
+    text = b"a,b\n" + b"1,2\n" * 50_000
+    for name, packed in (("a.gz", gzip.compress(text)), ("a.bz2", bz2.compress(text)), ("a.xz", lzma.compress(text))):
+        (tmp_path / name).write_bytes(packed)
+        assert len(packed) < 2000
+        with pytest.raises(DataError, match=f"the text packed in {name} would take more than 0.0001 GB"):
+            read_table(tmp_path / name)
+    np.savez_compressed(tmp_path / "a.npz", X=np.zeros((50_000, 2)))
+    with pytest.raises(DataError, match=r"the arrays packed in a\.npz would take more"):
+        read_table(tmp_path / "a.npz")
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    parquet.write_table(pa.table({"x": np.zeros(50_000)}), tmp_path / "a.parquet")
+    with pytest.raises(DataError, match=r"the values packed in a\.parquet would take more"):
+        read_table(tmp_path / "a.parquet")

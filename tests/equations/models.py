@@ -88,6 +88,41 @@ def gru(theta, x, h, t):
     return np.mean((h - t) ** 2)
 
 
+def rnn_scan(theta, xs, t):
+    def step(h, x):
+        z = h @ theta["U"] + x @ theta["W"] + theta["b"]
+        h = np.tanh(z)
+        return h, None
+
+    h, _ = bp.scan(step, np.zeros((2, 4)), xs)
+    return np.mean((h @ theta["V"] - t) ** 2)
+
+
+def gru_scan(theta, xs, h0, t):
+    def step(h, x):
+        u = sigmoid(x @ theta["Wz"] + h @ theta["Uz"])
+        r = sigmoid(x @ theta["Wr"] + h @ theta["Ur"])
+        c = np.tanh(x @ theta["Wh"] + (r * h) @ theta["Uh"])
+        h = (1 - u) * h + u * c
+        return h, None
+
+    h, _ = bp.scan(step, h0, xs)
+    return np.mean((h - t) ** 2)
+
+
+def every_state(theta, xs):
+    _, hs = bp.scan(lambda h, x: (np.tanh(h @ theta["U"] + x),) * 2, np.ones((2, 3)), xs, reverse=True)
+    return np.sum(hs[1:] ** 2)
+
+
+def loops_and_branches(theta):
+    x = bp.while_loop(
+        lambda x: abs(x * x - theta["a"]) > 1e-9, lambda x: (x + theta["a"] / x) / 2, theta["a"], max_steps=50
+    )
+    y = bp.fori_loop(0, 3, lambda i, y: np.sin(y) * theta["a"], x)
+    return bp.cond(y > 1, lambda y: y * y * y, lambda y: bp.checkpoint(np.tanh)(y), y)
+
+
 def lstm(theta, x, h, c, t):
     for k in range(3):
         xt = x[:, k]
@@ -252,6 +287,18 @@ MODELS: dict[str, tuple[Any, Any, tuple[Any, ...]]] = {
         {k: draw(*((3, 4) if k[0] == "W" else (4, 4))) for k in ("Wz", "Uz", "Wr", "Ur", "Wh", "Uh")},
         (draw(2, 4, 3), draw(2, 4), draw(2, 4)),
     ),
+    "rnn_scan": (
+        rnn_scan,
+        {"U": draw(4, 4), "W": draw(3, 4), "b": draw(4), "V": draw(4, 2)},
+        (draw(5, 2, 3), draw(2, 2)),
+    ),
+    "gru_scan": (
+        gru_scan,
+        {k: draw(*((3, 4) if k[0] == "W" else (4, 4))) for k in ("Wz", "Uz", "Wr", "Ur", "Wh", "Uh")},
+        (draw(4, 2, 3), draw(2, 4), draw(2, 4)),
+    ),
+    "every_state": (every_state, {"U": draw(3, 3)}, (draw(3, 2, 3),)),
+    "loops_and_branches": (loops_and_branches, {"a": np.array(2.0)}, ()),
     "lstm": (
         lstm,
         {a + b: draw(*{"W": (3, 4), "U": (4, 4), "b": (4,)}[a]) for a in "WUb" for b in "ifog"},

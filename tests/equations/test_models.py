@@ -129,6 +129,44 @@ def test_attention_and_recurrence_read_as_in_the_field(derivations):
     assert len(lines) < 30
 
 
+def test_a_scan_prints_its_recurrence_and_the_recursion_backwards_through_time(derivations):
+    lines = str(derivations("rnn_scan")).splitlines()
+    assert lines[1:] == [
+        "  h⁽⁰⁾ is a constant of the code, 0 throughout (2 × 4)",
+        "forward",
+        "  x⁽s⁾_nj = xs_{s−1,n,j}      s = 1…5",
+        "  z⁽s⁾ = h⁽s⁻¹⁾ U + x⁽s⁾ W + b      s = 1…5",
+        "  h⁽s⁾ = tanh(z⁽s⁾)      s = 1…5",
+        "  o = h⁽⁵⁾ V",
+        "  L = (Σ_nk (o_nk − t_nk)²)/(K·N)",
+        "backward",
+        "  δ⁽⁶⁾ = 2·(o − t) / (K·N)",
+        "  ∂L/∂V = h⁽⁵⁾ᵀ δ⁽⁶⁾",
+        "  δ⁽⁵⁾ = (δ⁽⁶⁾ Vᵀ) ⊙ (1 − h⁽⁵⁾²)",
+        "  δ⁽s⁾ = (δ⁽s⁺¹⁾ Uᵀ) ⊙ (1 − h⁽s⁾²)      s = 4…1",
+        "  ∂L/∂U = Σ_{s=1..5} h⁽s⁻¹⁾ᵀ δ⁽s⁾",
+        "  ∂L/∂W = Σ_{s=1..5} x⁽s⁾ᵀ δ⁽s⁾",
+        "  ∂L/∂b = Σ_{s=1..5} Σ_n δ⁽s⁾",
+    ]
+    written, scanned = body(derivations("gru")), body(derivations("gru_scan"))
+    assert len(scanned) == len(written)
+    assert "∂L/∂Uz = Σ_{s=1..4} h⁽s⁻¹⁾ᵀ δ_u⁽s⁾" in scanned
+
+
+def test_what_ran_of_loops_and_branches_is_said(derivations):
+    text = str(derivations("loops_and_branches"))
+    assert "the loop takes 4 steps" in text
+    assert "branch 1 of 2 runs" in text
+
+
+def test_a_long_scan_is_summarised(monkeypatch):
+    from backpass.equations import build
+
+    monkeypatch.setattr(build, "LIMIT", 30)
+    f, theta, args = MODELS["rnn_scan"]
+    assert "too many to derive line by line" in str(derive(f)(theta, *args))
+
+
 def test_a_deep_network_folds_to_the_same_lines():
     def lines(depth):
         layers = [(draw(4, 4), draw(4)) for _ in range(depth)]
@@ -235,6 +273,17 @@ def test_a_graph_too_long_to_derive_is_summarised(monkeypatch):
     monkeypatch.setattr(build, "LIMIT", 5)
     f, theta, args = MODELS["tanh_mlp"]
     assert "too many to derive line by line" in str(derive(f)(theta, *args))
+
+
+def test_complex_numbers_are_refused_with_the_line():
+    from backpass.graph.errors import DtypeError
+
+    def loss(theta, x):
+        spectrum = np.fft.fft(theta["w"] * x)
+        return np.sum(np.abs(spectrum) ** 2)
+
+    with pytest.raises(DtypeError, match=r"derive takes real numbers, and \w+ gives complex128(?s:.*)np\.fft\.fft"):
+        derive(loss)({"w": draw(4)}, draw(4))
 
 
 def test_a_result_that_is_no_number_is_refused():

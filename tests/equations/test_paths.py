@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from models import MODELS
@@ -63,3 +65,35 @@ def test_contributions_add_up():
     assert found.examples is not None
     assert found.examples.sum() == pytest.approx(found.loss)
     assert "first order" in str(found)
+
+
+def test_contributions_by_layer_and_of_an_optimisers_step():
+    f, theta, args = MODELS["relu_mlp"]
+    found = contributions(f, theta, *args, optimizer="adam")
+    assert set(found.layers) == {"1", "2", "3"}
+    assert sum(found.layers.values()) == pytest.approx(1.0)
+    assert found.layers["2"] == pytest.approx(sum(r.share for r in found.rows if "⁽²⁾" in r.name))
+    assert "layer 2" in str(found)
+    assert found.predicted < 0
+    # Adam's first step is its rate in every direction that has a slope.
+    assert found.predicted == pytest.approx(-0.001 * sum(np.abs(r.gradient).sum() for r in found.rows), rel=1e-3)
+    f, theta, args = MODELS["tanh_mlp"]
+    assert set(contributions(f, theta, *args).layers) == {"1", "2"}
+
+
+def test_a_first_layer_weight_of_784_128_64_10_has_640_paths():
+    rng = np.random.default_rng(0)
+    sizes = (784, 128, 64, 10)
+    theta = [rng.normal(size=s) / np.sqrt(s[0]) for s in pairwise(sizes)]
+
+    def loss(theta, x, t):
+        W1, W2, W3 = theta
+        a = np.tanh(x @ W1)
+        b = np.tanh(a @ W2)
+        y = b @ W3
+        return np.mean((y - t) ** 2)
+
+    found = paths(loss, theta, rng.normal(size=(1, 784)), rng.normal(size=(1, 10)), of=("W1", 5, 7), k=640)
+    assert found.count == len(found.largest) == 640
+    assert found.remainder == pytest.approx(0, abs=1e-14)
+    assert found.through("b").sum() == pytest.approx(found.total)

@@ -753,6 +753,23 @@ def test_results_are_plain_arrays():
     assert type(bp.trace(lambda x: (x, np.ones(2)), X)(X)[1]) is np.ndarray
 
 
+def test_the_body_of_a_loop_fills_arrays():
+    def body(c, t):
+        h = np.zeros(2)
+        h[0] = c * t
+        h[1] = np.sin(c)
+        h[0] += h[1]
+        return np.sum(h), h
+
+    def f(x):
+        total, rows = bp.scan(body, x[0], x)
+        return total + np.sum(rows**2)
+
+    assert isinstance(f(X), float)
+    np.testing.assert_allclose(bp.grad(f)(X), slopes(f, X), rtol=1e-7)
+    np.testing.assert_allclose(bp.compile(bp.grad(f))(X), bp.grad(f)(X), rtol=1e-13)
+
+
 # ---- the array API
 def standardised(x, y):
     xp = x.__array_namespace__()

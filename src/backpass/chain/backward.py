@@ -20,7 +20,7 @@ from .rules import fitted, is_risky, joined, masked_pull, pulled, pulled_mask
 
 REAL, COMPLEX = np.dtype(float), np.dtype(complex)
 FLOAT64 = np.float64
-POINTWISE = Kind.POINTWISE
+POINTWISE, LINEAR = Kind.POINTWISE, Kind.LINEAR
 CONTROL = Kind.CONTROL
 Seed = tuple[Node, Any, Any]
 """An output, its cotangent, and the cotangent's mask (or None)."""
@@ -37,18 +37,21 @@ def fresh(x: Any, name: str | None = None) -> Traced:
 class Slice:
     """The part of the graph between inputs and outputs that a derivative runs through."""
 
-    __slots__ = ("steps", "nested")
+    __slots__ = ("steps", "nested", "selects")
 
     steps: list[tuple[Node, list[int]]]
     """Nodes in order of construction, each with the positions of the arguments that lead back to an input."""
     nested: bool
     """An outer trace's values take part, so the derivative may be differentiated again."""
+    selects: bool
+    """An operation on the way leaves entries out: structural zeros are born there."""
 
     def __init__(self, outputs: list[Node], inputs: list[Node]):
         nodes, nested = _between(outputs, inputs)
         nodes.sort(key=_by_index)
         active = {n.index for n in inputs}
         self.steps = []
+        self.selects = False
         for node in nodes:
             index = node.index
             if index in active:
@@ -63,11 +66,9 @@ class Slice:
             if places:
                 active.add(index)
                 self.steps.append((node, places))
+                if node.op.selects:
+                    self.selects = True
         self.nested = nested and state.depth > 0
-
-    @property
-    def selects(self) -> bool:
-        return any(node.op.selects for node, _ in self.steps)
 
     def risky_from_inputs(self) -> set[int]:
         """Nodes that are risky or have a risky node between themselves and the inputs: masks are carried to these."""
@@ -116,8 +117,11 @@ def backward(seeds: list[Seed], wrt: list[Node], kept: dict[int, Any] | None = N
     traced, or in a staged trace: then every step is recorded in turn.
     """
     part = Slice([s[0] for s in seeds], wrt)
-    record = part.nested or any(type(s[1]) is Traced for s in seeds) or any(s[0].staged for s in seeds)
-    carried = part.risky_from_inputs() if part.selects or any(s[2] is not None for s in seeds) else set()
+    record, masked = part.nested, part.selects
+    for node, g, mask in seeds:
+        record = record or type(g) is Traced or node.staged
+        masked = masked or mask is not None
+    carried = part.risky_from_inputs() if masked else set()
     with np.errstate(all="ignore"):
         if record or carried or kept is not None:
             cotangents = _sweep(part, seeds, record, carried, kept)
@@ -155,6 +159,8 @@ def _plain_sweep(part: Slice, seeds: list[Seed]) -> dict[int, Any]:
                 c = found.get(i)
                 if c is None:
                     continue
+            elif op.kind is LINEAR and not op.variadic:
+                c = op.adjoints[i](g, out, *values, **node.attrs or {})  # type: ignore[misc]
             else:
                 c = pulled(op, i, g, out, values, node.attrs or {})
                 if c is None:

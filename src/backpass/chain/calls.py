@@ -12,7 +12,7 @@ from backpass.graph.buffer import released
 from backpass.graph.errors import BackpassError, DtypeError
 from backpass.graph.op import OPS
 from backpass.graph.origin import state, tracing
-from backpass.graph.pytree import Tree, flatten
+from backpass.graph.pytree import LEAF, Tree, flatten
 from backpass.graph.traced import Node, Traced, check_plain
 from backpass.partials.declare import dtype_of
 
@@ -26,6 +26,8 @@ class Call:
 
     __slots__ = ("result", "inputs", "tree", "leaves", "outer")
 
+    inputs: list[Node]
+
     def __init__(
         self,
         function: Callable[..., Any],
@@ -35,13 +37,22 @@ class Call:
     ):
         self.outer = state.depth > 0
         names = _argument_names(function)
+        if isinstance(argnums, int) and 0 <= argnums < len(args):
+            leaf = args[argnums]
+            if leaf.__class__ is float or (leaf.__class__ is np.ndarray and leaf.dtype.kind == "f"):
+                # One array or number: nothing to take apart, and nothing to put together again.
+                self.leaves, self.tree = [leaf], LEAF
+                handle = fresh(leaf, names[argnums] if argnums < len(names) else f"arg{argnums}")
+                self.inputs = [handle.node]
+                self.result = run_user(function, (*args[:argnums], handle, *args[argnums + 1 :]), kwargs)
+                return
         one = not isinstance(argnums, tuple)
         places = _positions((argnums,) if one else argnums, len(args))
         chosen = [args[k] for k in places]
         self.leaves, self.tree = flatten(chosen[0] if one else tuple(chosen))
         paths = _paths([names[k] if k < len(names) else f"arg{k}" for k in places], chosen)
         handles = [fresh(_number(leaf, path), path) for leaf, path in zip(self.leaves, paths, strict=True)]
-        self.inputs: list[Node] = [h.node for h in handles]
+        self.inputs = [h.node for h in handles]
         rebuilt = self.tree.unflatten(handles)
         new_args = list(args)
         for position, k in enumerate(places):
@@ -50,6 +61,10 @@ class Call:
 
     def gradients(self, cotangents: list[Any], seeds: list[Any]) -> Any:
         """Rebuild the arguments' pytree with cotangents in the place of leaves, each with its leaf's type."""
+        if self.tree is LEAF and not seeds and cotangents[0].__class__ is np.ndarray:
+            (leaf,), (c,) = self.leaves, cotangents
+            if leaf.__class__ is np.ndarray and leaf.dtype is c.dtype and c.dtype.kind == "f":
+                return c if c.flags.owndata and c.flags.writeable else c.copy()
         parts = [_like(leaf, c) for leaf, c in zip(self.leaves, cotangents, strict=True)]
         return self.tree.unflatten(apart(parts, seeds))
 
@@ -106,6 +121,9 @@ def _argument_names(function: Callable[..., Any]) -> tuple[str, ...]:
 def _paths(names: list[str], chosen: list[Any]) -> list[str]:
     paths = []
     for name, argument in zip(names, chosen, strict=True):
+        if type(argument) is np.ndarray or type(argument) is float:
+            paths.append(name)
+            continue
         tree = flatten(argument)[1]
         paths += [f"{name}.{path}" if path else name for path in tree.paths]
     return paths

@@ -21,6 +21,7 @@ from .calls import Call, apart, unwrapped
 from .forward import forward
 
 Argnums = int | tuple[int, ...]
+ONE = np.float64(1)
 
 
 def value_and_grad(function: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[..., Any]:
@@ -65,7 +66,7 @@ def value_and_grad(function: Callable[..., Any], argnums: Argnums = 0, has_aux: 
         if type(result) is not Traced:
             cotangents: list[Any] = [None] * len(call.inputs)
         else:
-            one = np.ones((), result.dtype)[()]
+            one = ONE if type(value) is np.float64 else np.ones((), result.dtype)[()]
             cotangents = backward([(result.node, one, None)], call.inputs)
         gradient = call.gradients(cotangents, [])
         return ((value, unwrapped(aux, call.outer)), gradient) if has_aux else (value, gradient)
@@ -99,6 +100,8 @@ def _place(result: Any) -> str:
 
 
 def _check_scalar(result: Any, function: Callable[..., Any]) -> None:
+    if type(result) is Traced and type(result.node.value) is np.float64:
+        return
     name = getattr(function, "__name__", "function")
     if isinstance(result, (dict, list, tuple)) or result is None:
         raise ShapeError(

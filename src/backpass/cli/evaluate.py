@@ -35,13 +35,16 @@ def evaluate(
     with say.plainly():
         import backpass as bp
         from backpass.data.read import read_table
+        from backpass.data.table import Reading
         from backpass.graph.errors import DataError
         from backpass.train.evaluation import evaluate as evaluated
 
         found = bp.load(model)
         if found.preprocessor is None or found.target is None:
             raise DataError(f"{model.name} was trained on arrays, not on a table: compare model.predict(X) with y")
-        table = read_table(file, kinds={**found.preprocessor.readings, found.target.name: found.target.reading})
+        left_out = dict.fromkeys(found.preprocessor.left_out if file.is_dir() else (), Reading("number"))
+        known = {**left_out, **found.preprocessor.readings, found.target.name: found.target.reading}
+        table = read_table(file, kinds=known)
         notes: list[str] = []
         result = evaluated(
             found,

@@ -27,8 +27,9 @@ from . import say
 def predict(model: Path, file: Path, output: Path | None, probabilities: bool, fill_missing_columns: bool) -> None:
     """Predict with MODEL the target of each row of FILE; the result is CSV, one row a row.
 
-    FILE needs the columns that the model was trained on; the target may be there or not. Categories that training did
-    not have, missing values and values far outside are reported.
+    FILE needs the columns that the model was trained on; the target may be there or not. It is a folder of images where
+    the model was trained on images. Categories that training did not have, missing values and values far outside are
+    reported.
     """
     with say.plainly():
         text = _predicted(model, file, probabilities, fill_missing_columns)
@@ -44,7 +45,7 @@ def predict(model: Path, file: Path, output: Path | None, probabilities: bool, f
 def _predicted(model_path: Path, file: Path, probabilities: bool, fill: bool) -> str:
     import backpass as bp
     from backpass.data.read import read_table
-    from backpass.data.table import number_text
+    from backpass.data.table import Reading, number_text
     from backpass.graph.errors import DataError, ModelFileError
 
     try:
@@ -57,7 +58,13 @@ def _predicted(model_path: Path, file: Path, probabilities: bool, fill: bool) ->
     if prepare is None or model.target is None:
         raise DataError(f"{model_path.name} was trained on arrays, not on a table: use model.predict(X) in Python")
     notes: list[str] = []
-    table = read_table(file, kinds=prepare.readings)
+    # A pixel that was left out in training still tells how large images were.
+    kinds = (
+        {**dict.fromkeys(prepare.left_out, Reading("number")), **prepare.readings}
+        if file.is_dir()
+        else prepare.readings
+    )
+    table = read_table(file, kinds=kinds)
     x = prepare.transform(table, notes, fill)
     say.notices([*table.notices, *notes])
     rows: list[list[Any]] = []
@@ -70,8 +77,14 @@ def _predicted(model_path: Path, file: Path, probabilities: bool, fill: bool) ->
     else:
         names = []
         rows = [[number_text(float(f"{value:.7g}"))] for value in model.predict(x)]
+    head = [model.target.name, *names]
+    if file.is_dir():
+        from backpass.data.images import image_files
+
+        paths = [str(path.relative_to(file)) for path, _ in image_files(file)]
+        head, rows = ["file", *head], [[path, *row] for path, row in zip(paths, rows, strict=True)]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([model.target.name, *names])
+    writer.writerow(head)
     writer.writerows(rows)
     return text.getvalue()

@@ -139,7 +139,8 @@ def train(
     output: Path | None,
     **settings: Any,
 ) -> None:
-    """Train a network on FILE (CSV, Parquet, Arrow, npy, npz), or on the built-in handwritten digits.
+    """Train a network on FILE (CSV, Parquet, Arrow, npy, npz), or on the built-in handwritten digits. FILE may be a
+    folder of images, with a folder in it for each class.
 
     Columns may hold numbers, categories, yes/no values or dates, with values missing. The result is judged on rows held
     out at random, beside a predictor that learned nothing, and the model is saved. Defaults stand in brackets; where
@@ -180,8 +181,7 @@ def _train(settings: dict[str, Any], output: Path | None, quiet: bool, folder: A
             click.echo(_where_it_stands(folder), err=True)
     session = train_table(prepared, recipe, seed, progress=not quiet, run=folder)
     history = session.history
-    if folder is None or output != folder.model_path:
-        save_model(session.model, output)
+    save_model(session.model, output)
     if not quiet:
         best = f"; θ of epoch {history.best}, the best on validation" if history.best else ""
         click.echo(f"{len(history)} epochs, {history.stopped}{best}", err=True)
@@ -341,6 +341,8 @@ def _table(file: Path | None, target: str | None, output: Path | None) -> tuple[
     from backpass.data.read import read_table
 
     table: Table = read_table(file)
+    if target is None and file.is_dir():
+        target = "label"  # a folder of images: the name of the folder that each is in
     if target is None:
         raise DataError(
             f"which column of {file.name} is to be predicted? Add --target COLUMN. "

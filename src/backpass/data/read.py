@@ -20,11 +20,15 @@ import numpy as np
 from backpass.data.arrow import table_of
 from backpass.data.delimited import read_delimited
 from backpass.data.extra import arrow
+from backpass.data.images import holds_images, image_table
 from backpass.data.table import KIND_WORDS, Column, Kind, Reading, Table, column_of, listing
 from backpass.graph.errors import DataError
 
 FORMATS = "CSV, TSV, Parquet, Arrow, Feather, .npy or .npz"
-COMPRESSED = {b"\x1f\x8b": gzip.decompress, b"BZh": bz2.decompress, b"\xfd7zXZ\x00": lzma.decompress}
+COMPRESSED = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
+LARGEST_UNPACKED = 2_000_000_000
+"""Bytes that a packed file may grow to where it is read whole: a few kilobytes can be made to grow without end."""
+
 REFUSED = {
     b"\xd0\xcf\x11\xe0": "an old Excel workbook; save it as CSV",
     b"SQLite format 3": "an SQLite database; write the table out as CSV",
@@ -46,7 +50,8 @@ UNREADABLE = (
 def read_table(
     path: str | os.PathLike[str], kinds: Mapping[str, Kind | Reading] | None = None, header: bool | None = None
 ) -> Table:
-    """The table in a data file: CSV, TSV (also gzip, bzip2, xz), Parquet, Arrow, Feather, .npy (2-D, structured), .npz.
+    """The table in a data file: CSV, TSV (also gzip, bzip2, xz), Parquet, Arrow, Feather, .npy (2-D, structured), .npz;
+    or a folder of images, with a column for each pixel.
 
     Delimiter, encoding, header, missing values and each column's kind are found out; `table.notices` says what a reader
     might not expect. `kinds` fixes the kind of columns by name ("number", "boolean", "text" or "time"; a trained
@@ -62,11 +67,13 @@ def read_table(
     Table(3 rows, 3 columns: name (text), kg (number), fed (boolean))
     """
     path = Path(path)
+    if path.is_dir() and holds_images(path):
+        return image_table(path, kinds or ())
     raw, source = _bytes(path), path.name
     for magic, decompress in COMPRESSED.items():
         if raw.startswith(magic):
             try:
-                raw = decompress(raw)
+                raw = _unpacked(decompress, raw, source)
             except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError) as error:
                 raise DataError(f"{source} is a damaged compressed file ({error}); copy it again") from error
     if not raw[:4096].strip() and not raw.strip():
@@ -82,6 +89,21 @@ def read_table(
         if raw.startswith(magic):
             raise DataError(f"{source} is {what}. What can be read: {FORMATS}")
     return read_delimited(raw, source, fixed, header)
+
+
+def _unpacked(opened: Any, raw: bytes, source: str) -> bytes:
+    with opened(io.BytesIO(raw)) as file:
+        data = file.read(LARGEST_UNPACKED + 1)
+    if len(data) > LARGEST_UNPACKED:
+        raise DataError(_too_large(source, "text"))
+    return data
+
+
+def _too_large(source: str, what: str) -> str:
+    return (
+        f"the {what} packed in {source} would take more than {LARGEST_UNPACKED / 1e9:g} GB; as a CSV, Parquet or .npy "
+        "file backpass train reads it in pieces"
+    )
 
 
 def _bytes(path: Path) -> bytes:
@@ -110,7 +132,10 @@ def _arrow_table(raw: bytes, source: str) -> Any:
     buffer = pa.BufferReader(raw)
     try:
         if raw.startswith(b"PAR1"):
-            table = arrow("parquet").ParquetFile(buffer).read()
+            file = arrow("parquet").ParquetFile(buffer)
+            if 4 * file.metadata.num_rows * file.metadata.num_columns > LARGEST_UNPACKED:
+                raise DataError(_too_large(source, "values"))
+            table = file.read()
         elif raw.startswith(b"\xff\xff\xff\xff"):
             table = arrow("ipc").open_stream(buffer).read_all()
         else:
@@ -138,13 +163,16 @@ def _npy(raw: bytes, source: str) -> Table:
 
 def _npz(raw: bytes, source: str) -> Table:
     try:
-        names = zipfile.ZipFile(io.BytesIO(raw)).namelist()
+        members = zipfile.ZipFile(io.BytesIO(raw)).infolist()
+        names = [member.filename for member in members]
     except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
         raise DataError(f"{source} is a damaged .npz file ({error}); write it again") from error
     if "[Content_Types].xml" in names:
         raise DataError(f"{source} is an Excel workbook (or another office document); save it as CSV")
     if not names or not all(name.endswith(".npy") for name in names):
         raise DataError(f"{source} is a zip archive that holds {listing(names, 3)}; unpack it and name the data file")
+    if sum(member.file_size for member in members) > LARGEST_UNPACKED:
+        raise DataError(_too_large(source, "arrays"))
     archive = _load(raw, source)
     arrays = {name: _member(archive, name, source) for name in archive.files}
     by_case = {name.casefold(): name for name in arrays}

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from backpass.graph.errors import ShapeError
+from backpass.graph.errors import DtypeError, ShapeError
 from backpass.graph.program import Graph, GraphNode
 from backpass.graph.pytree import flatten
 from backpass.graph.staging import inspect_unwrapped, is_dynamic, trace
@@ -17,7 +17,7 @@ from .algebra import simplify, vanishes
 from .alike import Neighbours
 from .axes import Axes
 from .choose import choose
-from .constants import Hints
+from .constants import GREEK, Hints
 from .definitions import Definitions
 from .differentiate import Backward
 from .evaluate import evaluate
@@ -29,6 +29,7 @@ from .opaque import opaque_backward
 from .pull import opaque
 from .sheet import Sheet, Symbol
 from .shorten import contraction, put_in, shorten, under_sum
+from .unroll import length_of, unrolled
 
 BUDGET = 600
 """Unlike lines that are simplified; the algebra of further ones is left as the chain rule gives it."""
@@ -40,17 +41,21 @@ class Builder:
     """Holds the state of one derivation while it is made."""
 
     def __init__(self, function: Callable[..., Any], theta: Any, args: tuple[Any, ...]):
-        self.graph: Graph = trace(function, theta, *args)
+        traced = trace(function, theta, *args)
+        self.leaves = leaves = [leaf for leaf in flatten((theta, *args))[0] if _dynamic(leaf)]
+        self.unrolled = unrolled(traced, leaves, LIMIT)
+        self.graph: Graph = self.unrolled.graph
         if len(self.graph.outputs) != 1 or self.graph.nodes[self.graph.outputs[0]].shape != ():
             raise ShapeError(
                 f"derive needs a function with one number as its result (the loss), and {self.graph.name} returns "
                 f"{[self.graph.nodes[k].shape for k in self.graph.outputs]}.\n  Reduce it, for instance with np.mean."
             )
+        refuse_complex(self.graph)
         self.code = getattr(inspect_unwrapped(function), "__code__", None)
-        self.leaves = leaves = [leaf for leaf in flatten((theta, *args))[0] if is_dynamic(leaf)]
         count = sum(map(is_dynamic, flatten(theta)[0]))
         self.thetas = set(self.graph.inputs[:count])
-        values, self.cotangents = values_and_cotangents(self.graph, leaves)
+        short = length_of(self.graph) <= LIMIT
+        values, self.cotangents = values_and_cotangents(self.graph, leaves) if short else ([], {})
         axes = Axes()
         axes.read(self.graph)
         self.sheet = Sheet(self.graph, values, axes)
@@ -61,8 +66,8 @@ class Builder:
         self.adjoint: dict[int, Symbol] = {}
         self.line_of: dict[int, Line] = {}
         self.late: list[Line] = []
-        self.raw: dict[int, float] = {}
-        """What each adjoint cost before it was shortened: alike layers cost alike."""
+        self.raw: dict[int, tuple[Expr, tuple[Expr, ...]]] = {}
+        """Each adjoint before it was shortened, at its indices: alike layers start alike."""
         self.apart: set[tuple[str, str, float, float]] = set()
         """Pairs of adjoints that are longer when merged: alike layers need not be tried again."""
         self.spent = 0
@@ -76,11 +81,13 @@ class Builder:
         return self.spent > BUDGET
 
     def run(self) -> None:
-        if len(self.graph.nodes) > LIMIT:
+        if length_of(self.graph) > LIMIT:
             return
         wanted = choose(self.graph, self.thetas, self.roles, set())
         Hints(self.sheet, {w.base for w in wanted}).read()
         assign(self.sheet, wanted, self.roles)
+        self.sheet.assumptions.update(self.unrolled.taken)
+        self.name_starts()
         self.name_deltas()
         for symbol in [s for s in self.sheet.symbols if s.role == "value"]:
             self.add_forward(symbol)
@@ -161,6 +168,16 @@ class Builder:
     def free(self, *names: str) -> str:
         used = {s.base for s in self.sheet.symbols}
         return next((n for n in names if n not in used), names[-1] + "′")
+
+    def name_starts(self) -> None:
+        """A constant that a loop starts from is h⁽⁰⁾, where its body calls the carry h."""
+        have = {(s.base, s.label) for s in self.sheet.symbols}
+        for position, name in self.unrolled.starts.items():
+            base = GREEK.get(name, name)
+            if position in self.sheet.at or (base, 0) in have or (base, 1) not in have:
+                continue
+            have.add((base, 0))
+            self.sheet.symbol_at(position, "constant", base=base, label=0)
 
     # ---- backward
     def name_deltas(self) -> None:
@@ -243,7 +260,7 @@ class Builder:
     def add_backward(self, s: Symbol, indices: tuple[Expr, ...], e: Expr) -> None:
         assert s.position is not None
         value = self.cotangents[s.position]
-        self.raw[s.number] = cost(e)
+        self.raw[s.number] = e, indices
         e = self.taken_over(s, indices, e) or self.shortened(s, e)
         if e is ZERO:
             self.dropped.append(s.name)
@@ -262,15 +279,16 @@ class Builder:
         if s.label is None or s.position is None:
             return None
         above = self.neighbours.of(s, 1)
-        if above is None or self.raw.get(above) != cost(e):
+        if above is None or above not in self.raw or cost(self.raw[above][0]) != cost(e):
             return None
         value = self.cotangents[s.position]
+        same = self.neighbours.same(*self.raw[above], e, indices)
         if above not in self.adjoint:
-            return ZERO if np.all(np.abs(value) < 1e-12) else None
+            return ZERO if same or np.all(np.abs(value) < 1e-12) else None
         line = self.line_of[self.adjoint[above].number]
         if line.expr is None:
             return None
-        return self.neighbours.adjoint(line.expr, line.indices, indices, value)
+        return self.neighbours.adjoint(line.expr, line.indices, indices, value, same)
 
     def shortened(self, s: Symbol, e: Expr) -> Expr:
         assert s.position is not None
@@ -279,7 +297,7 @@ class Builder:
         if self.spent > BUDGET:
             return self.definitions.fold(e)
         e = simplify(e, self.definitions.fold)
-        if e is not ZERO and np.size(value) and np.all(np.abs(value) < 1e-12):
+        if e is not ZERO and self.seems_zero(e, value):
             made = self.line_of[s.number].expr if s.number in self.line_of else None
             extreme = made is not None and made.kind == "S" and made.data[0] in ("max", "min")
             e = self.proved_zero(e, 4 if extreme else 1)
@@ -288,6 +306,14 @@ class Builder:
     def simple(self, e: Expr) -> Expr:
         """As short as it reads without the names of adjoints."""
         return simplify(e, self.definitions.fold)
+
+    def seems_zero(self, e: Expr, value: Any) -> bool:
+        """Is it nothing but rounding beside the adjoints that it is made of? In deep networks all of them are small."""
+        if not np.size(value):
+            return False
+        made_of = [self.sheet.symbols[n].value for n in e.refs if self.sheet.symbols[n].role == "adjoint"]
+        largest = max([float(np.max(np.abs(v), initial=0.0)) for v in made_of], default=1.0)
+        return float(np.max(np.abs(value))) <= 1e-12 * (largest or 1.0)
 
     def lines_read(self, e: Expr) -> list[Line]:
         found = [self.line_of[n] for n in e.refs if n in self.line_of and self.line_of[n].kind == "backward"]
@@ -334,6 +360,17 @@ class Builder:
         """How many adjoints read ∂L/∂s: one for each symbol in the line of s."""
         line = self.line_of.get(s.number)
         return 0 if line is None else len([n for n in line.reads if self.sheet.symbols[n].role in ("theta", "value")])
+
+
+def refuse_complex(graph: Graph) -> None:
+    """Equations here are of real numbers: ∂L/∂ of a complex value is two derivatives, and no line would say which."""
+    for node in graph.nodes:
+        if node.dtype.kind == "c":
+            place = "" if node.where is None else f"\n  {node.where.show()}"
+            raise DtypeError(
+                f"derive takes real numbers, and {node.op.name} gives {node.aval!r} here.{place}\n"
+                "  Write the loss in real and imaginary parts, or take the gradient without equations: bp.grad."
+            )
 
 
 def call_arguments(sheet: Sheet, node: GraphNode) -> tuple[Argument, ...]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from backpass.descent.registry import named
 from backpass.graph.pytree import flatten
 
 from .build import Builder
@@ -27,6 +29,8 @@ class Contribution:
     """Σ ∂L/∂θ · Δθ: the change in loss that the step of this θ makes, to first order."""
     share: float
     """Its part of the whole first-order change."""
+    layer: str = ""
+    """The layer that it belongs to: 1 of W⁽¹⁾ and of W1, dense_1 of theta.dense_1.W; else nothing."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,15 @@ class Contributions:
     examples: np.ndarray | None
     """What each example adds to the loss, where the loss is a sum over examples; else None."""
 
+    @property
+    def layers(self) -> dict[str, float]:
+        """Layer → its part of the whole first-order change, where θ belongs to layers."""
+        out: dict[str, float] = {}
+        for r in self.rows:
+            if r.layer:
+                out[r.layer] = out.get(r.layer, 0.0) + r.share
+        return out
+
     def __str__(self) -> str:
         width = max([len(r.name) for r in self.rows], default=1)
         rows = [f"L = {shown(self.loss)}"]
@@ -50,18 +63,21 @@ class Contributions:
             rows.append(
                 f"  {r.name:<{width}}  ‖∂L/∂θ‖ {shown(norm):>10}  ΔL {shown(r.change):>11}  {100 * r.share:6.1f} %"
             )
+        if 1 < len(self.layers) < len(self.rows):
+            rows += [f"  layer {name}  {100 * share:.1f} %" for name, share in self.layers.items()]
         rows.append(f"  first order {shown(self.predicted)}, in fact {shown(self.actual)}")
         return "\n".join(rows)
 
 
 def contributions(
-    function: Callable[..., Any], theta: Any, *args: Any, step: Any = None, rate: float = 0.01
+    function: Callable[..., Any], theta: Any, *args: Any, step: Any = None, optimizer: Any = None, rate: float = 0.01
 ) -> Contributions:
     """How much each θ contributes to the change in loss of one step.
 
     Args:
         function: a loss as for `derive`; `theta` and `args` are its arguments.
         step: Δθ, shaped like θ; by default gradient descent's, −rate · ∂L/∂θ.
+        optimizer: in place of a step, an optimiser of `bp.descent` or its name: its first step.
 
     >>> import numpy as np
     >>> def loss(theta, x, t):
@@ -77,18 +93,44 @@ def contributions(
     gradients = [
         np.asarray(builder.cotangents.get(k, np.zeros(builder.graph.nodes[k].shape)), float) for k in positions
     ]
+    if optimizer is not None and step is None:
+        step = _step_of(
+            optimizer,
+            theta,
+            tree.unflatten([g.astype(np.asarray(x).dtype) for g, x in zip(gradients, leaves, strict=True)]),
+        )
     steps = [-rate * g for g in gradients] if step is None else [np.asarray(s, float) for s in flatten(step)[0]]
     changes = [float(np.sum(g * s)) for g, s in zip(gradients, steps, strict=True)]
     whole = sum(changes)
     names = [sheet.at[k].name if k in sheet.at else builder.graph.nodes[k].name or "θ" for k in positions]
     rows = [
-        Contribution(name, g.shape, g, change, change / whole if whole else 0.0)
-        for name, g, change in zip(names, gradients, changes, strict=True)
+        Contribution(name, g.shape, g, change, change / whole if whole else 0.0, _layer(builder, k))
+        for k, name, g, change in zip(positions, names, gradients, changes, strict=True)
     ]
     loss = float(np.asarray(sheet.values[builder.graph.outputs[0]]))
     moved = tree.unflatten([_shaped(leaf, s) for leaf, s in zip(leaves, steps, strict=True)])
     actual = float(function(moved, *args)) - loss
     return Contributions(loss, tuple(rows), whole, actual, _examples(builder))
+
+
+def _step_of(optimizer: Any, theta: Any, gradient: Any) -> Any:
+    rule = named(optimizer)
+    moved = rule.update(theta, gradient, rule.init(theta), 0)[0]
+    after, tree = flatten(moved)
+    return tree.unflatten(
+        [np.asarray(b, float) - np.asarray(a, float) for a, b in zip(flatten(theta)[0], after, strict=True)]
+    )
+
+
+def _layer(builder: Builder, k: int) -> str:
+    symbol = builder.sheet.at.get(k)
+    if symbol is not None and symbol.label is not None:
+        return str(symbol.label)
+    path = (builder.graph.nodes[k].label or "").split(".")
+    if len(path) > 2:
+        return path[-2]
+    number = re.search(r"\d+$", path[-1])
+    return number[0] if number else ""
 
 
 def _shaped(leaf: Any, step: np.ndarray) -> Any:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from .build import Builder
 from .check import TOLERANCE, Checked
 from .check_lines import check_lines
@@ -25,6 +27,7 @@ from .select import layers
 from .sheet import Symbol
 from .text import WIDTH, plain, wrapped
 from .unit import finite_difference, shown, unit_layout, unit_value
+from .unroll import length_of
 from .update import Update
 from .why import why
 from .write_index import Letters, name_of, number
@@ -58,16 +61,25 @@ class Derivation:
         symbols = self.sheet.symbols
         self.layered = any(s.role == "theta" and s.label is not None for s in symbols)
         self.letters = Letters(self.sheet, {s.base for s in symbols} | {"L"})
-        for s in symbols:
-            if s.role == "data" and s.shape and s.shape[0] != 1:
-                self.letters.prefer(self.sheet.axes.classes(s.key)[0], "n")
-                self.letters.examples = self.sheet.axes.classes(s.key)[0]
-                break
+        examples = self._examples()
+        if examples is not None:
+            self.letters.prefer(examples, "n")
+            self.letters.examples = examples
         for s in symbols:
             if s.role in ("data", "value"):
                 for axis, n in zip(self.sheet.axes.classes(s.key), s.shape, strict=True):
                     if n != 1 and len(self.letters.preferred) < len(self.letters.pool):
                         self.letters.prefer(axis)
+
+    def _examples(self) -> int | None:
+        """The class of axes that runs over examples: the first axis of data that a pre-activation runs over as well."""
+        axes = self.sheet.axes
+        data = [s for s in self.sheet.symbols if s.role == "data" and any(n != 1 for n in s.shape)]
+        pre = [self.sheet.at[k] for k in self._builder.roles.pre if k in self.sheet.at]
+        wanted = {c for s in pre for c in axes.classes(s.key) if axes.length[c] != 1}
+        rows = [axes.classes(s.key)[0] for s in data if s.shape[0] != 1]
+        others = [c for s in data for c in axes.classes(s.key) if axes.length[c] != 1]
+        return next((c for c in [*rows, *others] if c in wanted), rows[0] if rows else None)
 
     # ---- lines
     @property
@@ -225,6 +237,7 @@ class Derivation:
         preset = "columns (indices stand as in the code)" if form == "columns" else "rows"
         out = [f"{self.graph.name}: examples as {preset}"]
         out += [f"  {self.name(s)} is {s.loops}" for s in self.sheet.symbols if s.loops is not None]
+        out += [f"  {self.name(s)} is a constant of the code, {_sort(s.value)}" for s in self._constants()]
         for title, rows in self.sections(form, folded) if self.lines else ():
             if title == "backward" and partials:
                 out.append("local partials")
@@ -250,6 +263,11 @@ class Derivation:
             out.append(f"  … {len(rows) - limit} more lines: text(limit=None) prints them")
         return out
 
+    def _constants(self) -> list[Symbol]:
+        """Arrays that stand in the code and have no name there."""
+        read = {n for line in self.forward + self.backward for n in line.reads}
+        return [s for s in self.sheet.symbols if s.role == "constant" and s.number in read and s.shape != ()]
+
     def update_title(self) -> str:
         """``update (sgd: η = 0.01)``"""
         assert self.step is not None
@@ -259,7 +277,7 @@ class Derivation:
     def _summary(self) -> list[str]:
         """What a graph is made of that is too long to be derived line by line."""
         counts = Counter(node.op.name for node in self.graph.nodes if node.inputs)
-        rows = [f"{len(self.graph.nodes):,} operations: too many to derive line by line. They are"]
+        rows = [f"{length_of(self.graph):,} operations: too many to derive line by line. They are"]
         rows += [f"  {n:>9,}  {name}" for name, n in counts.most_common(12)]
         return [*rows, *([f"  and {len(counts) - 12} other kinds"] if len(counts) > 12 else [])]
 
@@ -351,6 +369,14 @@ class Derivation:
     def check(self, tolerance: float = TOLERANCE) -> Checked:
         """Read every printed line back, in every form it has and from its LaTeX, and compare it with autodiff."""
         return check_lines(self, tolerance)
+
+
+def _sort(value: Any) -> str:
+    """What an array of constants is: its number where it has but one, and its shape."""
+    array = np.asarray(value)
+    shape = " × ".join(map(str, array.shape))
+    same = array.size and np.all(array == array.flat[0])
+    return f"{number(float(array.flat[0]))} throughout ({shape})" if same else shape
 
 
 def _normal(name: str) -> str:

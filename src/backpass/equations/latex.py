@@ -94,9 +94,9 @@ def _name(x: Name) -> str:
 def _named(x: Name, indexed: bool = False) -> str:
     """The base and its label; in braces where indices follow a base that ends low already."""
     word = _word(x.base)
-    return (f"{{{word}}}" if indexed and "_{\\mathrm" in word else word) + (
-        "" if x.label is None else f"^{{({_relative(x.label, x.relative)})}}"
-    )
+    label = "" if x.label is None else f"^{{({_relative(x.label, x.relative)})}}"
+    # {} after it: TeX opens braces around a lone accent again.
+    return (f"{{{word}{{}}}}" if indexed and r"_{\mathrm" in word else word) + label
 
 
 def _relative(label: int, letter: str | None) -> str:
@@ -237,7 +237,7 @@ def _escaped(text: str) -> str:
             return rf"$\{GREEK[c]}$"
         if c in _LOWERED:
             return rf"$_{_LOWERED[c]}$"
-        return _ESCAPED.get(c, c)
+        return "$'$" if c == "′" else _ESCAPED.get(c, c)
 
     return "".join(one(c) for c in text)
 

@@ -21,7 +21,7 @@ from backpass.graph.traced import CONSTANT, INPUT
 
 from .constants import GREEK, Hints
 from .evaluate import evaluate
-from .expr import Expr, add, factors_of, fn, mul, num, ref, rewrite, terms_of
+from .expr import ONE, Expr, add, factors_of, fn, mul, num, ref, rewrite, terms_of
 from .line import Line
 from .pull import opaque
 from .sheet import Symbol
@@ -401,6 +401,8 @@ def _balanced(e: Expr) -> Expr:
 
 def _under(t: Expr, root: Expr) -> Expr:
     """t / √k, as one root where t is one."""
+    if t is root:
+        return ONE
     if t.kind == "f" and t.data == "√":
         return fn("√", mul(t.parts[0], (root.parts[0], -1)))
     return mul(t, (root, -1))

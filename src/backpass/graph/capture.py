@@ -26,7 +26,7 @@ from .origin import here, tracing
 from .program import Graph
 from .pytree import LEAF, Tree, flatten
 from .simplify import simplify
-from .traced import INPUT, Node, Traced
+from .traced import CONSTANT, INPUT, Node, Traced
 
 
 class Captured(NamedTuple):
@@ -89,7 +89,12 @@ def _outside(inputs: list[Node], results: list[Any], floor: int) -> list[Node]:
             depends.add(node.index)
     read = {q.index for node in order if node.index in depends for q in node.inputs if q.__class__ is Node}
     read |= {r.node.index for r in results if type(r) is Traced}
-    return [node for node in order if node.index in read and node.index not in depends]
+    fixed: set[int] = set()  # made of constants in the body itself, such as an array that it fills
+    for node in order:
+        if node.op is CONSTANT or (node.index > floor and node.op is not INPUT and node.index not in depends):
+            if all(q.__class__ is not Node or q.index in fixed for q in node.inputs):
+                fixed.add(node.index)
+    return [node for node in order if node.index in read and node.index not in depends and node.index not in fixed]
 
 
 def merged(bodies: list[Captured], count: int) -> tuple[list[Graph], list[Traced]]:

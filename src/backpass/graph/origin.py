@@ -31,7 +31,10 @@ _LIBRARIES = (
     os.path.dirname(os.path.abspath(np.__file__)) + os.sep,
     os.sep + os.path.join("site-packages", "scipy") + os.sep,
 )
-_is_library: dict[str, bool] = {}
+_is_library: dict[str, int] = {}
+"""File → is it no user's code: 0, 1, or `_TOP` for the command line's."""
+
+_TOP = 2
 
 
 class Where(NamedTuple):
@@ -271,10 +274,10 @@ _ENTRY = os.path.join(_PACKAGE, "cli") + os.sep
 """Above the command line there is no user's code, only the program that called it."""
 
 
-def _library(file: str) -> bool:
+def _library(file: str) -> int:
     library = file.startswith(_MACHINERY) or file.startswith(_LIBRARIES[0]) or _LIBRARIES[1] in file
-    _is_library[file] = library
-    return library
+    found = _is_library[file] = _TOP if file.startswith(_ENTRY) else int(library)
+    return found
 
 
 def user_frame(depth: int) -> FrameType | None:
@@ -283,9 +286,11 @@ def user_frame(depth: int) -> FrameType | None:
     while frame is not None:
         file = frame.f_code.co_filename
         library = _is_library.get(file)
-        if not (_library(file) if library is None else library):
+        if library is None:
+            library = _library(file)
+        if not library:
             return frame
-        if file.startswith(_ENTRY):
+        if library == _TOP:
             return None
         frame = frame.f_back
     return None

@@ -17,6 +17,8 @@ import dataclasses
 from collections.abc import Callable, Iterable
 from typing import Any, cast
 
+import numpy as np
+
 from .errors import BackpassError
 
 _LEAF = "leaf"
@@ -61,15 +63,23 @@ class Tree:
 
     def unflatten(self, leaves: Iterable[Any]) -> Any:
         """Put `leaves` back into this structure."""
+        if self is LEAF:
+            return next(iter(leaves))
         return _build(self, iter(leaves))
 
 
 LEAF = Tree(_LEAF, None, ())
 
 
+_NUMBERS = frozenset((np.ndarray, np.float64, float, int))
+"""Leaves, and most of them."""
+
+
 def _parts(value: Any) -> tuple[Any, Any, list[Any]] | None:
     """(kind, meta, children) of a nest, or None for a leaf."""
     kind = type(value)
+    if kind in _NUMBERS:
+        return None
     if kind is dict:
         return dict, tuple(value), list(value.values())
     if kind is list or kind is tuple:

@@ -156,6 +156,8 @@ def _norm_run(x: Any, axis: tuple[int, ...], keepdims: bool, by_dot: bool = Fals
 def _norm_partial(out: Any, x: Any, axis: tuple[int, ...], keepdims: bool, by_dot: bool = False) -> Any:
     # x/‖x‖, and 0 at x = 0.
     length = restore(out, shape_of(x), axis, keepdims)
+    if not hasattr(x, "node"):
+        return x / (length + (length == 0))  # where the length is 0, so is all of x
     zero = np.equal(length, 0)
     return np.where(zero, 0.0, x / np.where(zero, 1.0, length))
 
@@ -183,7 +185,7 @@ def norm(x, ord=None, axis=None, keepdims=False):
     if is_complex(x) and (ord in (None, "fro") or (ord == 2 and len(axes) == 1)):
         return _root_of_squares(np.sum(squared(x), axis=axes, keepdims=keepdims))
     if axis is None and (ord is None or (ord == "fro" and ndim == 2) or (ord == 2 and ndim == 1)):
-        flat = np.reshape(x, (-1,))
+        flat = x if ndim == 1 else np.reshape(x, (-1,))
         length = NORM(flat, axis=(0,), keepdims=False, by_dot=True)
         return np.reshape(length, (1,) * ndim) if keepdims else length
     if len(axes) == 2 and ord in (None, "fro"):
@@ -225,6 +227,14 @@ def vector_norm(x, /, *, axis=None, keepdims=False, ord=2):
     if axis is None:
         result = norm(np.ravel(x), ord=ord)
         return np.reshape(result, (1,) * len(shape_of(x))) if keepdims else result
+    if isinstance(axis, tuple):
+        # Several axes are one vector.
+        shape = shape_of(x)
+        axes = normal_axes(axis, len(shape))
+        rest = tuple(i for i in range(len(shape)) if i not in axes)
+        flat = np.reshape(np.transpose(x, axes + rest), (-1, *[shape[i] for i in rest]))
+        result = norm(flat, ord=ord, axis=0)
+        return np.reshape(result, tuple(1 if i in axes else n for i, n in enumerate(shape))) if keepdims else result
     return norm(x, ord=ord, axis=axis, keepdims=keepdims)
 
 

@@ -328,14 +328,15 @@ def roll(a, shift, axis=None):
     if axis is None:
         return np.reshape(roll(np.ravel(a), shift, 0), shape_of(a))
     shifts, axes = np.broadcast_arrays(shift, axis)
+    moved = False
     for s, ax in zip(shifts.ravel().tolist(), axes.ravel().tolist(), strict=True):
         ax = normal_axis(ax, len(shape_of(a)))
         length = shape_of(a)[ax]
         s = s % length if length else 0
         if s:
-            head = (slice(None),) * ax
+            head, moved = (slice(None),) * ax, True
             a = np.concatenate([a[(*head, slice(length - s, None))], a[(*head, slice(None, length - s))]], axis=ax)
-    return a.copy() if type(a) is Traced else a[...]
+    return a.copy() if type(a) is Traced and not moved else a
 
 
 @rule_for(np.repeat)
@@ -362,7 +363,7 @@ def tile(A, reps):
 def diagonal(a, offset=0, axis1=0, axis2=1):
     ndim = len(shape_of(a))
     i, j = normal_axis(axis1, ndim), normal_axis(axis2, ndim)
-    moved = np.moveaxis(a, (i, j), (-2, -1))
+    moved = a if (i, j) == (ndim - 2, ndim - 1) else np.moveaxis(a, (i, j), (-2, -1))
     n, m = shape_of(moved)[-2:]
     length = max(0, min(n + min(offset, 0), m - max(offset, 0)))
     along = np.arange(length)

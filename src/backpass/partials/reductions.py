@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from backpass.graph import messages
 from backpass.graph.aval import Aval
 
 from .arithmetic import ANY
@@ -29,6 +28,7 @@ from .declare import (
 )
 
 Axes = tuple[int, ...]
+SMALL = 4096
 
 
 def restore(g: Any, shape: tuple[int, ...], axis: Axes, keepdims: bool) -> Any:
@@ -38,6 +38,13 @@ def restore(g: Any, shape: tuple[int, ...], axis: Axes, keepdims: bool) -> Any:
 
 def _spread(g: Any, out: Any, x: Any, axis: Axes, keepdims: bool, dtype: Any = None) -> Any:
     shape = shape_of(x)
+    if g.__class__ is np.float64 and x.__class__ is np.ndarray:
+        # One number for all entries. A small array of it is made sooner than a view without strides.
+        if math.prod(shape) <= SMALL:
+            spread = np.empty(shape)
+            spread.fill(g)
+            return spread
+        return np.broadcast_to(g, shape)
     return np.broadcast_to(restore(g, shape, axis, keepdims), shape)
 
 
@@ -240,9 +247,8 @@ def _argument(op):
     def implementation(a, axis=None, out=None, *, keepdims=np._NoValue):
         a = as_array(a)
         if axis is None:
-            if _keep(keepdims):
-                raise messages.option_refused(op.name, "keepdims", "Give an axis as well.")
-            a, axis = np.ravel(a), 0
+            found = bind(op, (np.ravel(a),), {"axis": 0, "keepdims": False})
+            return np.reshape(found, (1,) * len(shape_of(a))) if _keep(keepdims) else found
         return bind(op, (a,), {"axis": normal_axis(axis, len(shape_of(a))), "keepdims": _keep(keepdims)})
 
     return implementation

@@ -361,11 +361,11 @@ Y0 = special(
 )
 Y1 = special(
     "y1",
-    lambda g, out, x: g * (0.5 * (_apply("y0")(x) - _apply("yv")(2.0, x))),
+    lambda g, out, x: g * (_apply("y0")(x) - out / x),
     risky=True,
     notation="Y₁({0})",
     domain=POSITIVE,
-    doc="Bessel (DLMF 10.6.1).",
+    doc="Bessel (DLMF 10.6.2).",
 )
 _ORDER = {"low": 0.5, "high": 3.0, "hold": (0,)}
 

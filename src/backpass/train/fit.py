@@ -31,7 +31,7 @@ from .loop import Loop, checked_data, run_epochs
 from .model import CHUNK, Model
 from .progress import Progress, progress_for
 from .run_folder import RunFolder
-from .saving import Saving
+from .saving import Saving, keep_model
 from .spool import in_pieces, spooled
 
 
@@ -158,7 +158,7 @@ def fit(
     graph = prediction_graph(network, link, loop.theta, loop.state, x)
     found = Model(graph, loop.theta, loop.state, task, classes, network, info=info, gives=gives)
     if folder is not None:
-        found.save(folder.model_path)
+        keep_model(folder, found)
     return Run(found, history)
 
 

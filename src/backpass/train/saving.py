@@ -10,7 +10,7 @@ import hashlib
 import math
 import time
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,7 @@ from .run_folder import RunFolder, changes
 
 if TYPE_CHECKING:
     from .loop import Loop
+    from .model import Model
 
 SHARE = 0.03
 """Of the time, what saving may take when nobody says how often to save."""
@@ -171,6 +172,7 @@ class Saving:
         self.saved_at, self.saved_when = loop.count, time.monotonic()
         self.cost = self.saved_when - began
         if done:
+            self.failing = False
             self._write_status("running")
         return done
 
@@ -208,8 +210,18 @@ class Saving:
                 )
             self.failing = True
             return False
-        self.failing = False
         return True
+
+
+def keep_model(folder: RunFolder, model: Model, scores: Mapping[str, float] | None = None) -> None:
+    """Put the model of a run that has ended into its folder, and what it scores. Where it cannot be written that is
+    told, and the caller still has it."""
+    try:
+        model.save(folder.model_path)
+        if scores is not None:
+            folder.write_status(**{**folder.status(), "results": dict(scores)})
+    except OSError as error:
+        warnings.warn(f"{error.strerror or error}. The checkpoints stay", SavingWarning, stacklevel=3)
 
 
 def all_finite(leaves: list[Any]) -> bool:
@@ -274,4 +286,4 @@ def _version() -> str:
     return __version__
 
 
-__all__ = ["Saving", "SavingWarning", "Standing", "all_finite", "digest", "graph_digest", "identity_of"]
+__all__ = ["Saving", "SavingWarning", "Standing", "all_finite", "digest", "graph_digest", "identity_of", "keep_model"]

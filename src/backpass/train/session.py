@@ -20,6 +20,7 @@ from .progress import Progress
 from .recipe import Recipe
 from .report import Results
 from .run_folder import RunFolder
+from .saving import keep_model
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,9 +57,7 @@ def train_table(
     model = replace(done.model, classes=classes_of, preprocessor=prepared.preprocessor, target=target, info=info)
     session = Session(model, done.history, judged(model, prepared), prepared)
     if run is not None:
-        model.save(run.model_path)
-        if session.results is not None:
-            run.write_status(**{**run.status(), "results": dict(session.results.model)})
+        keep_model(run, model, session.results.model if session.results is not None else None)
     return session
 
 
