@@ -17,7 +17,7 @@ import pytest
 import backpass
 
 RELEASE = "1.9.1"
-PASSED = 592
+PASSED = 591
 SHIM = Path(__file__).resolve().parent
 CACHE = Path(sys.prefix) / ".fetched"
 
@@ -27,6 +27,7 @@ PYTHON_VALUES = "autograd's np.where keeps Python's types and takes keywords; Nu
 OWN_CONVOLVE = "autograd's convolve is not SciPy's (axes=, dot_axes=), and scipy.signal has no rules here"
 FAILS = {
     "test_fft.test_rfftn_odd_not_implemented": "it wants a refusal of odd lengths, which are differentiated here",
+    "test_graphs.test_assignment_raises_error": "it wants x[i] = v refused, which is differentiated here",
     "test_linalg.test_pinv": "it checks by a private function, numpy.linalg._dot, that autograd makes up",
     "test_misc.test_const_graph": PRIVATE,
     "test_misc.test_const_graph_args": PRIVATE,
