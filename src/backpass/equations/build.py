@@ -42,7 +42,7 @@ class Builder:
 
     def __init__(self, function: Callable[..., Any], theta: Any, args: tuple[Any, ...]):
         traced = trace(function, theta, *args)
-        self.leaves = leaves = [leaf for leaf in flatten((theta, *args))[0] if _dynamic(leaf)]
+        self.leaves = leaves = [leaf for leaf in flatten((theta, *args))[0] if is_dynamic(leaf)]
         self.unrolled = unrolled(traced, leaves, LIMIT)
         self.graph: Graph = self.unrolled.graph
         if len(self.graph.outputs) != 1 or self.graph.nodes[self.graph.outputs[0]].shape != ():
