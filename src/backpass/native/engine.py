@@ -10,6 +10,7 @@ from typing import Any
 
 from llvmlite import binding as llvm
 
+from . import cache
 from .target import Target
 
 ENTRY = "backpass_main"
@@ -19,6 +20,16 @@ _lock = threading.Lock()
 
 
 def build(text: str, target: Target) -> bytes:
+    """LLVM assembly as an object file for this target: the one that was kept, or compiled and kept."""
+    name = cache.key(text, target)
+    code = cache.load(name)
+    if code is None:
+        code = compiled(text, target)
+        cache.save(name, code)
+    return code
+
+
+def compiled(text: str, target: Target) -> bytes:
     """Compile LLVM assembly to an object file for this target."""
     with _lock:
         module = llvm.parse_assembly(text)

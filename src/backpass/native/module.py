@@ -128,7 +128,12 @@ class ModuleWriter:
         function.attributes.add("nounwind")
         for argument in function.args[2:]:
             argument.add_attribute("noalias")
-        return function, ir.IRBuilder(function.append_basic_block("entry"))
+        return function, self._able(ir.IRBuilder(function.append_basic_block("entry")))
+
+    def _able(self, b: Builder) -> Builder:
+        """Tell a builder what the processor can do, which the vector maths asks it."""
+        b.has_fma, b.has_avx512 = self.target.fma, self.target.bits == 512
+        return b
 
     def _product(self, name: str, kernel: Kernel) -> None:
         assert kernel.line is not None
@@ -140,6 +145,7 @@ class ModuleWriter:
         made = product_arrangement(kernel, self.target.bits)
 
         def epilogue(b: Builder, cell: gemm.Cell, given: Sequence[Value]) -> None:
+            self._able(b)
             flag, *pointers = given
             values = Values(kernel, made, dict(zip(items, pointers, strict=True)), flag)
             lanes = Lanes(b, self.target.lanes(product.dtype), cell.count)
