@@ -198,7 +198,8 @@ print("peak", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.pla
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such measure")
 def test_memory_does_not_grow_with_the_file(tmp_path):
-    """The file grows by 120 MB, the peak by less than a quarter of that."""
+    """The file grows by 100 MB and the peak by less, until the parts that are held are full; read whole, a table takes
+    five times its file."""
     rows = "".join(
         f"{a:.6f},{b:.6f},{c:.6f},{d:.6f},c{k % 30},{'in' if a * b > 0 else 'out'}\\n"
         for k, (a, b, c, d) in enumerate(np.random.default_rng(0).normal(size=(20_000, 4)).tolist())
@@ -217,5 +218,5 @@ def test_memory_does_not_grow_with_the_file(tmp_path):
         Path(path).unlink()
     (low, small), (high, large) = peaks
     assert large - small > 80_000_000
-    assert high - low < (large - small) / 4
-    assert high < 600_000_000
+    assert high - low < large - small
+    assert high < 500_000_000
