@@ -178,8 +178,9 @@ def _push(tangents: Any, out: Any, args: Any, attrs: dict[str, Any]) -> Bundle:
     avals = [*types[:c], *[strong[i] for i in consts], *strong[c : c + n], *strong[c : c + n], types[-1]]
     wider = derived(field, ("ode", consts), avals, [f"a{k}" for k in range(len(avals))], make, field.name)
     dy = [_zero(a) if t is None else t for a, t in zip(strong[c:-1], tangents[c:-1], strict=True)]
+    moved = tangents[-1] is not None
     dt: Any = tangents[-1]
-    slopes = _slopes(field, outside, items(out), times) if dt is not None else []
+    slopes = _slopes(field, outside, items(out), times) if moved else []
     dy = [d - s[0] * dt[0] for d, s in zip(dy, slopes, strict=True)] if slopes else dy
     found = items(ODE(*outside, *[tangents[i] for i in consts], *y, *dy, times, **{**attrs, "field": wider}))[n:]
     return Bundle([f + _column(dt, s) * s for f, s in zip(found, slopes, strict=True)] if slopes else found)
