@@ -19,6 +19,12 @@ if TYPE_CHECKING:
     from . import descent, nn
     from .chain.batch import vmap
     from .chain.check import check
+    from .chain.curvature import fvp, gnvp
+    from .chain.implicit import implicit
+    from .chain.nonfinite import debug_nonfinite
+    from .chain.ode import odeint
+    from .chain.sparse import sparse_hessian, sparse_jacobian, sparsity
+    from .chain.taylor import taylor
     from .data.store import RowStore
     from .equations import contributions, derive, paths
     from .native.compile import compile
@@ -37,15 +43,24 @@ _LATER = {
     "contributions": ".equations",
     "coverage": ".partials.coverage",
     "descend": ".train.descend",
+    "debug_nonfinite": ".chain.nonfinite",
     "derive": ".equations",
     "descent": "",
     "fit": ".train.fit",
+    "fvp": ".chain.curvature",
+    "gnvp": ".chain.curvature",
+    "implicit": ".chain.implicit",
     "load": ".train.model",
     "Model": ".train.model",
     "nn": "",
+    "odeint": ".chain.ode",
     "paths": ".equations",
     "Run": ".train.fit",
     "RowStore": ".data.store",
+    "sparse_hessian": ".chain.sparse",
+    "sparse_jacobian": ".chain.sparse",
+    "sparsity": ".chain.sparse",
+    "taylor": ".chain.taylor",
     "vmap": ".chain.batch",
     "RunFolder": ".train.run_folder",
 }
@@ -77,24 +92,33 @@ __all__ = [
     "contributions",
     "coverage",
     "custom_rule",
+    "debug_nonfinite",
     "derive",
     "descend",
     "descent",
     "errors",
     "fit",
     "fori_loop",
+    "fvp",
+    "gnvp",
     "grad",
     "hessian",
     "hvp",
+    "implicit",
     "jacobian",
     "jvp",
     "load",
     "map",
     "nn",
+    "odeint",
     "paths",
     "scan",
+    "sparse_hessian",
+    "sparse_jacobian",
+    "sparsity",
     "stop_gradient",
     "switch",
+    "taylor",
     "trace",
     "value_and_grad",
     "vjp",

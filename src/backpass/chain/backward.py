@@ -13,9 +13,10 @@ import numpy as np
 from backpass.graph.op import Kind, Op
 from backpass.graph.origin import Adjoint, here, state
 from backpass.graph.traced import ALIAS, INPUT, Node, Traced
-from backpass.partials.declare import dtype_of
+from backpass.partials.declare import dtype_of, value_of
 
 from .control import pulled_control
+from .nonfinite import examine
 from .rules import fitted, is_risky, joined, masked_pull, pulled, pulled_mask
 
 REAL, COMPLEX = np.dtype(float), np.dtype(complex)
@@ -116,6 +117,11 @@ def backward(seeds: list[Seed], wrt: list[Node], kept: dict[int, Any] | None = N
     Plain arrays at first order. Traced when an outer trace is under way and its values take part, when a seed is
     traced, or in a staged trace: then every step is recorded in turn.
     """
+    if state.watching and state.depth == 0 and kept is None and not any(_recorded(s) for s in seeds):
+        handles = [fresh(g, "cotangent") for _, g, _ in seeds]
+        found = backward([(s[0], h, s[2]) for s, h in zip(seeds, handles, strict=True)], wrt)
+        examine([*wrt, *[h.node for h in handles]], [*[Traced(s[0]) for s in seeds], *found])
+        return [value_of(c) for c in found]
     part = Slice([s[0] for s in seeds], wrt)
     record, masked = part.nested, part.selects
     for node, g, mask in seeds:
@@ -128,6 +134,10 @@ def backward(seeds: list[Seed], wrt: list[Node], kept: dict[int, Any] | None = N
         else:
             cotangents = _plain_sweep(part, seeds)
     return [cotangents.get(n.index) for n in wrt]
+
+
+def _recorded(seed: Seed) -> bool:
+    return type(seed[1]) is Traced or seed[0].staged
 
 
 def _plain_sweep(part: Slice, seeds: list[Seed]) -> dict[int, Any]:

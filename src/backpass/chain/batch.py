@@ -17,7 +17,7 @@ import numpy as np
 from backpass.graph import messages
 from backpass.graph.aval import Aval
 from backpass.graph.bundle import Bundle
-from backpass.graph.capture import capture, input_avals, leaf_aval
+from backpass.graph.capture import at_hand, capture, input_avals, leaf_aval
 from backpass.graph.errors import ShapeError
 from backpass.graph.op import OPS, Kind, Op
 from backpass.graph.origin import state
@@ -80,7 +80,7 @@ def vmap(function: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> C
         told = [n for n, d in zip(names, dynamic, strict=True) if d]
         body = capture(inner, avals, flat, told)
         flags = (*[False] * len(body.outside), *[a is not None for _, a in given])
-        outs, batched = batched_run(body.graph, [*body.outside, *values], flags, size)
+        outs, batched = batched_run(body.graph, [*at_hand(body.outside), *values], flags, size)
         results = []
         for out, flag, axis in zip(outs, batched, _axes_of(out_axes, body.result, "out_axes"), strict=True):
             if axis is None:
@@ -142,7 +142,7 @@ def batched_run(graph: Graph, leaves: list[Any], flags: Flags, size: int) -> tup
                 values[k] = op(*args, **node.attrs)
                 continue
             if op.kind is Kind.CONTROL:
-                values[k], marks[k] = _CONTROL[op](op, args, mine, node.attrs, size)
+                values[k], marks[k] = _CONTROL.get(op, _bundles_one_by_one)(op, args, mine, node.attrs, size)
                 continue
             if op.name in ("item", "item_discrete"):
                 values[k], marks[k] = op(*args, **node.attrs), mine[0][node.attrs["k"]]
@@ -181,6 +181,8 @@ def _pointwise(op: Op, args: Any, flags: Any, avals: list[Aval], attrs: dict[str
 
 def _along_axis(op: Op, args: Any, flags: Any, avals: list[Aval], attrs: dict[str, Any], size: int) -> Any:
     axis = attrs["axis"]
+    if "by_dot" in attrs:  # a dot product of one vector is a sum over an axis of many
+        attrs = {k: v for k, v in attrs.items() if k != "by_dot"}
     further = tuple([a + 1 for a in axis]) if isinstance(axis, tuple) else axis + 1
     return op(*[lifted(x, f, size) for x, f in zip(args, flags, strict=True)], **{**attrs, "axis": further})
 
@@ -501,7 +503,7 @@ def _checkpoint(op: Op, args: Any, flags: Any, attrs: dict[str, Any], size: int)
     return Bundle(items(CHECKPOINT(*args, body=made))), marks
 
 
-def bundles_one_by_one(op: Op, args: Any, flags: Any, attrs: dict[str, Any], size: int) -> tuple[Any, Any]:
+def _bundles_one_by_one(op: Op, args: Any, flags: Any, attrs: dict[str, Any], size: int) -> tuple[Any, Any]:
     """A control operation without a rule: once for each example."""
     runs = [items(op(*[x[i] if f else x for x, f in zip(args, flags, strict=True)], **attrs)) for i in range(size)]
     parts = [np.stack(column) for column in zip(*runs, strict=True)]

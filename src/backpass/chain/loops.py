@@ -16,7 +16,7 @@ import numpy as np
 from backpass.graph import messages
 from backpass.graph.aval import Aval, aval_of
 from backpass.graph.bundle import Bundle
-from backpass.graph.capture import Captured, capture, leaf_aval, merged
+from backpass.graph.capture import Captured, at_hand, capture, leaf_aval, merged
 from backpass.graph.errors import DtypeError, ShapeError, TracingError
 from backpass.graph.origin import here
 from backpass.graph.pytree import Tree, flatten
@@ -69,9 +69,10 @@ def scan(
     body, first = _body_of(f, first, init_tree, entries, xs_tree)
     carry = len(first)
     y_tree = _pair(f, body)[1]
+    outside = at_hand(body.outside)
     result = items(
         SCAN(
-            *body.outside,
+            *outside,
             *first,
             *xs_leaves,
             body=body.graph,
@@ -79,7 +80,7 @@ def scan(
             carry=carry,
             length=length,
             reverse=bool(reverse),
-            keep=any(type(x) is Traced for x in (*body.outside, *first, *xs_leaves)),
+            keep=any(type(x) is Traced for x in (*outside, *first, *xs_leaves)),
             counted=False,
         )
     )
@@ -272,7 +273,7 @@ def while_loop(test: Callable[..., Any], body: Callable[..., Any], init: Any, ma
         "bound": None if max_steps is None else int(max_steps),
         "keep": False,
     }
-    args = [*outside.outside, *inside.outside, *first]
+    args = [*at_hand(outside.outside), *at_hand(inside.outside), *first]
     traced = [type(a) is Traced for a in args]
     if any(a.node.staged for a in args if type(a) is Traced):
         attrs["keep"] = max_steps is not None
@@ -357,7 +358,7 @@ def _branch(index: Any, branches: list[Callable[..., Any]], operands: tuple[Any,
                 f"{getattr(branch, '__name__', 'another')} gives {shown[1]}. Cast or reshape one of them."
             )
     graphs, outside = merged(bodies, len(leaves))
-    result = items(COND(index, *outside, *leaves, branches=tuple(graphs)))
+    result = items(COND(index, *at_hand(outside), *leaves, branches=tuple(graphs)))
     return bodies[0].result.unflatten(result)
 
 
@@ -385,7 +386,7 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
 
         names = [n for n, d in zip(names_of(f, tree, [f"x{k}" for k in range(len(args))]), dynamic, strict=True) if d]
         body = capture(inner, [leaf_aval(x) for x in given], shown, names)
-        result = items(CHECKPOINT(*body.outside, *given, body=body.graph))
+        result = items(CHECKPOINT(*at_hand(body.outside), *given, body=body.graph))
         return body.result.unflatten(result)
 
     return wrapped

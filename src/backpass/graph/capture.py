@@ -12,7 +12,7 @@ under way, becomes a further argument in front of its own, so that a derivative 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,7 +22,7 @@ from .buffer import released
 from .collector import collector_paused
 from .errors import BackpassError
 from .freeze import freeze
-from .origin import here, tracing
+from .origin import here, state, tracing
 from .program import Graph
 from .pytree import LEAF, Tree, flatten
 from .simplify import simplify
@@ -136,6 +136,11 @@ def widened(graph: Graph, wanted: list[int], avals: list[Aval]) -> Graph:
     return Graph(lines, tuple(range(len(avals))), outputs, tree, graph.out_tree, graph.name)
 
 
+def at_hand(outside: Iterable[Traced]) -> list[Any]:
+    """The outside values as arguments: as they are within a trace; where none is under way, what they hold."""
+    return [h if state.depth or h.node.staged else h.node.value for h in outside]
+
+
 def input_avals(graph: Graph) -> list[Aval]:
     return [graph.nodes[k].aval for k in graph.inputs]
 
@@ -148,4 +153,4 @@ def leaf_aval(leaf: Any) -> Aval:
     return leaf.node.aval if type(leaf) is Traced else aval_of(leaf)
 
 
-__all__ = ["Captured", "capture", "input_avals", "leaf_aval", "merged", "output_avals", "widened"]
+__all__ = ["Captured", "at_hand", "capture", "input_avals", "leaf_aval", "merged", "output_avals", "widened"]

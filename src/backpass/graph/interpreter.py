@@ -9,6 +9,7 @@ import numpy as np
 
 from . import messages
 from .aval import aval_of
+from .bundle import Bundle
 from .errors import BackpassError, NonFiniteError
 from .op import Kind
 from .origin import Adjoint, state
@@ -37,6 +38,8 @@ def _planned(graph: Graph) -> tuple[list[Any], list[Any]]:
 
 def run(graph: Graph, leaves: list[Any], observe: Observer | None = None) -> list[Any]:
     """Outputs for inputs, both flat. `observe(position, node, arguments, value)` sees every line as it is computed."""
+    if state.watching and observe is None:
+        return _watched(graph, leaves)
     start, steps = _planned(graph)
     values = list(start)
     for position, leaf in zip(graph.inputs, leaves, strict=True):
@@ -112,39 +115,73 @@ def apart(results: list[Any], given: list[Any]) -> list[Any]:
     return results
 
 
+class _Finder:
+    """An observer that keeps the first operation whose result is not finite though its inputs are."""
+
+    def __init__(self, graph: Graph):
+        self.graph = graph
+        self.names: list[str] | None = None
+        self.found: NonFiniteError | None = None
+        self.later: NonFiniteError | None = None  # −inf may be meant, as a mask is; the NaN that is made of it never is
+
+    def __call__(self, k: int, node: GraphNode, args: list[Any], value: Any) -> None:
+        if self.found is not None or is_finite(value):
+            return
+        if all(map(is_finite, args)):
+            self.found = self._report(k, node, args, value)
+        elif self.later is None and _has_nan(value) and not any(map(_has_nan, args)):
+            self.later = self._report(k, node, args, value)
+
+    def _report(self, k: int, node: GraphNode, args: list[Any], value: Any) -> NonFiniteError:
+        self.names = self.names or self.graph.display_names()
+        return _report(self.graph, self.names, k, node, args, value)
+
+
 def find_nonfinite(graph: Graph, leaves: list[Any]) -> NonFiniteError | None:
     """Run again and name the first operation whose result is not finite though its inputs are; None if none is."""
-    found: list[NonFiniteError] = []
-    later: list[NonFiniteError] = []  # −inf may be meant, as a mask is; the NaN that is made of it never is
-    names = graph.display_names()
+    for position, leaf in zip(graph.inputs, leaves, strict=True):
+        if not is_finite(leaf):
+            name = graph.display_names()[position]
+            return NonFiniteError(f"the argument {name} is not finite: {_extent(leaf)}")
+    finder = _Finder(graph)
+    with np.errstate(all="ignore"):
+        run(graph, leaves, finder)
+    return finder.found or finder.later
+
+
+def _watched(graph: Graph, leaves: list[Any]) -> list[Any]:
+    """A run under `debug_nonfinite`. The bodies of loops are watched by their own runs, so the innermost one speaks."""
+    finder = _Finder(graph)
 
     def observe(k: int, node: GraphNode, args: list[Any], value: Any) -> None:
-        if found or _finite(value):
-            return
-        if all(map(_finite, args)):
-            found.append(_report(graph, names, k, node, args, value))
-        elif not later and _has_nan(value) and not any(map(_has_nan, args)):
-            later.append(_report(graph, names, k, node, args, value))
+        finder(k, node, args, value)
+        if finder.found is not None:
+            raise finder.found
 
-    for position, leaf in zip(graph.inputs, leaves, strict=True):
-        if not _finite(leaf):
-            return NonFiniteError(f"the argument {names[position]} is not finite: {_extent(leaf)}")
-    with np.errstate(all="ignore"):
-        run(graph, leaves, observe)
-    return next(iter(found + later), None)
+    results = run(graph, leaves, observe)
+    if finder.later is not None:
+        raise finder.later
+    return results
 
 
 def _has_nan(value: Any) -> bool:
-    return not _finite(value) and bool(np.any(np.isnan(value)))
+    if type(value) is Bundle:
+        return any(map(_has_nan, value.parts))
+    return not is_finite(value) and bool(np.any(np.isnan(value)))
 
 
-def _finite(value: Any) -> bool:
+def is_finite(value: Any) -> bool:
+    """Holds it neither NaN nor infinity?"""
+    if type(value) is Bundle:
+        return all(map(is_finite, value.parts))
     return not ((hasattr(value, "dtype") and value.dtype.kind in "fc") or isinstance(value, (float, complex))) or bool(
         np.all(np.isfinite(value))
     )
 
 
 def _extent(value: Any) -> str:
+    if type(value) is Bundle:
+        return f"({', '.join(map(_extent, value.parts))})"
     array = np.asarray(value)
     if array.ndim == 0:
         return f"{array[()]!r}"
@@ -155,7 +192,7 @@ def _extent(value: Any) -> str:
 
 
 def _report(graph: Graph, names: list[str], k: int, node: GraphNode, args: list[Any], value: Any) -> NonFiniteError:
-    which = "backward pass" if node.adjoint else "forward pass"
+    which = f"{node.adjoint[0]} pass" if node.adjoint else "forward pass"
     text = node.op.notation or f"{node.op.name}({', '.join('{' + str(i) + '}' for i in range(len(args)))})"
     try:
         equation = text.replace("{*}", ", ".join(names[i] for i in node.inputs)).format(
@@ -171,4 +208,4 @@ def _report(graph: Graph, names: list[str], k: int, node: GraphNode, args: list[
     )
 
 
-__all__ = ["apart", "find_nonfinite", "replay", "run"]
+__all__ = ["apart", "find_nonfinite", "is_finite", "replay", "run"]

@@ -217,6 +217,7 @@ class _State(threading.local):
 
     origin: Origin | None = None
     depth: int = 0  # how many traces are under way; above 0, derivatives are themselves recorded
+    watching: int = 0  # how many `debug_nonfinite` are under way
 
     def __init__(self) -> None:
         self.interned: dict[Any, Origin] = {}
