@@ -140,6 +140,43 @@ def test_what_can_be_looked_at():
     assert "backpass_main" in fast.asm(X[:, :5])
 
 
+def test_the_short_way_takes_what_is_as_compiled_and_nothing_else():
+    fast = bp.compile(lambda x, y: (np.sum(x * y), x - y, x[0]))
+    slow = lambda x, y: (np.sum(x * y), x - y, x[0])  # noqa: E731
+    y = X[::-1].copy()
+    for _ in range(2):
+        close(fast(X, y), slow(X, y), 1e-13)
+    assert fast._direct is not None
+    kept = fast(X, y)
+    again = fast(X * 2, y)
+    assert kept[1] is not again[1]
+    close(kept, slow(X, y), 1e-13)
+    others = [
+        (X[:3], y[:3]),
+        (X.T, y.T),
+        (X[:, ::2], y[:, ::2]),
+        (X.astype(np.float32), y.astype(np.float32)),
+        (X.astype(">f8"), y),
+        (X.tolist() and X, 2.0),
+        (X[0], y[0]),
+        (np.asfortranarray(X), y),
+    ]
+    for x, other in others:
+        close(
+            fast(x, other), slow(x.astype(x.dtype.newbyteorder("=")), other), 1e-6 if x.dtype == np.float32 else 1e-13
+        )
+        close(fast(X, y), slow(X, y), 1e-13)
+    with pytest.raises(TypeError):
+        fast(X, y, y)
+    close(bp.grad(lambda x: fast(x, y)[0])(X), y, 1e-13)
+
+
+def test_arrays_lie_as_the_short_way_has_it():
+    from backpass.native.direct import readable
+
+    assert readable()
+
+
 def test_donated_arrays_are_written_over():
     fast = bp.compile(lambda theta, g: theta - 0.5 * g, donate=0)
     theta, g = np.ones(4), np.full(4, 2.0)

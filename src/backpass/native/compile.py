@@ -30,9 +30,19 @@ class Compiled(Staged):
         super().__init__(function)
         self.donate = donate
         self._programs: dict[int, Program | None] = {}
+        self._short: dict[int, Any] = {}
+        self._direct: Any = None
+        self._miss: Any = None
         self._lock = threading.Lock()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if self._direct is not None and not kwargs:
+            result = self._direct(args)
+            if result is not self._miss:
+                return result
+        return self._long_way(args, kwargs)
+
+    def _long_way(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if kwargs:
             args = self._positional(args, kwargs)
         leaves, _ = flatten(args)
@@ -43,7 +53,19 @@ class Compiled(Staged):
         program = self._program(graph, args)
         if program is None:
             return graph.out_tree.unflatten(apart(run(graph, given), given))
-        return graph.out_tree.unflatten(program.run(given))
+        result = graph.out_tree.unflatten(program.run(given))
+        self._direct = self._short_way(program, graph, args)
+        return result
+
+    def _short_way(self, program: Program, graph: Graph, args: tuple[Any, ...]) -> Any:
+        """How the next call with such arguments may go, if it can be shorter."""
+        from .direct import MISS, direct_for
+
+        self._miss = MISS
+        key = id(graph)
+        if key not in self._short:
+            self._short[key] = direct_for(program, graph, args)
+        return self._short[key]
 
     def _program(self, graph: Graph, args: tuple[Any, ...]) -> Program | None:
         """The machine code of a graph; None where the interpreter runs it."""

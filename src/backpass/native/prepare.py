@@ -46,13 +46,14 @@ class Lines:
 
 
 class NotNative(Exception):
-    """The graph works on dtypes that machine code is not made for: complex numbers, half precision, text."""
+    """The graph works on dtypes without machine code: complex numbers, half precision, another byte order, text."""
 
 
 def prepared(graph: Graph) -> Lines:
     for node in graph.nodes:
-        if node.dtype.kind not in "biuf" or node.dtype == np.float16 or node.dtype.itemsize > 8:
-            raise NotNative(node.dtype.name)
+        dtype = node.dtype
+        if dtype.kind not in "biuf" or dtype == np.float16 or dtype.itemsize > 8 or not dtype.isnative:
+            raise NotNative(dtype.name)
     return _Preparation(graph).finish()
 
 

@@ -13,6 +13,7 @@ from backpass.graph.errors import BackpassError
 from backpass.graph.interpreter import run
 from backpass.graph.program import Graph
 
+from . import direct
 from .barrier import WORDS
 from .engine import Loaded, build, optimized
 from .kernel import Item, Kernel, Place, Plan
@@ -135,18 +136,18 @@ class Program:
 
     def __init__(self, graph: Graph, target: Target | None = None, donated: dict[int, int] | None = None):
         self.graph = graph
-        self.code = Code(graph, target or host(), donated)
+        self.code = Code(graph, target or host(), donated, direct.write)
         self.memory = Memory(self.code)
-        self._donated = donated or {}
-        self._lock = threading.Lock()
+        self.donated = donated or {}
+        self.lock = threading.Lock()
         self._entry = ENTRY_TYPE(self.code.loaded.address())
         plan = self.code.plan
-        self._outputs = [(k, item) for k, item in enumerate(plan.outputs) if k not in self._donated]
+        self._outputs = [(k, item) for k, item in enumerate(plan.outputs) if k not in self.donated]
 
     def run(self, leaves: list[Any]) -> list[Any]:
         """Outputs for inputs, both flat."""
         plan, memory = self.code.plan, self.memory
-        with self._lock:
+        with self.lock:
             for item, leaf in zip(plan.inputs, leaves, strict=True):
                 array = np.asarray(leaf, dtype=item.dtype, order="C")
                 memory.set(item, array)
@@ -156,7 +157,7 @@ class Program:
                 memory.set(item, results[k])
             memory.begin()
             self._entry(*memory.arguments)
-            for k, source in self._donated.items():
+            for k, source in self.donated.items():
                 results[k] = memory.values[plan.inputs[source]]
             memory.end(lambda: leaves)
         return [_as_interpreted(value, item) for value, item in zip(results, plan.outputs, strict=True)]
