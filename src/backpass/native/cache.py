@@ -47,9 +47,8 @@ def folder() -> Path | None:
 
 def key(text: str, target: Target) -> str:
     """The name of the entry for this code on this processor."""
-    from backpass import __version__
-
-    versions = (__version__, llvmlite.__version__, *map(str, llvm.llvm_version_info))
+    # Read, not imported: the package's front door stands above this room.
+    versions = (sys.modules["backpass"].__version__, llvmlite.__version__, *map(str, llvm.llvm_version_info))
     depends = "\0".join((*versions, target.signature(), text))
     return hashlib.blake2b(depends.encode(), digest_size=20).hexdigest()
 

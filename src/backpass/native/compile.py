@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from backpass.graph.interpreter import apart, run
+from backpass.graph.origin import state
 from backpass.graph.program import Graph
 from backpass.graph.pytree import flatten
 from backpass.graph.staging import Compiled as Staged
@@ -50,7 +51,8 @@ class Compiled(Staged):
             return self.function(*args)  # inside another trace: be part of it
         graph = self.graph(*args)
         given = [leaf for leaf in leaves if is_dynamic(leaf)]
-        program = self._program(graph, args)
+        # Machine code keeps no value to look at: under debug_nonfinite the interpreter runs the same graph.
+        program = None if state.watching else self._program(graph, args)
         if program is None:
             return graph.out_tree.unflatten(apart(run(graph, given), given))
         result = graph.out_tree.unflatten(program.run(given))

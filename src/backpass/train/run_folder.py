@@ -138,6 +138,8 @@ class RunFolder:
         for part in [*self.path.glob(".backpass-*.part"), *(self.path / "checkpoints").glob(".backpass-*.part")]:
             with contextlib.suppress(OSError):
                 part.unlink()  # what a kill left of a file that was being written
+        with contextlib.suppress(OSError):
+            self._drop_old()  # a kill may have come between a new checkpoint and the end of the oldest
         if not self.exists:
             command = {} if self.command is None else {"command": self.command}
             self._write("config.json", {"format": FORMAT, "version": VERSION, **command, **config})
@@ -158,6 +160,9 @@ class RunFolder:
                 if len(others) < 2:
                     raise
                 others[0].unlink()
+        self._drop_old()
+
+    def _drop_old(self) -> None:
         for old in self.checkpoints()[: -self.keep]:
             old.unlink()
 
