@@ -27,7 +27,7 @@ def shared_when_staged(op: Op, source: Any, attrs: dict[str, Any]) -> bool | Non
     have, want = source.value.shape, tuple(attrs["shape"])
     if len(have) <= 1 or source.value.size <= 1 or _proper(have) == _proper(want):
         return True
-    ghost = _ghost(source, _DEPTH)
+    ghost = _ghost(source, _DEPTH, {})
     return None if ghost is None else bool(np.may_share_memory(ghost, ghost.reshape(want)))
 
 
@@ -58,15 +58,24 @@ def packed(handle: Any) -> Any:
 
 def contiguous(node: Any) -> bool | None:
     """Does the node's value lie in one piece, in C order? None where nobody can tell."""
-    ghost = _ghost(node, _DEPTH)
+    ghost = _ghost(node, _DEPTH, {})
     return None if ghost is None else ghost.flags.c_contiguous
 
 
-def _ghost(node: Any, depth: int) -> np.ndarray | None:
-    """An array with the strides that the node's value will have (in entries); None when they are not known."""
+def _ghost(node: Any, depth: int, seen: dict[int, np.ndarray | None]) -> np.ndarray | None:
+    """An array with the strides that the node's value will have (in entries); None when they are not known.
+
+    `seen` holds those found so far: a value that is read twice at each of many steps has very many paths to it.
+    """
     node = state.layouts.get(getattr(node, "index", -1), node)
     if not hasattr(node, "op"):
         return node if isinstance(node, np.ndarray) else np.zeros((), np.bool_)
+    if node.index not in seen:
+        seen[node.index] = _ghost_of(node, depth, seen)
+    return seen[node.index]
+
+
+def _ghost_of(node: Any, depth: int, seen: dict[int, np.ndarray | None]) -> np.ndarray | None:
     name = node.op.name
     if type(node.value) is not Aval:
         return np.asarray(node.value)
@@ -77,20 +86,20 @@ def _ghost(node: Any, depth: int) -> np.ndarray | None:
     if not depth or name == "einsum" or (name == "gather" and node.attrs["key"] == _DIAGONAL):
         return None
     if node.op.window is not None or name in _STRUCTURAL:
-        inner = _ghost(node.inputs[0], depth - 1)
+        inner = _ghost(node.inputs[0], depth - 1, seen)
         rest = [np.zeros(i.value.shape if hasattr(i, "value") else np.shape(i), np.intp) for i in node.inputs[1:]]
         return None if inner is None else node.op.run(inner, *rest, **(node.attrs or {}))
     if name == "alias":
-        inner = _ghost(node.inputs[0], depth - 1)
+        inner = _ghost(node.inputs[0], depth - 1, seen)
         order = (node.attrs or {}).get("order")
         if order in ("C", "F"):
             return np.empty(shape, np.bool_, order=order)
         return inner.copy(order=order) if inner is not None and order else inner
     if name in ("setitem", "put", "add_at"):
-        inner = _ghost(node.inputs[0], depth - 1)
+        inner = _ghost(node.inputs[0], depth - 1, seen)
         return inner if inner is None or inner.flags.c_contiguous else own_copy(inner)
     if node.op.kind in (Kind.POINTWISE, Kind.DISCRETE) or name in ("where", "cast", "concatenate"):
-        parts = [_ghost(part, depth - 1) for part in node.inputs]
+        parts = [_ghost(part, depth - 1, seen) for part in node.inputs]
         known = [part for part in parts if part is not None]
         if len(known) < len(parts):
             return None
