@@ -19,6 +19,7 @@ UNARY = [
     lambda x: x.astype(np.float32),
     lambda x: x[np.array([0, -1, 0])], lambda x: np.cumsum(x, axis=0), lambda x: np.logaddexp(x, 0.0), lambda x: x * 3,
     lambda x: np.exp(x - np.max(x, axis=-1, keepdims=True)) / np.sum(np.exp(x), axis=-1, keepdims=True),
+    lambda x: x - x[:1], lambda x: x * x[..., -1:], lambda x: np.where(x > x[0], x, 0.0), lambda x: x + x[::-1],
     lambda x: np.broadcast_to(x, (3, *x.shape)), lambda x: np.expand_dims(x, 0) + x, lambda x: np.sort(x, axis=-1),
 ]  # fmt: skip
 BINARY = [

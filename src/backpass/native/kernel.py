@@ -142,6 +142,8 @@ class Kernel:
     """Every value that it computes, arguments before results, and whether that is one of a row."""
     leaves: list[tuple[Ref, bool]] = field(default_factory=list)
     """Every ref that it loads, and whether it runs over rows alone."""
+    closed: bool = False
+    """Is it settled what it computes?"""
     made: Any = None
     """The arrangement of its loops."""
     line: Line | None = None
@@ -178,6 +180,16 @@ class Kernel:
         inner = iter(own)
         reduced = self.reduced or ()
         return tuple(0 if k in reduced else next(inner) for k in range(len(self.domain)))
+
+    def meets(self, ref: Ref, row: bool, level: bool) -> bool:
+        """Does a ref, from a value of a row or not, see its item as the loops compute it, and not another place of it?
+
+        `level` tells whether the item is one of a row.
+        """
+        own = squeezed(ref.item.view)[1]
+        if len(own) != len(self.rows if level else self.domain):
+            return False
+        return ref.offset == 0 and self.over_domain(ref.strides, row) == self.over_domain(own, level)
 
     def over_domain(self, strides: tuple[int, ...], row: bool) -> tuple[int, ...]:
         """Strides over the rows, as strides over the domain."""

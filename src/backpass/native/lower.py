@@ -210,7 +210,7 @@ class _Lowering:
             self.members.setdefault(item.home, []).append(item)
 
     def _in_front(self, item: Item) -> int:
-        """The kernel that writes a value of arguments alone: one over the same domain, unless it needs another's."""
+        """The kernel that writes a value of arguments alone: one over the same domain where that may be."""
         domain = squeezed(item.view)[0]
         homes = {arg.item.home for arg in item.args if arg.item.home != NOWHERE}
         pending = [arg.item for arg in item.args if arg.item.home == NOWHERE]
@@ -219,7 +219,9 @@ class _Lowering:
             homes |= {arg.item.home for arg in inner.args if arg.item.home != NOWHERE}
             pending += [arg.item for arg in inner.args if arg.item.home == NOWHERE]
         for k, kernel in enumerate(self.front):
-            if kernel.domain == domain and homes <= {-2 - k} and not kernel.leaves:
+            # Its earlier members cannot read this value, nor does this one read theirs from memory.
+            later = all(member.order < item.order for member in self.members[-2 - k])
+            if kernel.domain == domain and later and not homes and not kernel.closed:
                 return -2 - k
         self.front.append(Kernel("nest", domain))
         return -1 - len(self.front)
@@ -473,6 +475,7 @@ class _Lowering:
 
     def _demand(self, number: int, kernel: Kernel) -> None:
         """Collect what the kernel computes and loads, from what it has to leave in memory."""
+        kernel.closed = True
         if kernel.kind in ("random", "island"):
             return
         for item in self.members.get(number, ()):
@@ -484,11 +487,11 @@ class _Lowering:
         while stack:
             ref, row = stack.pop()
             item = ref.item
-            if item.immediate or item in found or item is kernel.result:
+            if item.immediate or (item in found and kernel.meets(ref, row, found[item])) or item is kernel.result:
                 continue
             if item.home == number and _computed(item, kernel):
                 row = item.row
-            elif not self._again(ref, kernel, row):
+            elif item in found or not self._again(ref, kernel, row):
                 self._keep(item)
                 kernel.leaves.append((ref, row))
                 continue

@@ -48,13 +48,20 @@ class Body:
         if item.immediate:
             value = np.asarray(item.line.value).reshape(())[()]
             return constant(want or item.dtype, value)
-        if item in self.known:
+        here = self.of.kernel.meets(ref, self.row, self.of.kernel.nodes.get(item, False))
+        if here and item in self.known:
             value = self.known[item]
-        elif self.of.computes(item, self):
+        elif here and self.of.computes(item, self):
             value = self.known[item] = self.compute(item)
         else:
             value = self.load(ref)
         return value if want is None else self.lanes.cast(value, item.dtype, want)
+
+    def computed(self, item: Item) -> Value:
+        """A value of this kernel, here."""
+        if item not in self.known:
+            self.known[item] = self.compute(item)
+        return self.known[item]
 
     def load(self, ref: Ref) -> Value:
         key = (ref.item, ref.strides, ref.offset)
@@ -306,7 +313,7 @@ class Nest:
                 assert total is not None
                 value = self._across(node, bodies[0].lanes, total)
             elif is_row:
-                value = row.ref(Ref(node, ()))
+                value = row.computed(node)
             else:
                 continue
             for body in (row, *bodies):
@@ -355,7 +362,7 @@ class Nest:
                     row.known[node] = value
             for node, is_row in kernel.nodes.items():
                 if is_row and not node.reduces and made.stage[node] == stage + 1:
-                    row.ref(Ref(node, ()))
+                    row.computed(node)
         values.stage = None
         for root in kernel.roots:
             if root.row:
