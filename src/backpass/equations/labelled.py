@@ -106,6 +106,10 @@ def _sigmoid(x: Any) -> Any:
     return np.where(x >= 0, 1 / (1 + np.exp(-np.abs(x))), np.exp(-np.abs(x)) / (1 + np.exp(-np.abs(x))))
 
 
+def _faddeeva(x: Any, y: Any) -> Any:
+    return OPS["wofz"].run(np.asarray(x) + 1j * np.asarray(y))
+
+
 _OWN: dict[str, Callable[..., Any]] = {
     "√": np.sqrt,
     "σ": _sigmoid,
@@ -121,6 +125,8 @@ _OWN: dict[str, Callable[..., Any]] = {
     "where": lambda c, a, b: np.where(c, a, b),
     "div": lambda a, b: np.floor_divide(a, b),
     "mod": lambda a, b: np.mod(a, b),
+    "Rew": lambda x, y: np.real(_faddeeva(x, y)),
+    "Imw": lambda x, y: np.imag(_faddeeva(x, y)),
     "power": lambda a, b: np.power(np.asarray(a, float), b),
 }
 
