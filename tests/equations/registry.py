@@ -21,12 +21,34 @@ def sampled(op: Op, shape: tuple[int, ...], which: int) -> np.ndarray:
     return x
 
 
+COLUMN = np.array([[0], [1], [2], [3]])
+COUNTS, TRIALS = np.array([[0.0], [1.0], [2.0], [3.0]]), np.array([4, 5, 6])
+_POLYNOMIALS = """
+chebyc chebys chebyt chebyu hermite hermitenorm laguerre legendre sh_chebyt sh_chebyu sh_legendre
+"""
+WHOLE: dict[str, dict[int, Any]] = {
+    **{f"eval_{name}": {0: COLUMN} for name in _POLYNOMIALS.split()},
+    **{name: {0: COLUMN} for name in ("expn", "kn", "yn")},
+    "eval_gegenbauer": {0: COLUMN, 1: np.float64(0.7)},
+    "eval_genlaguerre": {0: COLUMN, 1: np.float64(0.7)},
+    "eval_jacobi": {0: COLUMN, 1: np.float64(0.7), 2: np.float64(-0.3)},
+    "eval_sh_jacobi": {0: COLUMN, 1: np.float64(1.7), 2: np.float64(0.9)},
+    "lpmv": {0: np.array([0.0, 1.0, 2.0]), 1: np.array([[1.5], [2.0], [3.0], [3.5]])},
+    **{name: {0: COUNTS, 1: TRIALS} for name in ("bdtr", "bdtrc", "bdtri")},
+    **{name: {0: COLUMN, 1: TRIALS} for name in ("nbdtr", "nbdtrc", "nbdtri")},
+    **{name: {0: COUNTS} for name in ("pdtr", "pdtrc")},
+    "pdtri": {0: COLUMN},
+}
+"""Arguments that are orders, degrees and counts: they are held, and the derivative is in the others."""
+
+
 def pointwise_case(op: Op) -> tuple[Callable[..., Any], Any, tuple[Any, ...]]:
     """Σ w · op(u, v) where the arguments are θ; the second broadcasts along rows."""
     count = max(len(op.partials), 1)
-    hold = set((op.domain or {}).get("hold", ()))
-    shapes = [(4, 3), (3,), (4, 1)]
-    arguments = [sampled(op, shapes[i], i) for i in range(count)]
+    held = WHOLE.get(op.name, {})
+    hold = {*(op.domain or {}).get("hold", ()), *held}
+    shapes = [(4, 3), (3,), (4, 1), (4, 3)]
+    arguments = [held[i] if i in held else sampled(op, shapes[i], i) for i in range(count)]
     if (op.domain or {}).get("first") == "bool":
         arguments[0] = arguments[0] > 0.3
         hold.add(0)
@@ -58,6 +80,44 @@ def _product_of(parts: Any) -> Any:
 
 
 INDEX = np.array([2, 0, 3, 2])
+ONCE = np.array([2, 0, 3])
+
+
+def written(key: Any) -> Callable[..., Any]:
+    def f(x, v):
+        y = x * 1.0
+        y[key] = v
+        return y
+
+    return f
+
+
+def _two_written(x: Any, a: Any, b: Any) -> Any:
+    y = x * 1.0
+    y[0] = a
+    y[2:] = b
+    return y
+
+
+def added(key: Any) -> Callable[..., Any]:
+    def f(x, v):
+        y = x * 1.0
+        np.add.at(y, key, v)
+        return y
+
+    return f
+
+
+def _apply_scatter(v: Any) -> Any:
+    return OPS["scatter_add"](v, np.arange(3), shape=(5,), key=("index",))
+
+
+def _branch(x: Any) -> Any:
+    import backpass as bp
+
+    return bp.cond(True, lambda a: (a * a, np.sin(a)), lambda a: (a, a), x)[1]
+
+
 OTHERS: dict[str, list[tuple[Callable[..., Any], list[np.ndarray]]]] = {
     "sum": [
         (_apply("sum", axis=(0,), keepdims=False), [R.normal(size=(4, 3))]),
@@ -125,15 +185,58 @@ OTHERS: dict[str, list[tuple[Callable[..., Any], list[np.ndarray]]]] = {
         (lambda x: x[:, INDEX], [R.normal(size=(3, 5))]),
         (lambda x: np.take_along_axis(x, INDEX[:, None], axis=1), [R.normal(size=(4, 5))]),
         (lambda x: x[np.array([[0, 2], [1, 1]])], [R.normal(size=(3, 2))]),
+        (lambda x: x[np.array([-1, 1])], [R.normal(size=4)]),
+        (lambda x: x[np.array([-1, 1, -3])], [R.normal(size=(4, 2))]),
         (lambda x: np.diagonal(x), [R.normal(size=(4, 4))]),
     ],
-    "scatter_add": [(lambda v: np.diagflat(v, 1), [R.normal(size=4)])],
+    "scatter_add": [
+        (lambda v: np.diagflat(v, 1), [R.normal(size=4)]),
+        (_apply_scatter, [R.normal(size=3)]),
+    ],
     "cumsum": [(_apply("cumsum", axis=1), [R.normal(size=(3, 4))])],
     "cumprod": [(_apply("cumprod", axis=0), [R.uniform(0.5, 2, (4, 3))])],
     "recurrence": [(_apply("recurrence", axis=0), [R.uniform(0.2, 0.9, (4, 3)), R.normal(size=(4, 3))])],
     "solve": [
         (_apply("solve"), [positive_definite(3), R.normal(size=(3, 2))]),
         (np.linalg.solve, [positive_definite(3), R.normal(size=3)]),
+    ],
+    "solve_triangular": [
+        (_apply("solve_triangular", lower=True, unit=False), [positive_definite(3), R.normal(size=(3, 2))]),
+        (_apply("solve_triangular", lower=False, unit=True), [positive_definite(3), R.normal(size=(3, 1))]),
+    ],
+    "solve_sylvester": [
+        (_apply("solve_sylvester"), [positive_definite(3), positive_definite(2), R.normal(size=(3, 2))])
+    ],
+    "expm": [(_apply("expm"), [R.normal(size=(3, 3)) / 3])],
+    "sqrtm": [(_apply("sqrtm"), [positive_definite(3)])],
+    "item": [(_branch, [R.normal(size=3)])],
+    "setitem": [
+        (written((slice(1, 3), slice(None, None, 2))), [R.normal(size=(4, 6)), R.normal(size=(2, 3))]),
+        (written(2), [R.normal(size=(4, 6)), R.normal(size=6)]),
+        (written((slice(None), 1)), [R.normal(size=(4, 6)), R.normal()]),
+        (written(slice(None, None, -2)), [R.normal(size=(4, 3)), R.normal(size=3)]),
+        (written(slice(None, None, -2)), [R.normal(size=(4, 3)), R.normal(size=(2, 3))]),
+        (written((slice(1, 3), None, slice(4))), [R.normal(size=(4, 6)), R.normal(size=(2, 1, 4))]),
+        (written(slice(1, 2)), [R.normal(size=4), R.normal(size=1)]),
+        (_two_written, [R.normal(size=(4, 3)), R.normal(size=3), R.normal(size=(2, 3))]),
+    ],
+    "put": [
+        (written(ONCE), [R.normal(size=(4, 5)), R.normal(size=(3, 5))]),
+        (written(INDEX), [R.normal(size=(4, 5)), R.normal(size=(4, 5))]),
+        (written(np.array([-1, 1])), [R.normal(size=4), R.normal(size=2)]),
+        (written((slice(None), ONCE)), [R.normal(size=(2, 5)), R.normal(size=3)]),
+        (written(ONCE), [R.normal(size=4), R.normal()]),
+        (written(np.arange(3)), [R.normal(size=5), R.normal(size=3)]),
+        (written((ONCE, ONCE)), [R.normal(size=(5, 5)), R.normal(size=3)]),
+        (written((INDEX, slice(1, 5, 2))), [R.normal(size=(5, 5)), R.normal(size=2)]),
+        (written((np.array([[0], [2]]), ONCE)), [R.normal(size=(5, 5)), R.normal(size=(2, 3))]),
+    ],
+    "add_at": [
+        (added(INDEX), [R.normal(size=(4, 5)), R.normal(size=(4, 5))]),
+        (added(INDEX), [R.normal(size=4), R.normal()]),
+        (added(np.arange(3)), [R.normal(size=5), R.normal(size=3)]),
+        (added((slice(None), INDEX)), [R.normal(size=(2, 5)), R.normal(size=4)]),
+        (added(slice(1, 3)), [R.normal(size=(4, 2)), R.normal(size=2)]),
     ],
     "inv": [(_apply("inv"), [positive_definite(3)])],
     "det": [(_apply("det"), [positive_definite(3)])],

@@ -8,6 +8,7 @@ from models import MODELS
 
 from backpass import descent
 from backpass.equations import derive
+from backpass.equations.check_lines import printed_updates
 
 RULES = {
     **{name: name for name in ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw")},
@@ -121,3 +122,11 @@ def test_a_state_that_changes_its_structure_is_refused():
     f, theta, args = MODELS["scalar"]
     with pytest.raises(TypeError, match="keeps its structure"):
         derive(f, optimizer=update, state={"m": theta})(theta, *args)
+
+
+def test_update_lines_are_checked_with_examples_as_columns_too():
+    derivation = made("tanh_mlp", "adam")
+    forms = [form for _, form, *_ in printed_updates(derivation)]
+    assert forms.count("columns") == 2 * len(derivation.update)
+    columns = next(p for p in printed_updates(derivation) if p[1] == "columns" and p[3].symbol.shape == (4,))
+    assert columns[4][derivation.name(columns[3].symbol)].shape == (4, 1)

@@ -186,7 +186,7 @@ def test_fifty_times_kill_9(tmp_path):
 @needs_fork
 @pytest.mark.slow
 def test_a_process_that_ends_at_any_write_loses_nothing(tmp_path):
-    assert killed(tmp_path, "write", 40) == 40
+    assert killed(tmp_path, "write", 30) == 30
 
 
 # --- disks

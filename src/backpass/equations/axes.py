@@ -13,7 +13,7 @@ from backpass.graph.op import Kind
 from backpass.graph.program import Graph, GraphNode
 from backpass.graph.traced import CONSTANT
 
-from .keys import read_key
+from .keys import read_key, shape_after
 
 _SAME = ("cast", "alias", "stop_gradient", "cumsum", "cumprod", "recurrence", "argsort", "cholesky")
 _REDUCED = ("sum", "max", "min", "prod", "norm", "logsumexp", "any", "all", "argmax", "argmin")
@@ -105,6 +105,9 @@ class Axes:
         elif name in ("slice", "gather", "unslice", "scatter_add"):
             constants = [nodes[i].value if nodes[i].op is CONSTANT else None for i in node.inputs[1:]]
             self._keyed(k, node, inputs, [nodes[i].shape for i in node.inputs], constants)
+        elif name in ("setitem", "put", "add_at"):
+            self.alike(first, k)
+            self._assigned(node, inputs, [nodes[i].shape for i in node.inputs])
         elif name == "solve":
             self._solve(k, inputs, len(shape), len(node.shape))
         elif name == "inv":
@@ -150,6 +153,25 @@ class Axes:
             along = None if part.array is None else _counting(constants[part.array], key.spread)
             if along is not None:
                 self.unite(large, axis, small, key.at + along)
+
+    def _assigned(self, node: GraphNode, inputs: list[Any], shapes: list[tuple[int, ...]]) -> None:
+        keys = node.attrs["keys"] if "keys" in node.attrs else (node.attrs["key"],)
+        values = range(1, len(inputs)) if "keys" in node.attrs else (1,)
+        for n, template in zip(values, keys, strict=True):
+            arrays = [] if "keys" in node.attrs else list(range(2, len(inputs)))
+            key = read_key(template, node.shape, [shapes[i] for i in arrays])
+            after = shape_after(node.shape, template, [shapes[i] for i in arrays])
+            short = len(after) - len(shapes[n])
+            for axis, part in enumerate(key.parts):
+                whole = part.output is not None and part.step == 1 and after[part.output] == node.shape[axis]
+                if whole and part.output >= short and shapes[n][part.output - short] != 1:  # type: ignore[operator]
+                    self.unite(inputs[0], axis, inputs[n], part.output - short)  # type: ignore[operator]
+            end = key.at + len(key.spread)
+            for i in arrays:
+                for axis, length in enumerate(shapes[i]):
+                    place = end - len(shapes[i]) + axis
+                    if place >= short and length != 1 and shapes[n][place - short] != 1:
+                        self.unite(inputs[i], axis, inputs[n], place - short)
 
     def _solve(self, k: int, inputs: list[Any], n: int, m: int) -> None:
         a, b = inputs

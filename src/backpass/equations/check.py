@@ -115,7 +115,7 @@ def call_difference(
     """How far apart the two sides of a line are whose right side calls an operation on whole arrays."""
     name, _, inside = right.partition("(")
     arguments = []
-    for part in inside.rstrip(")").split(", "):
+    for part in inside.removesuffix(")").split(", ")[: len(shapes)]:
         if "=" not in part:
             value = np.asarray(names[part.rstrip("ᵀ")])
             value = np.swapaxes(value, -1, -2) if part.endswith("ᵀ") else value

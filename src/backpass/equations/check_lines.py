@@ -153,19 +153,23 @@ def printed_updates(derivation: Derivation) -> Iterator[Update]:
         name = derivation.name(line.symbol)
         after = {**before, name: update.after[line.symbol.number]}
         for text, form, lengths in printed(derivation, line):
-            if form != "columns":
+            if form == "columns":
+                turned = as_columns(derivation, before), as_columns(derivation, after)
+                yield text, form, lengths, line, *turned
+            else:
                 yield text, form, lengths, line, before, after
         before = after
 
 
-def as_columns(derivation: Derivation) -> dict[str, Any]:
+def as_columns(derivation: Derivation, names: dict[str, Any] | None = None) -> dict[str, Any]:
     """The values of the names where each example is a column: examples last, vectors upright."""
     sheet, examples = derivation.sheet, derivation.letters.examples
-    out = derivation.names
+    out = dict(derivation.names if names is None else names)
+    given = dict(out)
     for s in sheet.symbols:
         if s.role in ("after", "repeat"):
             continue
-        value = np.asarray(s.value)
+        value = np.asarray(given[derivation.name(s)])
         if upright(sheet, s, examples):
             value = value.T
         elif value.ndim == 1:
@@ -209,7 +213,7 @@ def gap_of(
         assert line.call is not None
         return call_difference(left, right, names, [a.shape for a in line.call[1]], line.call[2], after)
     if form == "columns":
-        return matrix_difference(left, right, names, lengths, columns=True)
+        return matrix_difference(left, right, names, lengths, columns=True, after=after)
     return (index_difference if form == "index" else matrix_difference)(left, right, names, lengths, after=after)
 
 

@@ -8,7 +8,7 @@ the other two, a window into a shifted index, a gather into one-hot, and no rule
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -179,22 +179,56 @@ def _rule(name: str, i: int) -> Graph:
 
 
 def _run(graph: Graph, arguments: list[Expr]) -> Expr:
-    """A scalar graph on expressions instead of numbers."""
+    """A scalar graph on expressions instead of numbers; a complex value on the way is its (real, imaginary) parts."""
     given = iter(arguments)
-    values: list[Expr] = []
+    values: list[Expr | Pair] = []
     for node in graph.nodes:
         if node.op is INPUT:
             values.append(next(given))
         elif node.op is CONSTANT:
-            values.append(num(float(node.value)))
+            z = complex(node.value)
+            values.append((num(z.real), num(z.imag)) if node.dtype.kind == "c" else num(z.real))
         else:
-            a = [values[i] for i in node.inputs]
-            found = elementwise(node.op.name, a)
-            shown = NAMES.get(node.op.name, node.op.name)
-            if found is None and not is_function(shown):
-                raise NoDerivative(node.op.name)
-            values.append(fn(shown, *a) if found is None else found)
-    return values[graph.outputs[0]]
+            values.append(_applied(node.op.name, [values[i] for i in node.inputs]))
+    out = values[graph.outputs[0]]
+    if isinstance(out, tuple):
+        raise NoDerivative("a complex slope")
+    return out
+
+
+Pair = tuple[Expr, Expr]
+
+
+def _applied(name: str, given: Sequence[Expr | Pair]) -> Expr | Pair:
+    real = [x for x in given if not isinstance(x, tuple)]
+    if len(real) < len(given):
+        return _of_complex(name, [x if isinstance(x, tuple) else (x, ZERO) for x in given])
+    found = elementwise(name, real)
+    shown = NAMES.get(name, name)
+    if found is None and not is_function(shown):
+        raise NoDerivative(name)
+    return fn(shown, *real) if found is None else found
+
+
+def _of_complex(name: str, z: list[Pair]) -> Expr | Pair:
+    a, b = z[0]
+    if name in ("real", "imag"):
+        return a if name == "real" else b
+    if name == "negative":
+        return negate(a), negate(b)
+    if name == "conjugate":
+        return a, negate(b)
+    if name == "wofz":
+        return fn("Rew", a, b), fn("Imw", a, b)
+    if len(z) == 2:
+        c, d = z[1]
+        if name in ("add", "subtract"):
+            return (add(a, c), add(b, d)) if name == "add" else (add(a, negate(c)), add(b, negate(d)))
+        if name == "multiply":
+            return add(mul(a, c), negate(mul(b, d))), add(mul(a, d), mul(b, c))
+        if name == "divide" and d is ZERO:
+            return mul(a, (c, -1)), mul(b, (c, -1))
+    raise NoDerivative(f"{name} of a complex number")
 
 
 __all__ = ["Backward", "NoDerivative"]

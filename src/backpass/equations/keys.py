@@ -72,4 +72,15 @@ def read_key(key: tuple[Any, ...], shape: tuple[int, ...], arrays: list[tuple[in
     return Key(tuple(parts), at, spread, tuple(new))
 
 
-__all__ = ["Key", "Part", "read_key"]
+def shape_after(shape: tuple[int, ...], key: tuple[Any, ...], arrays: list[tuple[int, ...]]) -> tuple[int, ...]:
+    """The shape of what a key picks.
+
+    >>> shape_after((4, 5), (slice(None, None, 2), "index"), [(3,)])
+    (2, 3)
+    """
+    given = iter(arrays)
+    full = tuple(np.zeros(next(given), np.intp) if isinstance(part, str) else part for part in key)
+    return np.broadcast_to(np.float64(0), shape)[full].shape
+
+
+__all__ = ["Key", "Part", "read_key", "shape_after"]

@@ -9,7 +9,9 @@ array([[3., 3., 3., 3.],
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Hashable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -104,6 +106,10 @@ def _sigmoid(x: Any) -> Any:
     return np.where(x >= 0, 1 / (1 + np.exp(-np.abs(x))), np.exp(-np.abs(x)) / (1 + np.exp(-np.abs(x))))
 
 
+def _faddeeva(x: Any, y: Any) -> Any:
+    return OPS["wofz"].run(np.asarray(x) + 1j * np.asarray(y))
+
+
 _OWN: dict[str, Callable[..., Any]] = {
     "√": np.sqrt,
     "σ": _sigmoid,
@@ -119,13 +125,34 @@ _OWN: dict[str, Callable[..., Any]] = {
     "where": lambda c, a, b: np.where(c, a, b),
     "div": lambda a, b: np.floor_divide(a, b),
     "mod": lambda a, b: np.mod(a, b),
+    "Rew": lambda x, y: np.real(_faddeeva(x, y)),
+    "Imw": lambda x, y: np.imag(_faddeeva(x, y)),
     "power": lambda a, b: np.power(np.asarray(a, float), b),
 }
 
 
 def function(name: str) -> Callable[..., Any]:
     """The elementwise function that an equation calls by this name."""
-    return _OWN[name] if name in _OWN else OPS[name].run
+    if name in _OWN:
+        return _OWN[name]
+    run = OPS[name].run
+    ufunc = getattr(sys.modules.get("scipy.special"), name, None)
+    types = ufunc.types if isinstance(ufunc, np.ufunc) else ()
+    counts = {i for t in types for i, c in enumerate(t.split("->")[0]) if c == "l"}
+    return partial(_of_counts, run, counts) if counts else run
+
+
+def _of_counts(run: Callable[..., Any], counts: set[int], *arguments: Any) -> Any:
+    """An equation's numbers are floats; what a function takes as a count (a degree, an order) it gets as one."""
+    return run(*[_whole(a) if i in counts else a for i, a in enumerate(arguments)])
+
+
+def _whole(a: Any) -> Any:
+    """As whole numbers, if they are."""
+    a = np.asarray(a)
+    with np.errstate(invalid="ignore"):
+        whole = a.astype(np.int64)
+    return whole if np.array_equal(whole, a) else a
 
 
 def is_function(name: str) -> bool:

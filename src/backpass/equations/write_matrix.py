@@ -147,7 +147,7 @@ class MatrixWriter:
                 arrays.append((b, p))
         arrays.sort(key=lambda bp: (_RANK.get(bp[0].kind, 1), *self.index.priority(bp[0]), self._bare(bp[0], r, c)))
         size = abs(e.data[0])
-        several = len(arrays) + len(scalars) + len(below) + (size != 1) > 1
+        several = bool(below) or len(arrays) + len(scalars) + (size != 1) > 1
 
         def factor(b: Expr, p: float, at: int = 2) -> Layout:
             body = self.write(b, r, c, (3 if b.kind == "S" or p != 1 else at) if several or p != 1 else 0)
