@@ -441,7 +441,8 @@ def test_mixture_density_network_comes_close_to_the_true_density() -> None:
 def test_main_prints(name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     module = load(name)
     if name in FITTED:
-        monkeypatch.setattr(module, "fit", lambda: fitted(name))
+        result = fitted(name)
+        monkeypatch.setattr(module, "fit", lambda: result)
     module.main()
     assert "nan" not in capsys.readouterr().out.split()
 

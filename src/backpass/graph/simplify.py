@@ -83,11 +83,11 @@ class _Rewriter:
         inner = self.lines[inputs[0]]
         if node.op.name == "reshape" and inner.op.name == "reshape":
             inputs = inner.inputs
-            if self.lines[inputs[0]].shape == node.shape:
+            if self.lines[inputs[0]].aval == node.aval:
                 return inputs[0]
         elif node.op.name == "transpose" and inner.op.name == "transpose":
             axes = tuple(inner.attrs["axes"][a] for a in attrs["axes"])
-            if axes == tuple(range(len(axes))):
+            if axes == tuple(range(len(axes))) and self.lines[inner.inputs[0]].aval == node.aval:
                 return inner.inputs[0]
             inputs, attrs = inner.inputs, {"axes": axes}
         new = replace(node, inputs=inputs, attrs=attrs, adjoint=self._link(node))
@@ -114,7 +114,7 @@ class _Rewriter:
         match name:
             case "alias" | "positive" | "cast" | "broadcast_to" | "reshape" if fits(first):
                 return first
-            case "transpose" if tuple(node.attrs["axes"]) == tuple(range(len(node.shape))):
+            case "transpose" if tuple(node.attrs["axes"]) == tuple(range(len(node.shape))) and fits(first):
                 return first
             case "negative" if self.lines[first].op.name == "negative" and fits(self.lines[first].inputs[0]):
                 return self.lines[first].inputs[0]

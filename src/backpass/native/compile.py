@@ -116,8 +116,8 @@ class Compiled(Staged):
         program = self._program(self.graph(*args), args)
         if program is None:
             raise RuntimeError(
-                "there is no machine code here: llvmlite is missing, BACKPASS_NATIVE is 0, or the function works on "
-                "dtypes that have none (complex, float16, text); it runs on the interpreter"
+                "there is no machine code here: llvmlite is missing, BACKPASS_NATIVE is 0, the graph is very long, or "
+                "the function works on dtypes that have none (complex, float16, text); it runs on the interpreter"
             )
         return program.code
 

@@ -17,6 +17,8 @@ from backpass.graph.op import OPS, Op
 from backpass.graph.program import Graph
 from backpass.graph.traced import CONSTANT
 
+LINES = 2500
+"""Longer graphs, of loops that were unrolled, would take LLVM longer than they are worth: the interpreter runs them."""
 ONE_HOT_LIMIT = 64
 """Classes: up to here a sum over [y = c] beats a scattered access."""
 
@@ -46,10 +48,13 @@ class Lines:
 
 
 class NotNative(Exception):
-    """The graph works on dtypes without machine code: complex numbers, half precision, another byte order, text."""
+    """There is no machine code for this graph: it is too long, or works on complex numbers, half precision, another byte
+    order or text."""
 
 
 def prepared(graph: Graph) -> Lines:
+    if len(graph) > LINES:
+        raise NotNative(f"{len(graph)} lines")
     for node in graph.nodes:
         dtype = node.dtype
         if dtype.kind not in "biuf" or dtype == np.float16 or dtype.itemsize > 8 or not dtype.isnative:

@@ -7,8 +7,11 @@ run the step, note its loss, go on. θ and the rest are changed in place; Python
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import signal
 import threading
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -97,16 +100,20 @@ class Steps:
         def call(rank: int) -> None:
             self._entry(*arguments[:3], rank, ranks, arguments[5], table.ctypes.data)
 
+        with _undisturbed() if ranks > 1 else contextlib.nullcontext():
+            self._shared(call, ranks)
+        self.memory.end(self._arguments)
+        return losses[: self.done], squares[: self.done]
+
+    @staticmethod
+    def _shared(call: Callable[[int], None], ranks: int) -> None:
+        """Let each rank do its part, this thread the first one's."""
         helpers = [threading.Thread(target=call, args=(rank,)) for rank in range(1, ranks)]
         for helper in helpers:
             helper.start()
-        try:
-            call(0)
-        finally:
-            for helper in helpers:
-                helper.join()
-        self.memory.end(self._arguments)
-        return losses[: self.done], squares[: self.done]
+        call(0)
+        for helper in helpers:
+            helper.join()
 
     @property
     def done(self) -> int:
@@ -115,6 +122,26 @@ class Steps:
 
     def _arguments(self) -> list[Any]:
         return [self.memory.values[item] for item in self.code.plan.inputs]
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Hold Ctrl-C back until the block is through: ranks wait for each other, so none may be left alone.
+
+    The handler that was in place is called then, by which Ctrl-C does what it would have done.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield
+        return
+    pressed: list[Any] = []
+    signal.signal(signal.SIGINT, lambda *told: pressed.append(told))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if pressed:
+            before(*pressed[0])
 
 
 def _write_loop(w: ModuleWriter, data: tuple[np.ndarray, ...], rows: int, held: int) -> None:
