@@ -90,8 +90,7 @@ def seconds(work: Callable[[], Any]) -> float:
 def paced(contender: Contender, most: int, wanted: float = 2e-3) -> Contender:
     """Set `units` so that a window takes milliseconds; its `run` must do as many."""
     contender.begin()
-    contender.run()
-    each = min(seconds(contender.run) / contender.units for _ in range(5))
+    each = min(seconds(contender.run) / contender.units for _ in range(2 if contender.cold > 0.1 else 6))
     contender.units = max(1, min(most, int(wanted / each)))
     return contender
 
@@ -511,7 +510,9 @@ def overhead() -> Workload:
     def numpy() -> Contender:
         return repeated("NumPy, not compiled", lambda: np.sum(x * x))
 
-    return Workload("call of a compiled f(x), 8 numbers", 0, (("backpass", backpass), ("jax", jax), ("numpy", numpy)))
+    return Workload(
+        "overhead of a compiled f(x), 8 numbers", 0, (("backpass", backpass), ("jax", jax), ("numpy", numpy))
+    )
 
 
 # ---- handwritten digits, the whole call
@@ -755,11 +756,11 @@ def main() -> None:
     parser.add_argument("--child", help=argparse.SUPPRESS)
     options = parser.parse_args()
     warnings.simplefilter("ignore")
-    if has("jax"):
-        importlib.import_module("jax").config.update("jax_enable_x64", True)
     if options.child:
         child(options.child)
         return
+    if has("jax"):
+        importlib.import_module("jax").config.update("jax_enable_x64", True)
     packages = ("backpass", "numpy", "torch", "jax", "autograd", "scikit-learn")
     versions = {name: importlib.metadata.version(name) for name in packages if found_version(name)}
     machine = f"{processor()}, {os.cpu_count()} cores, Python {platform.python_version()}"
