@@ -7,9 +7,9 @@ installed is left out.
 
     scripts/bench training [--seconds S] [--only TEXT ...] [--without TEXT ...] [--json PATH]
 
-A training step is gather, forward, backward and update. Backpass runs epochs as `bp.fit` does, on as many threads as it
-chooses and on one; JAX one jitted call a step, and one `lax.scan` an epoch; PyTorch eager with the fused optimiser, and
-under `torch.compile` where there is a C++ compiler. Peers keep their own number of threads.
+A training step is gather, forward, backward and update. Backpass takes many a call, as `bp.fit` does, on as many
+threads as it chooses and on one; JAX one jitted call a step, and one `lax.scan` an epoch; PyTorch eager with the fused
+optimiser, and under `torch.compile` where there is a C++ compiler. Peers keep their own number of threads.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ import numpy as np
 import backpass as bp
 from backpass.train.loop import Loop
 from backpass.train.progress import progress_for
-from backpass.train.stepping import THREADS
+from backpass.train.stepping import THREADS, Pace
 
 OURS = "Backpass"
 ONE = "Backpass, 1 thread"
@@ -140,7 +140,7 @@ class Perceptron:
 
 
 def ours(job: Perceptron, threads: int | None = None) -> Contender:
-    quiet = progress_for(False)
+    quiet, order = progress_for(False), job.order().ravel()
     made: list[Loop] = []
 
     def first_epoch() -> None:
@@ -156,12 +156,22 @@ def ours(job: Perceptron, threads: int | None = None) -> Contender:
     def begin() -> None:
         loop.carried, loop.count = start, 0
 
+    stepper = loop._stepper(job.batch)
+    pace = Pace(stepper.threads)
+
+    def run(steps: int = 0) -> np.ndarray:
+        steps, number = steps or job.steps, pace.next()[1]
+        started = time.perf_counter()
+        losses, _ = stepper.take(loop.data, order, steps, loop.count, 0, number)
+        pace.took(steps, number, time.perf_counter() - started)
+        loop.count += steps
+        return losses
+
     def losses() -> np.ndarray:
         begin()
-        stepper, steps = loop._stepper(job.batch), min(CHECKED, job.steps)
-        return stepper.take(loop.data, job.order().ravel(), steps, 0, 0, stepper.threads)[0]
+        return run(min(CHECKED, job.steps))
 
-    return Contender(ONE if threads else OURS, lambda: loop.run_epoch(quiet), losses, begin, job.steps, cold)
+    return Contender(ONE if threads else OURS, run, losses, begin, job.steps, cold)
 
 
 def jax_step(job: Perceptron, kind: str | None) -> tuple[Any, Any]:
@@ -318,9 +328,9 @@ def perceptron(job: Perceptron) -> Workload:
         ("backpass", lambda: ours(job, 1)),
         ("jax", lambda: jax_scan(job)),
         ("jax", lambda: jax_jit(job)),
-        ("torch", lambda: torch_steps(job)),
         ("torch", lambda: torch_steps(job, threads=1)),
-        ("torch", lambda: torch_steps(job, compiled=True)),
+        ("torch", lambda: torch_steps(job)),
+        ("torch._inductor", lambda: torch_steps(job, compiled=True)),
     ]
     if job.dropout:  # its other generator, which is faster
         makers.insert(3, ("jax", lambda: jax_scan(job, "rbg")))
@@ -597,7 +607,7 @@ def child(kind: str) -> None:
     """In a process of its own, with everything imported: seconds from Python functions to the end of the first step."""
     job = cold_job()
     if kind == "backpass":
-        job.data()
+        importlib.import_module("backpass.native.steps")
         took = ours(job).cold
     elif kind == "jax":
         import jax.numpy as jnp
@@ -650,7 +660,7 @@ def contenders(workload: Workload, without: list[str]) -> list[Contender]:
     """Those that are installed and work, agreeing with each other."""
     found = []
     for module, make in workload.makers:
-        if not has(module):
+        if module in without or not has(module):
             continue
         try:
             contender = make()
@@ -659,7 +669,7 @@ def contenders(workload: Workload, without: list[str]) -> list[Contender]:
                 raise
             print(f"  {workload.title}: {module} is left out: {str(error)[:300]}", file=sys.stderr)
             continue
-        if not any(text in contender.name for text in without):
+        if contender.name not in without:
             found.append(contender)
     reference = None
     for contender in found:
@@ -681,7 +691,7 @@ def measure(workload: Workload, budget: float, without: list[str]) -> dict[str, 
     end, turns = time.monotonic() + budget, 0
     while turns < 5 or time.monotonic() < end:
         for k in range(len(found)):
-            found[(k + turns) % len(found)].window()
+            found[(k + turns) % len(found)].window()  # no one always comes after the same one
         turns += 1
     mine = found[0]
     rows = []
@@ -731,10 +741,10 @@ def show(result: dict[str, Any]) -> None:
 
 def workloads() -> Iterable[Workload]:
     base = [
-        Perceptron((4, 16, 3), 32, 1000, 8),
-        Perceptron((13, 64, 64, 2), 32, 200, 2.2),
-        Perceptron((784, 128, 10), 64, 32, 1.7),
-        Perceptron((784, 512, 512, 10), 128, 4, 1.2),
+        Perceptron((4, 16, 3), 32, 500, 8),
+        Perceptron((13, 64, 64, 2), 32, 100, 2.2),
+        Perceptron((784, 128, 10), 64, 8, 1.7),
+        Perceptron((784, 512, 512, 10), 128, 2, 1.2),
     ]
     for job in base:
         yield perceptron(job)
@@ -751,7 +761,7 @@ def main() -> None:
     parser.add_argument(
         "--only", nargs="*", default=[], metavar="TEXT", help="workloads whose title holds one of these"
     )
-    parser.add_argument("--without", nargs="*", default=[], metavar="TEXT", help="contenders to leave out")
+    parser.add_argument("--without", nargs="*", default=[], metavar="TEXT", help="contenders, or modules, to leave out")
     parser.add_argument("--json", type=Path, help="where to write all numbers")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     options = parser.parse_args()
