@@ -48,8 +48,8 @@ class Lines:
 
 
 class NotNative(Exception):
-    """There is no machine code for this graph: it is too long, or works on complex numbers, half precision, another byte
-    order or text."""
+    """There is no machine code for this graph: it is too long, or works on complex numbers, half precision, text or
+    another byte order."""
 
 
 def prepared(graph: Graph) -> Lines:

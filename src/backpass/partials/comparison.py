@@ -90,6 +90,10 @@ def _larger_gets(g, mine, other):
     return np.where(mine < other, 0.0, np.where(mine == other, g * 0.5, g))
 
 
+def _smaller_gets(g, mine, other):
+    return np.where(mine > other, 0.0, np.where(mine == other, g * 0.5, g))
+
+
 _TIES = "At a tie each argument gets one half: the mean of the one-sided derivatives."
 MAXIMUM = pointwise(
     np.maximum,
@@ -102,8 +106,8 @@ MAXIMUM = pointwise(
 )
 MINIMUM = pointwise(
     np.minimum,
-    lambda g, out, a, b: _larger_gets(g, -a, -b),
-    lambda g, out, a, b: _larger_gets(g, -b, -a),
+    lambda g, out, a, b: _smaller_gets(g, a, b),
+    lambda g, out, a, b: _smaller_gets(g, b, a),
     selects=True,
     notation="min({0}, {1})",
     domain=ANY,
