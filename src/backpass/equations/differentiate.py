@@ -13,6 +13,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from backpass.graph.errors import DtypeError
 from backpass.graph.op import OPS, Kind
 from backpass.graph.program import Graph
 from backpass.graph.traced import CONSTANT, INPUT
@@ -174,8 +175,13 @@ def _rule(name: str, i: int) -> Graph:
     op = OPS[name]
     rule = op.partials[i]
     assert rule is not None
-    count = len(op.partials)
-    return trace(lambda g, out, *a: rule(g, out, *a), *[np.float64(0.5)] * (count + 2))
+    half = np.float64(0.5)
+    slope = lambda g, out, *a: rule(g, out, *a)  # noqa: E731
+    try:
+        return trace(slope, half, half, *[half] * len(op.partials))
+    except DtypeError:
+        # Orders, degrees and counts stand beside the argument: SciPy takes whole numbers there and nothing else.
+        return trace(slope, half, half, *[half if k == i else np.int64(2) for k in range(len(op.partials))])
 
 
 def _run(graph: Graph, arguments: list[Expr]) -> Expr:
