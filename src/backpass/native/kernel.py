@@ -174,12 +174,7 @@ class Kernel:
 
     def spread(self, item: Item) -> tuple[int, ...]:
         """The strides over the domain by which the kernel's own item meets the loops."""
-        own = squeezed(item.view)[1]
-        if not item.row:
-            return own
-        inner = iter(own)
-        reduced = self.reduced or ()
-        return tuple(0 if k in reduced else next(inner) for k in range(len(self.domain)))
+        return self.over_domain(squeezed(item.view)[1], item.row)
 
     def meets(self, ref: Ref, row: bool, level: bool) -> bool:
         """Does a ref, from a value of a row or not, see its item as the loops compute it, and not another place of it?
@@ -216,4 +211,3 @@ class Plan:
     constants: list[Item]
     arena: int = 0
     """Bytes of working memory."""
-    islands: list[Any] = field(default_factory=list)

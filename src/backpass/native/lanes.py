@@ -164,11 +164,8 @@ class Lanes:
             mask = self.mask()
             name = f"llvm.masked.load.{suffix(vector)}.p0"
             nothing = ir.Constant(vector, [ir.Constant(element, 0)] * self.width)
-            loaded = b.call(
-                intrinsic(b, name, vector, [POINTER, mask.type, vector]),
-                [place, mask, nothing],
-                arg_attrs={0: (f"align {dtype.itemsize}",)} if False else None,
-            )
+            load = intrinsic(b, name, vector, [POINTER, mask.type, vector])
+            loaded = b.call(load, [place, mask, nothing])
             return self._truth(loaded, dtype)
         places = [b.add(index, i64(k * stride)) for k in range(self.count)]
         return self.gathered(pointer, places, dtype)

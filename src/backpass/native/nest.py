@@ -328,7 +328,7 @@ class Nest:
 
     def _part(self, node: Item, body: Body) -> Value:
         """What a place adds to a reduction, with nothing in the lanes that are not there."""
-        dtype = summed(node)
+        dtype = node.dtype
         value = body.lanes.splat(body.ref(node.args[0], dtype))
         if body.lanes.count < body.lanes.width and self.made.vector in self.made.reduced:
             value = self.b.select(body.lanes.mask(), value, body.lanes.constant(dtype, identity(node)))
@@ -415,7 +415,7 @@ class Nest:
         inner(0, where)
         results = []
         for k, node in enumerate(nodes):
-            type_ = full.type(summed(node))
+            type_ = full.type(node.dtype)
             total = b.load(cells[0][k], typ=type_)
             for copy in range(1, copies):
                 total = combine(node, full, total, b.load(cells[copy][k], typ=type_))
@@ -426,17 +426,12 @@ class Nest:
         """A place for a running result; LLVM keeps it in a register."""
         b = self.b
         with b.goto_entry_block():
-            cell = b.alloca(lanes.type(summed(node)))
-        b.store(lanes.splat(constant(summed(node), identity(node))), cell)
+            cell = b.alloca(lanes.type(node.dtype))
+        b.store(lanes.splat(constant(node.dtype, identity(node))), cell)
         return cell
 
 
 # ---- reductions
-def summed(node: Item) -> np.dtype:
-    """The dtype that a reduction works in."""
-    return node.dtype
-
-
 def identity(node: Item) -> Any:
     """What changes nothing."""
     dtype, name = node.dtype, node.line.op.name

@@ -16,7 +16,7 @@ from backpass.graph.program import Graph
 from . import direct
 from .barrier import WORDS
 from .engine import Loaded, build, optimized
-from .kernel import Item, Kernel, Place, Plan
+from .kernel import Item, Place, Plan
 from .lower import lower
 from .module import ModuleWriter
 from .nest import owner
@@ -180,7 +180,3 @@ def aligned_bytes(size: int) -> np.ndarray:
     raw = np.zeros(size + 64, np.uint8)
     start = -raw.ctypes.data % 64
     return raw[start : start + size]
-
-
-def islands_of(plan: Plan) -> list[Kernel]:
-    return [kernel for kernel in plan.kernels if kernel.kind == "island"]
