@@ -1,23 +1,30 @@
 """The cache of compiled objects: found again, whole or not at all, bounded, and never in the way."""
 
 import os
+import re
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import backpass as bp
-from backpass.native import cache, engine
+from backpass.native import cache, direct, engine
+from backpass.native import identity as identities
+from backpass.native.identity import identity
+from backpass.native.prepare import prepared
 from backpass.native.program import Code
-from backpass.native.target import PORTABLE, host
+from backpass.native.steps import Around
+from backpass.native.target import host, runnable
 
 X = np.linspace(-1, 1, 5)
 
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
+    engine._present.clear()
     monkeypatch.setenv("BACKPASS_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
 
@@ -28,6 +35,7 @@ def tanh(x):
 
 def count_compilations(monkeypatch):
     made = []
+    engine._present.clear()
     compiled = engine.compiled
     monkeypatch.setattr(engine, "compiled", lambda *args: (made.append(1), compiled(*args))[1])
     return made
@@ -41,11 +49,60 @@ def test_what_was_compiled_is_found_again(place, monkeypatch):
     assert [path.suffix for path in place.iterdir()] == [".o"]
 
 
-def test_another_target_or_text_is_another_entry():
-    graph = bp.trace(tanh, X)
-    text = Code(graph, host()).text
-    assert cache.key(text, host()) != cache.key(text + "\n", host())
-    assert cache.key(text, host()) != cache.key(text, PORTABLE) or host() == PORTABLE
+def name(function, *args, carried=None, more=None, target=None):
+    return identity(prepared(bp.trace(function, *args)), carried or {}, more, target or host())
+
+
+ONES = np.ones((3, 4))
+ALIKE = [
+    lambda x: np.sum(x, axis=0),
+    lambda x: np.sum(x, axis=1),
+    lambda x: np.sum(x, axis=0, keepdims=True),
+    lambda x: np.sum(x.astype(np.float32), axis=0),
+    lambda x: np.sum(x, axis=0) * 2,
+    lambda x: np.sum(x, axis=0) * 2.0,
+    lambda x: np.sum(x, axis=0) * np.float64(2.0),
+    lambda x: np.sum(x, axis=0) * 0.0,
+    lambda x: np.sum(x, axis=0) * -0.0,
+    lambda x: np.sum(x, axis=0) * np.arange(4.0),
+    lambda x: np.sum(x, axis=0) * np.arange(1.0, 5.0),
+    lambda x: np.sum(x[np.array([0, 1])], axis=0),
+    lambda x: np.sum(x[np.array([0, 2])], axis=0),
+    lambda x: (np.sum(x, axis=0), x),
+    lambda x: (x, np.sum(x, axis=0)),
+]
+
+
+def test_whatever_changes_the_code_changes_its_name():
+    names = [name(f, ONES) for f in ALIKE]
+    names += [name(ALIKE[0], np.ones((4, 3))), name(ALIKE[0], ONES.astype(np.float32))]
+    names += [name(lambda x: x * 2, ONES), name(lambda x: x * 2, ONES, carried={0: 0})]
+    names += [name(ALIKE[0], ONES, more=direct.write)]
+    around = Around((8, 4), 32, 1)
+    names += [name(ALIKE[0], ONES, more=m) for m in (around, replace(around, rows=31), replace(around, sizes=(8, 8)))]
+    names += [name(ALIKE[0], ONES, target=target) for target in runnable() if target != host()]
+    assert len(set(names)) == len(names)
+
+
+def test_what_changes_no_code_changes_no_name():
+    def renamed(values):
+        return np.sum(values, axis=0)
+
+    assert name(renamed, ONES) == name(ALIKE[0], ONES * 2)
+    assert not re.search("0x[0-9a-f]{6}", repr(Around((8, 4), 32, 1)))  # an address is another one in each process
+
+
+def test_other_source_is_another_name(monkeypatch):
+    known = name(tanh, X)
+    before = identities.versions()
+    monkeypatch.setattr(identities, "versions", lambda: (*before[:-1], before[-1] + "1"))
+    assert name(tanh, X) != known
+
+
+def test_nothing_is_written_where_it_is_kept(place, monkeypatch):
+    wanted = bp.compile(tanh)(X)
+    monkeypatch.setattr(Code, "text", lambda self: pytest.fail("code was written"))
+    assert bp.compile(tanh)(X) == wanted
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,9 @@
 """Compiled objects on disk, so that a program is compiled once and not once a process.
 
-An entry is a file named by what it depends on: the LLVM text, the target with the processor's features, and the
-versions of Backpass, llvmlite and LLVM. It is written beside and renamed into place, and carries a checksum, so that
-neither two processes at once nor one that is killed can leave half an entry; what does not check is compiled anew. The
-oldest entries go when all together are over `MOST` bytes. A folder that cannot be written to only means that nothing is
-kept.
+An entry is a file named by what it depends on (`identity`). It is written beside and renamed into place, and carries a
+checksum, so that neither two processes at once nor one that is killed can leave half an entry; what does not check is
+compiled anew. The oldest entries go when all together are over `MOST` bytes. A folder that cannot be written to only
+means that nothing is kept.
 """
 
 from __future__ import annotations
@@ -15,11 +14,6 @@ import os
 import sys
 import tempfile
 from pathlib import Path
-
-import llvmlite
-from llvmlite import binding as llvm
-
-from .target import Target
 
 FOLDER = "BACKPASS_CACHE"
 """The environment variable that names the folder; ``off`` keeps nothing."""
@@ -43,14 +37,6 @@ def folder() -> Path | None:
         return Path.home().joinpath(*inside, "backpass")
     except RuntimeError:
         return None
-
-
-def key(text: str, target: Target) -> str:
-    """The name of the entry for this code on this processor."""
-    # Read, not imported: the package's front door stands above this room.
-    versions = (sys.modules["backpass"].__version__, llvmlite.__version__, *map(str, llvm.llvm_version_info))
-    depends = "\0".join((*versions, target.signature(), text))
-    return hashlib.blake2b(depends.encode(), digest_size=20).hexdigest()
 
 
 def load(name: str) -> bytes | None:

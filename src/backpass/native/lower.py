@@ -15,13 +15,12 @@ import numpy as np
 
 from backpass.graph.aval import Aval
 from backpass.graph.op import OPS
-from backpass.graph.program import Graph
 from backpass.graph.traced import CONSTANT, INPUT
 
 from . import memory, pointwise
 from .arrange import arrange
 from .kernel import Dynamic, Gathered, Item, Kernel, Place, Plan, Ref, Root, RootKind, squeezed
-from .prepare import Line, Lines, prepared
+from .prepare import Line, Lines
 from .view import View
 
 LEAVES = 3
@@ -34,9 +33,9 @@ NOWHERE = -1
 Access = tuple[Item, View]
 
 
-def lower(graph: Graph, bits: int, carried: dict[int, int]) -> Plan:
-    """Lower a graph for vectors of `bits`. `carried` maps outputs to the inputs whose memory they take over."""
-    plan = _Lowering(prepared(graph), carried).finish()
+def lower(lines: Lines, bits: int, carried: dict[int, int]) -> Plan:
+    """Lower lines for vectors of `bits`. `carried` maps outputs to the inputs whose memory they take over."""
+    plan = _Lowering(lines, carried).finish()
     _arrange(plan, bits)  # keeps some values in memory
     memory.place(plan, carried)
     _arrange(plan, bits)  # the copies that came last

@@ -38,8 +38,7 @@ class ModuleWriter:
         self.plan = plan
         self.target = target
         self.module = ir.Module("backpass")
-        self.scratch = max([self._packing(kernel) for kernel in plan.kernels], default=0)
-        """Bytes that a rank's products pack into, behind the arena."""
+        self.scratch = scratch(plan, target)
         self.slots = slots(plan)
 
     def text(self) -> str:
@@ -73,13 +72,6 @@ class ModuleWriter:
             return i64(0), b.select(first, i64(units), i64(0))
         cut = lambda k: b.sdiv(b.mul(k, i64(units)), self.ranks)  # noqa: E731
         return cut(self.rank), cut(b.add(self.rank, i64(1)))
-
-    def _packing(self, kernel: Kernel) -> int:
-        if kernel.kind != "product" or kernel.line is None:
-            return 0
-        (_, left), (_, right) = kernel.operands
-        product, _ = product_of(left, right, kernel.line.aval.dtype)
-        return aligned(gemm.pack_size(product, self.target) * kernel.line.aval.dtype.itemsize)
 
     # ---- memory
     def address(self, item: Item) -> Value:
@@ -221,6 +213,19 @@ def span(item: Item) -> Span:
 
 def overlap(one: list[Span], other: list[Span]) -> bool:
     return any(a[0] is b[0] and a[1] < b[2] and b[1] < a[2] for a in one for b in other)
+
+
+def scratch(plan: Plan, target: Target) -> int:
+    """Bytes that a rank's products pack into, behind the arena."""
+    most = 0
+    for kernel in plan.kernels:
+        if kernel.kind == "product":
+            assert kernel.line is not None
+            (_, left), (_, right) = kernel.operands
+            dtype = kernel.line.aval.dtype
+            product, _ = product_of(left, right, dtype)
+            most = max(most, aligned(gemm.pack_size(product, target) * dtype.itemsize))
+    return most
 
 
 def slots(plan: Plan) -> dict[Item, int]:

@@ -15,11 +15,13 @@ from backpass.graph.program import Graph
 
 from . import direct
 from .barrier import WORDS
-from .engine import Loaded, build, optimized
+from .engine import loaded, optimized
+from .identity import identity
 from .kernel import Item, Place, Plan
 from .lower import lower
-from .module import ModuleWriter
+from .module import ModuleWriter, scratch, slots
 from .nest import owner
+from .prepare import prepared
 from .target import Target, host
 from .view import View
 
@@ -29,7 +31,8 @@ ENTRY_TYPE = ctypes.CFUNCTYPE(None, _P, _P, _P, _I, _I, _P)
 
 
 class Code:
-    """A graph's plan and its machine code. `more` may add functions to the module."""
+    """A graph's plan and its machine code. `more` may add functions to the module: a function, or what tells by its
+    repr what it adds."""
 
     def __init__(
         self,
@@ -40,15 +43,20 @@ class Code:
     ):
         self.graph = graph
         self.target = target
-        self.plan: Plan = lower(graph, target.bits, carried or {})
-        writer = ModuleWriter(self.plan, target)
+        lines = prepared(graph)
+        self.plan: Plan = lower(lines, target.bits, carried or {})
+        self.bytes = self.plan.arena, scratch(self.plan, target)
+        self.slots = slots(self.plan)
+        self._more = more
+        self.loaded = loaded(identity(lines, carried or {}, more, target), self.text, target)
+
+    def text(self) -> str:
+        """The LLVM assembly as it is written."""
+        writer = ModuleWriter(self.plan, self.target)
         writer.write()
-        if more is not None:
-            more(writer)
-        self.text = writer.text()
-        self.bytes = self.plan.arena, writer.scratch
-        self.slots = writer.slots
-        self.loaded = Loaded(build(self.text, target), target)
+        if self._more is not None:
+            self._more(writer)
+        return writer.text()
 
     def describe(self) -> str:
         """The kernels in order, one a line."""
@@ -56,11 +64,11 @@ class Code:
 
     def llvm(self) -> str:
         """The LLVM assembly, optimised."""
-        return optimized(self.text, self.target)[0]
+        return optimized(self.text(), self.target)[0]
 
     def asm(self) -> str:
         """The processor's assembly."""
-        return optimized(self.text, self.target)[1]
+        return optimized(self.text(), self.target)[1]
 
 
 class Memory:

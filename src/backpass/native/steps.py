@@ -12,6 +12,7 @@ import ctypes
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -52,9 +53,8 @@ class Steps:
         self.graph = graph
         self.rows = rows
         held = len(carried)
-        self.code = Code(
-            graph, target or host(), {k: k for k in range(held)}, lambda w: _write_loop(w, data, rows, held)
-        )
+        around = Around(tuple(array[0:1].nbytes for array in data), rows, held)
+        self.code = Code(graph, target or host(), {k: k for k in range(held)}, around)
         self.memory = Memory(self.code, ranks)
         self._batch = [np.zeros((rows, *array.shape[1:]), array.dtype) for array in data]
         self._number = np.zeros((), np.int64)
@@ -144,8 +144,20 @@ def _undisturbed() -> Iterator[None]:
             before(*pressed[0])
 
 
-def _write_loop(w: ModuleWriter, data: tuple[np.ndarray, ...], rows: int, held: int) -> None:
-    """Add the loop around the entry."""
+@dataclass(frozen=True)
+class Around:
+    """The loop around the entry: `sizes` are the bytes of a row of each array that batches of `rows` are taken from,
+    `held` how many arrays are carried on."""
+
+    sizes: tuple[int, ...]
+    rows: int
+    held: int
+
+    def __call__(self, writer: ModuleWriter) -> None:
+        _write_loop(writer, self.sizes, self.rows, self.held)
+
+
+def _write_loop(w: ModuleWriter, sizes: tuple[int, ...], rows: int, held: int) -> None:
     main = w.module.globals[ENTRY]
     type_ = ir.FunctionType(ir.VoidType(), [*[a.type for a in main.args], POINTER])
     function = ir.Function(w.module, type_, LOOP)
@@ -161,7 +173,7 @@ def _write_loop(w: ModuleWriter, data: tuple[np.ndarray, ...], rows: int, held: 
     pointer = lambda k: b.inttoptr(word(k), POINTER)  # noqa: E731
     order, steps, first, seed = pointer(ORDER), word(COUNT), word(FIRST), word(SEED)
     losses, squares = pointer(LOSSES), pointer(SQUARES)
-    sources = [pointer(DATA + k) for k in range(len(data))]
+    sources = [pointer(DATA + k) for k in range(len(sizes))]
     number, key, *batch = [slot(item) for item in w.plan.inputs[held:]]
     results = w.plan.outputs[held : held + 2]
     ends = [slot(item) for item in results]
@@ -174,8 +186,8 @@ def _write_loop(w: ModuleWriter, data: tuple[np.ndarray, ...], rows: int, held: 
         with loop(b, *mine) as r:
             at = b.add(b.mul(s, i64(rows)), r)
             row = b.load(b.gep(order, [at], source_etype=I64), typ=I64, align=8)
-            for array, source, target in zip(data, sources, batch, strict=True):
-                size = i64(array[0:1].nbytes)
+            for bytes_, source, target in zip(sizes, sources, batch, strict=True):
+                size = i64(bytes_)
                 place = b.gep(target, [b.mul(r, size)], source_etype=I8)
                 begin = b.gep(source, [b.mul(row, size)], source_etype=I8)
                 b.call(copy, [place, begin, size, ir.Constant(ir.IntType(1), 0)])
