@@ -7,6 +7,7 @@ an earlier stage are kept in memory.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -17,6 +18,8 @@ REGISTERS = 16
 """Positions of a row that are kept in registers at most."""
 TEXT = 400
 """Operations that a row in registers may be written out to."""
+COSTLY, APART = 16, 1.2
+"""Cycles of an elementary function or a division, and of reading a lane that does not lie beside the one before."""
 
 
 @dataclass(eq=False)
@@ -49,6 +52,7 @@ class Arrangement:
 def arrange(kernel: Kernel, bits: int) -> Arrangement:
     """Decide, and mark what has to be kept in memory from stage to stage."""
     addresses = list(_addresses(kernel))
+    walks = [walk for walk, _, _ in addresses]
     reduced = set(kernel.reduced or ())
     groups: list[list[int]] = []
     for axis, n in enumerate(kernel.domain):
@@ -56,7 +60,7 @@ def arrange(kernel: Kernel, bits: int) -> Arrangement:
         if (
             last is not None
             and (last in reduced) == (axis in reduced)
-            and all(a[last] == a[axis] * n for a, _ in addresses)
+            and all(walk[last] == walk[axis] * n for walk in walks)
         ):
             groups[-1].append(axis)
         else:
@@ -69,29 +73,29 @@ def arrange(kernel: Kernel, bits: int) -> Arrangement:
         extents.append(extent)
     width = _width(kernel, bits)
     made = Arrangement(groups, extents, None, 1, [g for g, members in enumerate(groups) if members[0] in reduced])
-    best = 0.0
-    for g, members in enumerate(groups):
-        score = _score(kernel, members[-1], extents[g], width, addresses) * (1.0 if g in made.reduced else 1.05)
-        if score > best:
-            best, made.vector, made.width = score, g, width
+    least = _cycles(kernel, made, None, 1, addresses)
+    for g in range(len(groups)) if all(extents) else ():
+        cycles = _cycles(kernel, made, g, width, addresses)
+        if cycles < least:
+            least, made.vector, made.width = cycles, g, width
     if made.reduced:
         _stages(kernel, made)
     return made
 
 
-def _addresses(kernel: Kernel) -> Iterator[tuple[tuple[int, ...], int]]:
-    """Every walk over the domain, with its weight for the choice of the lanes."""
+def _addresses(kernel: Kernel) -> Iterator[tuple[tuple[int, ...], bool, float]]:
+    """Every walk over the domain: strides, whether over rows alone, and what a lane costs that lies apart."""
     for ref, row in kernel.leaves:
-        yield kernel.over_domain(ref.strides, row), 2
+        yield kernel.over_domain(ref.strides, row), row, APART
     for root in kernel.roots:
-        yield kernel.over_domain(root.strides, root.row), 3
+        yield kernel.over_domain(root.strides, root.row), root.row, 1.5 * APART
         for dynamic in root.dynamic:
-            yield kernel.over_domain(dynamic.index.strides, root.row), 1
+            yield kernel.over_domain(dynamic.index.strides, root.row), root.row, APART
     for node, row in kernel.nodes.items():
         if node.gathered is not None:
-            yield kernel.over_domain(node.gathered.strides, row), 2
+            yield kernel.over_domain(node.gathered.strides, row), row, APART
             for dynamic in node.gathered.dynamic:
-                yield kernel.over_domain(dynamic.index.strides, row), 1
+                yield kernel.over_domain(dynamic.index.strides, row), row, 2 * APART
 
 
 def _width(kernel: Kernel, bits: int) -> int:
@@ -101,23 +105,37 @@ def _width(kernel: Kernel, bits: int) -> int:
     return bits // 8 // max(sizes, default=8 if any(item.dtype.itemsize == 8 for item in items) else 4)
 
 
-def _score(kernel: Kernel, axis: int, extent: int, width: int, addresses: list[tuple[tuple[int, ...], int]]) -> float:
-    total = 0.25
-    for strides, weight in addresses:
-        if strides[axis] == 1:
-            total += weight
-        elif strides[axis] != 0:
-            total -= 2 * weight
+def _cycles(
+    kernel: Kernel,
+    made: Arrangement,
+    g: int | None,
+    width: int,
+    addresses: list[tuple[tuple[int, ...], bool, float]],
+) -> float:
+    """About what the kernel takes with a group in the lanes, or with none."""
+    inner, outer = math.prod(made.extents), math.prod(made.extents[k] for k in made.outer)
+    along = g in made.reduced
+    axis = -1
+    if g is not None:
+        axis, blocks = made.groups[g][-1], -(-made.extents[g] // width)
+        inner = inner // made.extents[g] * blocks
+        if not along:
+            outer = outer // made.extents[g] * blocks
+        for root in kernel.roots:
+            if root.kind == "add" and kernel.over_domain(root.strides, root.row)[axis] == 0:
+                return math.inf
+            if root.dynamic and any(kernel.over_domain(d.index.strides, root.row)[axis] for d in root.dynamic):
+                return math.inf  # two lanes could add to one place
+    total = 0.0
     for node, row in kernel.nodes.items():
-        if node.gathered is not None:
-            total -= 3 * sum(kernel.over_domain(d.index.strides, row)[axis] != 0 for d in node.gathered.dynamic)
-    for root in kernel.roots:
-        if root.dynamic and any(kernel.over_domain(d.index.strides, root.row)[axis] != 0 for d in root.dynamic):
-            return 0.0  # two lanes could add to one place
-        if root.kind == "add" and kernel.over_domain(root.strides, root.row)[axis] == 0:
-            return 0.0
-    blocks = max(1, -(-extent // width))
-    return total * extent / (blocks * width)
+        cost = COSTLY if pointwise.expensive(node.line.op) else 1
+        total += cost * (outer if row and not node.reduces else inner)
+        if node.reduces and along:
+            total += 3 * math.log2(width) * outer  # from all lanes to one
+    for walk, row, apart in addresses:
+        step = walk[axis] if g is not None else 1
+        total += (0.5 if step == 0 else 1 if step == 1 else apart * width) * (outer if row else inner)
+    return total
 
 
 def _stages(kernel: Kernel, made: Arrangement) -> None:

@@ -167,8 +167,28 @@ class Lanes:
             load = intrinsic(b, name, vector, [POINTER, mask.type, vector])
             loaded = b.call(load, [place, mask, nothing])
             return self._truth(loaded, dtype)
+        if self._far(element):
+            vector = widened(element, self.width)
+            places = self._apart(pointer, index, dtype, stride)
+            nothing = ir.Constant(vector, [ir.Constant(element, 0)] * self.width)
+            mask, size = self.mask(), ir.Constant(I32, dtype.itemsize)
+            types = [places.type, I32, mask.type, vector]
+            gather = intrinsic(b, f"llvm.masked.gather.{suffix(vector)}.v{self.width}p0", vector, types)
+            return b.call(gather, [places, size, mask, nothing])
         places = [b.add(index, i64(k * stride)) for k in range(self.count)]
         return self.gathered(pointer, places, dtype)
+
+    def _far(self, element: ir.Type) -> bool:
+        """Has the processor an instruction for entries that lie apart?"""
+        return getattr(self.b, "has_avx512", False) and element != I8 and self.width > 2
+
+    def _apart(self, pointer: Value, index: Value, dtype: np.dtype, stride: int) -> Value:
+        """The places of entries index, index + stride, … as a vector."""
+        steps = ir.Constant(widened(I64, self.width), [i64(k * stride) for k in range(self.width)])
+        first = self.address(pointer, index, dtype)
+        places = self.b.gep(first, [steps], source_etype=memory_type(dtype))
+        places.type = ir.VectorType(POINTER, self.width)  # llvmlite takes it for a single one
+        return places
 
     def gathered(self, pointer: Value, places: Sequence[Value], dtype: np.dtype) -> Value:
         """The entries at these places, one a lane."""
@@ -195,6 +215,12 @@ class Lanes:
             mask = self.mask()
             name = f"llvm.masked.store.{suffix(value.type)}.p0"
             b.call(intrinsic(b, name, ir.VoidType(), [value.type, POINTER, mask.type]), [value, place, mask])
+            return
+        if self._far(value.type.element):
+            places, mask = self._apart(pointer, index, dtype, stride), self.mask()
+            name = f"llvm.masked.scatter.{suffix(value.type)}.v{self.width}p0"
+            scatter = intrinsic(b, name, ir.VoidType(), [value.type, places.type, I32, mask.type])
+            b.call(scatter, [value, places, ir.Constant(I32, dtype.itemsize), mask])
             return
         for k in range(self.count):
             entry = b.extract_element(value, ir.Constant(I32, k))

@@ -26,6 +26,8 @@ from .view import View
 LEAVES = 3
 """A value is computed again rather than loaded where it needs no more loads than this."""
 DEPTH = 4
+FULL = 0.7
+"""The part of the lanes that a product's columns must fill, if what follows is to be computed in its registers."""
 
 NOWHERE = -1
 """The home of arguments, and of cheap values that need arguments alone: each kernel computes those for itself."""
@@ -35,7 +37,7 @@ Access = tuple[Item, View]
 
 def lower(lines: Lines, bits: int, carried: dict[int, int]) -> Plan:
     """Lower lines for vectors of `bits`. `carried` maps outputs to the inputs whose memory they take over."""
-    plan = _Lowering(lines, carried).finish()
+    plan = _Lowering(lines, bits, carried).finish()
     _arrange(plan, bits)  # keeps some values in memory
     memory.place(plan, carried)
     _arrange(plan, bits)  # the copies that came last
@@ -49,8 +51,9 @@ def _arrange(plan: Plan, bits: int) -> None:
 
 
 class _Lowering:
-    def __init__(self, lines: Lines, carried: dict[int, int]):
+    def __init__(self, lines: Lines, bits: int, carried: dict[int, int]):
         self.source = lines
+        self.bits = bits
         self.lines = lines.lines
         self.carried = carried
         self.kernels: list[Kernel] = []
@@ -139,7 +142,7 @@ class _Lowering:
         if latest >= 0:
             kernel = self.kernels[latest]
             mine = [ref for ref in refs if ref.item.home == latest]
-            if kernel.kind in ("nest", "product") and all(_computed(ref.item, kernel) for ref in mine):
+            if self._may_grow(kernel) and all(_computed(ref.item, kernel) for ref in mine):
                 if domain == kernel.domain and all(ref.aligned(kernel.spread(ref.item)) for ref in mine):
                     return latest, False
                 if (
@@ -155,6 +158,14 @@ class _Lowering:
                 ):
                     return latest, True
         return self._new(Kernel("nest", domain)), False
+
+    def _may_grow(self, kernel: Kernel) -> bool:
+        """May a kernel compute what follows, too? A product of few columns leaves lanes empty; a nest fills them."""
+        if kernel.kind != "product" or kernel.line is None:
+            return kernel.kind == "nest"
+        columns = kernel.operands[1][1].shape[-1]
+        lanes = self.bits // 8 // kernel.line.aval.dtype.itemsize
+        return columns == 1 or columns >= FULL * -(-columns // lanes) * lanes
 
     def _reduction(self, line: Line, access: Access) -> Access:
         item, view = access

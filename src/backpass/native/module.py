@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
-from . import barrier, gemm, random
+from . import barrier, denormal, gemm, random
 from .arrange import Arrangement
 from .engine import ENTRY
 from .kernel import Item, Kernel, Place, Plan
@@ -178,7 +178,7 @@ class ModuleWriter:
         b = self.b
         slot = b.gep(self.table, [i64(len(self.slots))], source_etype=I64)
         function = ir.FunctionType(ir.VoidType(), [I64])
-        with b.if_then(b.icmp_signed("==", self.rank, i64(0))):
+        with b.if_then(b.icmp_signed("==", self.rank, i64(0))), denormal.usual(b):
             b.call(b.inttoptr(b.load(slot, typ=I64, align=8), function.as_pointer()), [i64(number)])
 
 

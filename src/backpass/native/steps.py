@@ -20,6 +20,7 @@ from llvmlite import ir
 
 from backpass.graph.program import Graph
 
+from . import denormal
 from .engine import ENTRY
 from .lanes import I8, I32, I64, POINTER, Value, i64, intrinsic, loop
 from .module import ModuleWriter
@@ -182,37 +183,38 @@ def _write_loop(w: ModuleWriter, sizes: tuple[int, ...], rows: int, held: int) -
     mine = cut(rank), cut(b.add(rank, i64(1)))
     copy = intrinsic(b, "llvm.memcpy.p0.p0.i64", ir.VoidType(), [POINTER, POINTER, I64, ir.IntType(1)])
     out = function.append_basic_block("out")
-    with loop(b, i64(0), steps) as s:
-        with loop(b, *mine) as r:
-            at = b.add(b.mul(s, i64(rows)), r)
-            row = b.load(b.gep(order, [at], source_etype=I64), typ=I64, align=8)
-            for bytes_, source, target in zip(sizes, sources, batch, strict=True):
-                size = i64(bytes_)
-                place = b.gep(target, [b.mul(r, size)], source_etype=I8)
-                begin = b.gep(source, [b.mul(row, size)], source_etype=I8)
-                b.call(copy, [place, begin, size, ir.Constant(ir.IntType(1), 0)])
-        current = b.add(first, s)
-        with b.if_then(is_first):
-            b.store(current, number, align=8)
-            b.store(b.trunc(seed, I32), key, align=4)
-            b.store(b.trunc(current, I32), b.gep(key, [i64(1)], source_etype=I32), align=4)
-        b.call(w.meeting, [bar, ranks])
-        b.call(main, function.args[:6])
-        values = []
-        for item, end in zip(results, ends, strict=True):
-            type_ = ir.FloatType() if item.dtype == np.float32 else ir.DoubleType()
-            value = b.load(end, typ=type_, align=item.dtype.itemsize)
-            values.append(b.fpext(value, ir.DoubleType()) if item.dtype == np.float32 else value)
-        with b.if_then(is_first):
-            for value, place in zip(values, (losses, squares), strict=True):
-                b.store(value, b.gep(place, [s], source_etype=ir.DoubleType()), align=8)
-            b.store(b.add(s, i64(1)), b.gep(own, [i64(DONE)], source_etype=I64), align=8)
-        both = b.fadd(*values)
-        zero = b.fsub(both, both)
-        go = function.append_basic_block("go")
-        failed = b.icmp_signed("!=", b.load(flag, typ=I64, align=8), i64(0))
-        b.cbranch(b.or_(b.fcmp_unordered("uno", zero, zero), failed), out, go)
-        b.position_at_end(go)
-    b.branch(out)
-    b.position_at_end(out)
+    with denormal.flushed(b):
+        with loop(b, i64(0), steps) as s:
+            with loop(b, *mine) as r:
+                at = b.add(b.mul(s, i64(rows)), r)
+                row = b.load(b.gep(order, [at], source_etype=I64), typ=I64, align=8)
+                for bytes_, source, target in zip(sizes, sources, batch, strict=True):
+                    size = i64(bytes_)
+                    place = b.gep(target, [b.mul(r, size)], source_etype=I8)
+                    begin = b.gep(source, [b.mul(row, size)], source_etype=I8)
+                    b.call(copy, [place, begin, size, ir.Constant(ir.IntType(1), 0)])
+            current = b.add(first, s)
+            with b.if_then(is_first):
+                b.store(current, number, align=8)
+                b.store(b.trunc(seed, I32), key, align=4)
+                b.store(b.trunc(current, I32), b.gep(key, [i64(1)], source_etype=I32), align=4)
+            b.call(w.meeting, [bar, ranks])
+            b.call(main, function.args[:6])
+            values = []
+            for item, end in zip(results, ends, strict=True):
+                type_ = ir.FloatType() if item.dtype == np.float32 else ir.DoubleType()
+                value = b.load(end, typ=type_, align=item.dtype.itemsize)
+                values.append(b.fpext(value, ir.DoubleType()) if item.dtype == np.float32 else value)
+            with b.if_then(is_first):
+                for value, place in zip(values, (losses, squares), strict=True):
+                    b.store(value, b.gep(place, [s], source_etype=ir.DoubleType()), align=8)
+                b.store(b.add(s, i64(1)), b.gep(own, [i64(DONE)], source_etype=I64), align=8)
+            both = b.fadd(*values)
+            zero = b.fsub(both, both)
+            go = function.append_basic_block("go")
+            failed = b.icmp_signed("!=", b.load(flag, typ=I64, align=8), i64(0))
+            b.cbranch(b.or_(b.fcmp_unordered("uno", zero, zero), failed), out, go)
+            b.position_at_end(go)
+        b.branch(out)
+        b.position_at_end(out)
     b.ret_void()

@@ -44,7 +44,7 @@ class Target:
 
     def _cpu(self) -> tuple[str, str]:
         if self == PORTABLE:
-            return ("x86-64" if _x86() else "generic"), ""
+            return ("x86-64" if x86() else "generic"), ""
         if self == _widest():
             features = _features()
             # Without this LLVM halves 512-bit vectors on processors that once lowered their clock for them.
@@ -108,5 +108,5 @@ def _initialize() -> None:
     llvm.initialize_native_asmprinter()
 
 
-def _x86() -> bool:
+def x86() -> bool:
     return platform.machine().lower() in ("x86_64", "amd64", "i386", "i686", "x86")
