@@ -144,6 +144,7 @@ class Direct:
                 array = results[k] = np.empty(shape, dtype)
                 words[at + k] = id(array)
             if self.entry(self.place):
+                self.program.memory.stop()
                 return MISS
             for k, array, weak in self.numbers:
                 results[k] = array.item() if weak else array[()]

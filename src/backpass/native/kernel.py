@@ -133,7 +133,7 @@ class Kernel:
     """One loop nest over `domain`, or one call of something that is no loop nest (`kind`)."""
 
     kind: str
-    """nest, product, random, island."""
+    """nest, product, random, island, straight, loop, branch."""
     domain: Domain
     reduced: tuple[int, ...] | None = None
     """The axes of the domain that its reductions sum over."""
@@ -149,15 +149,27 @@ class Kernel:
     line: Line | None = None
     operands: tuple[tuple[Item, View], ...] = ()
     result: Item | None = None
+    parts: list[Item] = field(default_factory=list)
+    """What a loop or a branch gives and works in, or the several results of an island."""
+    control: Any = None
+    """The bodies of a loop or a branch."""
+
+    @property
+    def opaque(self) -> bool:
+        """One call, of which only operands and results are known, rather than values over a domain."""
+        return self.kind not in ("nest", "product")
 
     def describe(self, graph: Graph) -> str:
         """What it computes, in the user's names where there are any."""
-        names = graph.display_names()
-        told = lambda line: names[line.position] if line.position >= 0 else line.op.name  # noqa: E731
+        shown = graph.display_names()
+        told = lambda line: shown[line.position] if line.position >= 0 else line.op.name  # noqa: E731
         domain = "×".join(map(str, self.domain)) or "1"
         if self.kind == "island":
             assert self.line is not None
             return f"island   {domain:<14} {told(self.line)} = {self.line.op.name}(…), run by NumPy"
+        if self.control is not None:
+            names = ", ".join([told(part.line) for part in self.parts if part.line.position >= 0])
+            return f"{self.kind:<8} {self.control.extent:<14} {names}"
         targets = [root.target for root in self.roots] or ([self.result] if self.result is not None else [])
         made = ", ".join(dict.fromkeys(told(item.line) for item in targets))
         summed = f", summed over axis {', '.join(map(str, self.reduced))}" if self.reduced else ""

@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 
 from backpass.graph.aval import Aval
-from backpass.graph.op import OPS
+from backpass.graph.op import OPS, Kind
 from backpass.graph.traced import CONSTANT, INPUT
+from backpass.partials.control import ITEM, ITEM_DISCRETE
 
-from . import memory, pointwise
+from . import control, memory, pointwise
 from .arrange import arrange
 from .kernel import Dynamic, Gathered, Item, Kernel, Place, Plan, Ref, Root, RootKind, squeezed
 from .prepare import Line, Lines
@@ -37,7 +38,7 @@ Access = tuple[Item, View]
 
 def lower(lines: Lines, bits: int, carried: dict[int, int]) -> Plan:
     """Lower lines for vectors of `bits`. `carried` maps outputs to the inputs whose memory they take over."""
-    plan = _Lowering(lines, bits, carried).finish()
+    plan = Lowering(lines, bits, carried).finish()
     _arrange(plan, bits)  # keeps some values in memory
     memory.place(plan, carried)
     _arrange(plan, bits)  # the copies that came last
@@ -50,7 +51,9 @@ def _arrange(plan: Plan, bits: int) -> None:
             kernel.made = arrange(kernel, bits)
 
 
-class _Lowering:
+class Lowering:
+    """The two passes over the lines of one plan."""
+
     def __init__(self, lines: Lines, bits: int, carried: dict[int, int]):
         self.source = lines
         self.bits = bits
@@ -65,10 +68,18 @@ class _Lowering:
         """Kernels of values that need arguments alone, found to be needed last, to be run first."""
         self.members: dict[int, list[Item]] = {}
         self.count = 0
+        self.parts: dict[int, dict[int, Access]] = {}
+        """Line of a control operation → where its results are, by their number."""
         order = self._order()
         self.access = [None] * len(self.lines)  # type: ignore[list-item]
         for k in order:
-            self.access[k] = self._placed(self.lines[k])
+            line = self.lines[k]
+            if line.op.kind is Kind.CONTROL:
+                self.parts[k] = control.placed(self, k)
+            elif line.op in (ITEM, ITEM_DISCRETE):
+                self.access[k] = self.parts[line.inputs[0]][line.attrs["k"]]
+            else:
+                self.access[k] = self._placed(line)
 
     def _order(self) -> list[int]:
         """The lines, those first that need single numbers only: a step's rate must not wait for its gradient."""
@@ -202,6 +213,10 @@ class _Lowering:
         found = seen(dense, line)
         assert found is not None
         return copy, found
+
+    def inner(self, lines: Lines, carried: dict[int, int]) -> Plan:
+        """The plan of a body."""
+        return lower(lines, self.bits, carried)
 
     # ---- what is no plain loop
     def _stored(self, k: int) -> Access:
@@ -374,12 +389,11 @@ class _Lowering:
         return result, shaped
 
     def _steady(self, line: Line, access: Access) -> Access:
-        """An operand whose products of a batch lie equally far apart."""
+        """An operand in memory whose products of a batch lie equally far apart."""
         item, view = access
         batch = View(view.shape[:-2], view.strides[:-2])
-        if all(s == 0 or n == 1 for n, s in zip(batch.shape, batch.strides, strict=True)):
-            return access
-        if batch.reshaped((batch.size,)) is not None:
+        even = all(s == 0 or n == 1 for n, s in zip(batch.shape, batch.strides, strict=True))
+        if not item.immediate and (even or batch.reshaped((batch.size,)) is not None):
             return access
         copy = Line(line.op, (), {}, Aval(view.shape, item.dtype), position=line.position)
         found = self._pointwise(copy, [access])
@@ -460,9 +474,7 @@ class _Lowering:
             self._demand(number, self.kernels[number])
         for k, kernel in enumerate(self.front):  # grows as it runs
             self._demand(-2 - k, kernel)
-        alive = [
-            kernel for kernel in [*self._fronts(), *self.kernels] if kernel.roots or kernel.kind in ("random", "island")
-        ]
+        alive = [kernel for kernel in [*self._fronts(), *self.kernels] if kernel.roots or kernel.opaque]
         return Plan(alive, self.inputs, outputs, self.constants)
 
     def _fronts(self) -> list[Kernel]:
@@ -486,7 +498,7 @@ class _Lowering:
     def _demand(self, number: int, kernel: Kernel) -> None:
         """Collect what the kernel computes and loads, from what it has to leave in memory."""
         kernel.closed = True
-        if kernel.kind in ("random", "island"):
+        if kernel.opaque:
             return
         for item in self.members.get(number, ()):
             if item.stored and not any(root.target is item for root in kernel.roots):
@@ -607,15 +619,15 @@ VIEWS: dict[str, Callable[[View, Line], View | None]] = {
     "slice": lambda view, line: view.sliced(tuple(line.attrs["key"])),
 }
 
-SPECIAL: dict[str, Callable[[_Lowering, Line], Access | None]] = {
-    "gather": _Lowering._gather,
-    "scatter_add": _Lowering._scatter,
-    "unslice": _Lowering._unslice,
-    "concatenate": _Lowering._concatenate,
-    "matmul": _Lowering._matmul,
-    "einsum": _Lowering._einsum,
-    "vecdot": _Lowering._vecdot,
-    "random_bits": _Lowering._random,
+SPECIAL: dict[str, Callable[[Lowering, Line], Access | None]] = {
+    "gather": Lowering._gather,
+    "scatter_add": Lowering._scatter,
+    "unslice": Lowering._unslice,
+    "concatenate": Lowering._concatenate,
+    "matmul": Lowering._matmul,
+    "einsum": Lowering._einsum,
+    "vecdot": Lowering._vecdot,
+    "random_bits": Lowering._random,
 }
 
 CAST, MULTIPLY, SUM = OPS["cast"], OPS["multiply"], OPS["sum"]

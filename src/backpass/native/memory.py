@@ -20,8 +20,8 @@ def reads(kernel: Kernel) -> list[Item]:
 
 def writes(kernel: Kernel) -> list[Item]:
     """Everything in memory that a kernel changes."""
-    found = [root.target for root in kernel.roots]
-    if kernel.kind in ("random", "island") and kernel.result is not None:
+    found = [root.target for root in kernel.roots] + kernel.parts
+    if kernel.opaque and kernel.result is not None:
         found.append(kernel.result)
     return found
 

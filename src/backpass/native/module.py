@@ -1,22 +1,25 @@
 """A plan as one LLVM module: a function for each kernel, and the entry that calls them in order.
 
 The entry is ``backpass_main(table, arena, flag, rank, ranks, barrier)``: `table` holds the addresses of inputs,
-constants and outputs (in that order, then that of the callback for islands), `flag` an int64 that a kernel sets where
-an index is out of bounds. `ranks` threads may call it at once, each with its rank: each computes its share of every
-kernel, and they meet at a barrier where one needs what another has written. No sum depends on how many they are.
+constants and outputs (in that order), `flag` an int64 that a kernel sets where an index is out of bounds, and behind it
+what code and Python tell each other (`Word`). `ranks` threads may call it at once, each with its rank: each computes
+its share of every kernel, and they meet at a barrier where one needs what another has written. No sum depends on how
+many they are.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from enum import IntEnum
 from typing import Any
 
 import numpy as np
 from llvmlite import ir
 
-from . import barrier, denormal, gemm, random
+from . import barrier, control_writer, denormal, gemm, random
 from .arrange import Arrangement
+from .control import bodies
 from .engine import ENTRY
 from .kernel import Item, Kernel, Place, Plan
 from .lanes import I8, I64, POINTER, Builder, Lanes, Value, i64
@@ -31,15 +34,32 @@ LITTLE = 8192
 """Operations below which a kernel is not worth dividing."""
 
 
-class ModuleWriter:
-    """Writes one plan."""
+class Word(IntEnum):
+    """The int64 words that begin with the flag."""
 
-    def __init__(self, plan: Plan, target: Target):
+    FLAG = 0
+    SPENT = 1
+    """What loops have done since Python was last asked whether someone presses Ctrl-C."""
+    CALLBACK = 2
+    """Python's function for islands."""
+    TABLE = 3
+    ARENA = 4
+    """Whose island it is: the table and the arena of its plan."""
+
+
+class ModuleWriter:
+    """Writes one plan: that of a graph, or of a body `within` another one."""
+
+    def __init__(self, plan: Plan, target: Target, within: ModuleWriter | None = None, prefix: str = ""):
         self.plan = plan
         self.target = target
-        self.module = ir.Module("backpass")
+        self.prefix = prefix
+        self.module = ir.Module("backpass") if within is None else within.module
         self.scratch = scratch(plan, target)
         self.slots = slots(plan)
+        self.numbers = numbers(plan) if within is None else within.numbers
+        if within is not None:
+            self.meeting = within.meeting
 
     def text(self) -> str:
         """The module's LLVM assembly."""
@@ -52,6 +72,22 @@ class ModuleWriter:
         self.meeting = barrier.write(self.module)
         self.b = ir.IRBuilder(main.append_basic_block("entry"))
         self.table, self.arena, self.flag, self.rank, self.ranks, self.bar = main.args
+        behind = self.b.add(i64(self.plan.arena), self.b.mul(self.rank, i64(self.scratch)))
+        self.packing = self.b.gep(self.arena, [behind], source_etype=I8)
+        self._kernels()
+
+    def write_body(self) -> ir.Function:
+        """Write a body: ``void body(table, arena, flag, rank, ranks, barrier, packing)``."""
+        type_ = ir.FunctionType(ir.VoidType(), [POINTER, POINTER, POINTER, I64, I64, POINTER, POINTER])
+        body = ir.Function(self.module, type_, f"{self.prefix}body")
+        body.linkage = "internal"
+        body.attributes.add("nounwind")
+        self.b = ir.IRBuilder(body.append_basic_block("entry"))
+        self.table, self.arena, self.flag, self.rank, self.ranks, self.bar, self.packing = body.args
+        self._kernels()
+        return body
+
+    def _kernels(self) -> None:
         self.crossing = Crossing()
         for number, kernel in enumerate(self.plan.kernels):
             if self.crossing.meets(kernel):
@@ -84,7 +120,7 @@ class ModuleWriter:
 
     # ---- kernels
     def _kernel(self, number: int, kernel: Kernel) -> None:
-        name = f"k{number}_{kernel.kind}"
+        name = f"{self.prefix}k{number}_{kernel.kind}"
         match kernel.kind:
             case "nest":
                 self._nest(name, kernel)
@@ -92,8 +128,12 @@ class ModuleWriter:
                 self._product(name, kernel)
             case "random":
                 self._random(name, kernel)
+            case "loop":
+                control_writer.write_loop(self, name, kernel.control)
+            case "branch":
+                control_writer.write_branch(self, name, kernel.control)
             case _:
-                self._island(number)
+                self.ask(self.numbers[kernel])
 
     def _nest(self, name: str, kernel: Kernel) -> None:
         items = memory_of(kernel)
@@ -148,8 +188,6 @@ class ModuleWriter:
                 body.write(root, value)
 
         function = gemm.emit(self.module, name, product, self.target, epilogue, extra, inline=len(kernel.nodes) <= LONG)
-        behind = self.b.add(i64(self.plan.arena), self.b.mul(self.rank, i64(self.scratch)))
-        packing = self.b.gep(self.arena, [behind], source_etype=I8)
         first, second = ((c, right), (a, left)) if swapped else ((a, left), (c, right))
         places = [
             self.b.gep(self.address(item), [i64(view.offset * item.dtype.itemsize)], source_etype=I8)
@@ -158,7 +196,7 @@ class ModuleWriter:
         share = self.share(gemm.units(product, self.target), product.batch * product.m * product.n * product.k)
         rest = [self.flag, *[self.address(item) for item in items]]
         with self.b.if_then(self.b.icmp_signed("<", *share)):
-            self.b.call(function, [*places, packing, *share, *rest])
+            self.b.call(function, [*places, self.packing, *share, *rest])
 
     def _random(self, name: str, kernel: Kernel) -> None:
         assert kernel.line is not None
@@ -174,12 +212,20 @@ class ModuleWriter:
         addresses = [self.address(key), self.address(kernel.result)]
         self._call(function, self.share(random.units(size, width), 16 * size), [self.flag, *addresses])
 
-    def _island(self, number: int) -> None:
+    # ---- Python
+    def word(self, word: Word) -> Value:
+        """Where one of the words behind the flag is."""
+        return self.b.gep(self.flag, [i64(word)], source_etype=I64)
+
+    def ask(self, number: int) -> None:
+        """Let Python run an island, or with a negative number look whether someone presses Ctrl-C."""
         b = self.b
-        slot = b.gep(self.table, [i64(len(self.slots))], source_etype=I64)
-        function = ir.FunctionType(ir.VoidType(), [I64])
+        type_ = ir.FunctionType(ir.VoidType(), [I64])
         with b.if_then(b.icmp_signed("==", self.rank, i64(0))), denormal.usual(b):
-            b.call(b.inttoptr(b.load(slot, typ=I64, align=8), function.as_pointer()), [i64(number)])
+            b.store(b.ptrtoint(self.table, I64), self.word(Word.TABLE), align=8)
+            b.store(b.ptrtoint(self.arena, I64), self.word(Word.ARENA), align=8)
+            callback = b.load(self.word(Word.CALLBACK), typ=I64, align=8)
+            b.call(b.inttoptr(callback, type_.as_pointer()), [i64(number)])
 
 
 class Crossing:
@@ -198,6 +244,22 @@ class Crossing:
         self.read += inputs
         self.written += outputs
         return apart
+
+
+def islands(plan: Plan) -> list[tuple[Kernel, dict[Item, int]]]:
+    """All islands of a plan and of the bodies in it, each with the places in its plan's table."""
+    own, found = slots(plan), []
+    for kernel in plan.kernels:
+        if kernel.kind == "island":
+            found.append((kernel, own))
+        for body in bodies(kernel):
+            found += islands(body.plan)
+    return found
+
+
+def numbers(plan: Plan) -> dict[Kernel, int]:
+    """What Python knows each island by."""
+    return {kernel: number for number, (kernel, _) in enumerate(islands(plan))}
 
 
 Span = tuple[Item | None, int, int]
@@ -219,6 +281,7 @@ def scratch(plan: Plan, target: Target) -> int:
     """Bytes that a rank's products pack into, behind the arena."""
     most = 0
     for kernel in plan.kernels:
+        most = max([most, *[scratch(body.plan, target) for body in bodies(kernel)]])
         if kernel.kind == "product":
             assert kernel.line is not None
             (_, left), (_, right) = kernel.operands

@@ -87,6 +87,8 @@ _BOOLEAN = {
 
 def compute(op: Op, lanes: Lanes, dtypes: tuple[np.dtype, ...], args: list[Value]) -> Value:
     """The operation on arguments of the loop's dtypes."""
+    if not isinstance(args[0].type, ir.VectorType):
+        lanes = Lanes(lanes.b, 1)  # one value for all lanes
     return TABLE[op.name][1](lanes, dtypes[0], args)
 
 

@@ -16,6 +16,7 @@ from backpass.graph.aval import Aval
 from backpass.graph.op import OPS, Op
 from backpass.graph.program import Graph
 from backpass.graph.traced import CONSTANT
+from backpass.partials.control import CHECKPOINT, COND, ITEM, ITEM_DISCRETE
 
 LINES = 2500
 """Longer graphs, of loops that were unrolled, would take LLVM longer than they are worth: the interpreter runs them."""
@@ -56,9 +57,9 @@ def prepared(graph: Graph) -> Lines:
     if len(graph) > LINES:
         raise NotNative(f"{len(graph)} lines")
     for node in graph.nodes:
-        dtype = node.dtype
-        if dtype.kind not in "biuf" or dtype == np.float16 or dtype.itemsize > 8 or not dtype.isnative:
-            raise NotNative(dtype.name)
+        for dtype in [part.dtype for part in node.aval.parts or (node.aval,)]:
+            if dtype.kind not in "biuf" or dtype == np.float16 or dtype.itemsize > 8 or not dtype.isnative:
+                raise NotNative(dtype.name)
     return _Preparation(graph).finish()
 
 
@@ -69,12 +70,23 @@ class _Preparation:
         self.at: dict[int, int] = {}
         self.position = -1
         self.constants: dict[Any, int] = {}
+        self.parts: dict[int, list[int]] = {}
+        """The results of bodies that were written out here, by the line of the graph that held them."""
         for position, node in enumerate(graph.nodes):
             self.position = position
-            self.at[position] = self._line(node)
+            self._enter(position, node)
 
     def finish(self) -> Lines:
         return Lines(self.lines, [self.at[i] for i in self.graph.inputs], [self.at[i] for i in self.graph.outputs])
+
+    def _enter(self, position: int, node: Any) -> None:
+        """Write a line of the graph."""
+        if node.op in (ITEM, ITEM_DISCRETE) and node.inputs[0] in self.parts:
+            self.at[position] = self.parts[node.inputs[0]][node.attrs["k"]]
+        elif (body := self._body_of(node)) is not None:
+            self.parts[position] = self._opened(body, node)
+        else:
+            self.at[position] = self._line(node)
 
     def add(self, op: Op | str, *inputs: int, **attrs: Any) -> int:
         """Append a line whose type follows from its inputs."""
@@ -92,6 +104,37 @@ class _Preparation:
     def _append(self, op: Op, inputs: tuple[int, ...], attrs: dict[str, Any], aval: Aval, value: Any = None) -> int:
         self.lines.append(Line(op, inputs, attrs, aval, value, self.position))
         return len(self.lines) - 1
+
+    # ---- bodies that run once
+    def _body_of(self, node: Any) -> Graph | None:
+        """The body of a recomputation, or the one branch that there is to take."""
+        if node.op is CHECKPOINT:
+            return node.attrs["body"]
+        if node.op is COND and (index := self.graph.nodes[node.inputs[0]]).op is CONSTANT:
+            branches = node.attrs["branches"]
+            return branches[min(max(int(index.value), 0), len(branches) - 1)]
+        return None
+
+    def _opened(self, body: Graph, node: Any) -> list[int]:
+        """The body's lines, as lines here; those of its results."""
+        given = [self.at[i] for i in (node.inputs[1:] if node.op is COND else node.inputs)]
+        outer = self.graph, self.at, self.parts
+        self.graph, self.at, self.parts = body, {}, {}
+        for position, i in zip(body.inputs, given, strict=True):
+            self.at[position] = self._typed(i, body.nodes[position].aval)
+        for position, inner in enumerate(body.nodes):
+            if position in self.at:
+                continue
+            self._enter(position, inner)
+        results = [self._typed(self.at[k], body.nodes[k].aval._replace(weak=False)) for k in body.outputs]
+        self.graph, self.at, self.parts = outer
+        return results
+
+    def _typed(self, i: int, aval: Aval) -> int:
+        """The line as one of this type, where it promotes as a Python number and this one does not, or the reverse."""
+        if self.lines[i].aval == aval:
+            return i
+        return self._append(OPS["cast"], (i,), {"dtype": aval.dtype}, aval)
 
     def _line(self, node: Any) -> int:
         inputs = tuple(self.at[i] for i in node.inputs)

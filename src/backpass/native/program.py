@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any
 
 import numpy as np
@@ -15,17 +15,20 @@ from backpass.graph.program import Graph
 
 from . import direct
 from .barrier import WORDS
+from .control import bodies
 from .engine import loaded, optimized
 from .identity import identity
 from .kernel import Item, Place, Plan
 from .lower import lower
-from .module import ModuleWriter, scratch, slots
+from .module import ModuleWriter, Word, islands, scratch, slots
 from .nest import owner
 from .prepare import prepared
 from .target import Target, host
 from .view import View
 
 CALLBACK = ctypes.CFUNCTYPE(None, ctypes.c_int64)
+NEVER = -(1 << 62)
+"""Where the count of what loops have done begins, so that they never ask about Ctrl-C."""
 _P, _I = ctypes.c_void_p, ctypes.c_int64
 ENTRY_TYPE = ctypes.CFUNCTYPE(None, _P, _P, _P, _I, _I, _P)
 
@@ -59,8 +62,8 @@ class Code:
         return writer.text()
 
     def describe(self) -> str:
-        """The kernels in order, one a line."""
-        return "\n".join(f"{k:>3}  {kernel.describe(self.graph)}" for k, kernel in enumerate(self.plan.kernels))
+        """The kernels in order, one a line; those of bodies beneath their loop."""
+        return "\n".join(told(self.graph, self.plan))
 
     def llvm(self) -> str:
         """The LLVM assembly, optimised."""
@@ -74,22 +77,25 @@ class Code:
 class Memory:
     """The arrays that a code works on: a table of addresses, an arena, constants, and islands' views of them."""
 
-    def __init__(self, code: Code, ranks: int = 1):
+    def __init__(self, code: Code, ranks: int = 1, watchful: bool = False):
         self.code = code
         plan = code.plan
         arena, scratch = code.bytes
         self.arena = aligned_bytes(arena + ranks * scratch + 64)
-        self.flag = np.zeros(1, np.int64)
+        self.flag = np.zeros(len(Word), np.int64)
+        self._spent = 0 if watchful else NEVER
         self.barrier = np.zeros(WORDS, np.int64)
-        self.table = np.zeros(len(code.slots) + 1, np.int64)
+        self.table = np.zeros(len(code.slots), np.int64)
         self.values: dict[Item, np.ndarray] = {}
         self.error: BaseException | None = None
-        self.islands = {k: kernel for k, kernel in enumerate(plan.kernels) if kernel.kind == "island"}
+        self.islands = islands(plan)
         for item in code.slots:
             if item.place is Place.CONSTANT:
                 self.set(item, np.array(item.line.value, dtype=item.dtype, order="C"))
-        self._callback = CALLBACK(self._island)
-        self.table[-1] = ctypes.cast(self._callback, ctypes.c_void_p).value or 0
+        waiting = self._answers()
+        next(waiting)
+        self._callback = CALLBACK(waiting.send)
+        self.flag[Word.CALLBACK] = ctypes.cast(self._callback, ctypes.c_void_p).value or 0
         places = (self.table.ctypes.data, self.arena.ctypes.data, self.flag.ctypes.data)
         self.arguments = (*places, 0, 1, self.barrier.ctypes.data)
 
@@ -99,44 +105,78 @@ class Memory:
         self.table[self.code.slots[item]] = array.ctypes.data
 
     def begin(self) -> None:
-        self.flag[0] = 0
+        self.flag[Word.FLAG] = 0
+        self.flag[Word.SPENT] = self._spent
 
     def end(self, arguments: Callable[[], list[Any]]) -> None:
         """Raise what went wrong: an island's error, or the interpreter's for an index out of bounds."""
-        error, self.error = self.error, None
-        if error is not None:
-            raise error
-        if self.flag[0]:
+        self.stop()
+        if self.flag[Word.FLAG]:
             run(self.code.graph, arguments())
             raise BackpassError("an index was out of bounds")
 
+    def stop(self) -> None:
+        """Raise what came up in an island, if anything did."""
+        error, self.error = self.error, None
+        if error is not None:
+            raise error
+
     # ---- islands
+    def _answers(self) -> Generator[None, int, None]:
+        """What the code asks for: the number of an island, to be run by NumPy, or −1 for a look at Ctrl-C.
+
+        A generator, since a key that was pressed raises where Python goes on: here that is within the `try`.
+        """
+        while True:
+            try:
+                number = yield
+                if number >= 0 and self.error is None:
+                    self._island(number)
+            except GeneratorExit:
+                return
+            except BaseException as error:
+                self.error = error
+                self.flag[Word.FLAG] = 1
+
     def _island(self, number: int) -> None:
         """An operation without a native form, run by NumPy in the middle of the native program."""
-        if self.error is not None:
-            return
-        kernel = self.islands[number]
-        try:
-            assert kernel.line is not None
-            assert kernel.result is not None
-            arguments = [_as_given(self.array(item, view), item) for item, view in kernel.operands]
-            with np.errstate(all="ignore"):
-                value = kernel.line.op.run(*arguments, **kernel.line.attrs)
-            self.array(kernel.result, kernel.result.view)[...] = value
-        except BaseException as error:
-            self.error = error
+        kernel, slots = self.islands[number]
+        assert kernel.line is not None
+        arguments = [_as_given(self.array(item, view, slots), item) for item, view in kernel.operands]
+        with np.errstate(all="ignore"):
+            value = kernel.line.op.run(*arguments, **kernel.line.attrs)
+        if kernel.result is not None:
+            self.array(kernel.result, kernel.result.view, slots)[...] = value
+        else:
+            for item, part in zip(kernel.parts, value.parts, strict=True):
+                self.array(item, item.view, slots)[...] = part
 
-    def array(self, item: Item, view: View) -> np.ndarray:
-        """An item as NumPy sees it."""
+    def array(self, item: Item, view: View, slots: dict[Item, int]) -> np.ndarray:
+        """An item of the plan that asks, as NumPy sees it."""
         if item.immediate:
             base = np.asarray(item.line.value, dtype=item.dtype).reshape(1)
-        elif owner(item).place is Place.ARENA:
-            start, size = owner(item).offset, item.view.size * item.dtype.itemsize
-            base = self.arena[start : start + size].view(item.dtype)
         else:
-            base = self.values[owner(item)].reshape(-1)
+            mine = owner(item)
+            if mine.place is Place.ARENA:
+                address = int(self.flag[Word.ARENA]) + mine.offset
+            else:
+                slot = int(self.flag[Word.TABLE]) + 8 * slots[mine]
+                address = ctypes.c_int64.from_address(slot).value
+            size = max(1, item.view.size * item.dtype.itemsize)
+            held = np.ctypeslib.as_array((ctypes.c_uint8 * size).from_address(address))
+            base = held[: item.view.size * item.dtype.itemsize].view(item.dtype)
         strides = tuple(s * item.dtype.itemsize for s in view.strides)
         return np.lib.stride_tricks.as_strided(base[view.offset :], view.shape, strides)
+
+
+def told(graph: Graph, plan: Plan, margin: str = "") -> list[str]:
+    """The kernels of a plan, one a line."""
+    found = []
+    for k, kernel in enumerate(plan.kernels):
+        found.append(f"{margin}{k:>3}  {kernel.describe(graph)}")
+        for body in bodies(kernel):
+            found += told(body.graph, body.plan, margin + "     ")
+    return found
 
 
 class Program:
@@ -145,7 +185,7 @@ class Program:
     def __init__(self, graph: Graph, target: Target | None = None, donated: dict[int, int] | None = None):
         self.graph = graph
         self.code = Code(graph, target or host(), donated, direct.write)
-        self.memory = Memory(self.code)
+        self.memory = Memory(self.code, watchful=True)
         self.donated = donated or {}
         self.lock = threading.Lock()
         self._entry = ENTRY_TYPE(self.code.loaded.address())
