@@ -11,11 +11,10 @@ import numpy as np
 import pytest
 
 import backpass as bp
-from backpass.native import cache, direct, engine
+from backpass.native import cache, code, direct, engine
 from backpass.native import identity as identities
 from backpass.native.identity import identity
 from backpass.native.prepare import prepared
-from backpass.native.program import Code
 from backpass.native.steps import Around
 from backpass.native.target import host, runnable
 
@@ -24,7 +23,7 @@ X = np.linspace(-1, 1, 5)
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
-    engine._present.clear()
+    code._kept.clear()
     monkeypatch.setenv("BACKPASS_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
 
@@ -35,7 +34,7 @@ def tanh(x):
 
 def count_compilations(monkeypatch):
     made = []
-    engine._present.clear()
+    code._kept.clear()
     compiled = engine.compiled
     monkeypatch.setattr(engine, "compiled", lambda *args: (made.append(1), compiled(*args))[1])
     return made
@@ -44,6 +43,7 @@ def count_compilations(monkeypatch):
 def test_what_was_compiled_is_found_again(place, monkeypatch):
     made = count_compilations(monkeypatch)
     first = bp.compile(tanh)(X)
+    code._kept.clear()
     assert bp.compile(tanh)(X) == first
     assert len(made) == 1
     assert [path.suffix for path in place.iterdir()] == [".o"]
@@ -101,7 +101,8 @@ def test_other_source_is_another_name(monkeypatch):
 
 def test_nothing_is_written_where_it_is_kept(place, monkeypatch):
     wanted = bp.compile(tanh)(X)
-    monkeypatch.setattr(Code, "text", lambda self: pytest.fail("code was written"))
+    code._kept.clear()
+    monkeypatch.setattr(code.Code, "text", lambda self: pytest.fail("code was written"))
     assert bp.compile(tanh)(X) == wanted
 
 
@@ -157,3 +158,44 @@ def test_two_processes_and_two_threads_at_once(place):
     outputs = {run.communicate()[0].strip() for run in runs}
     assert len(set(found)) == len(outputs) == 1
     assert all(path.suffix == ".o" for path in place.iterdir())
+
+
+def test_one_code_serves_all_functions_with_the_same_lines():
+    def first(x, k):
+        scaled = np.tanh(x) * 3.5
+        return np.cumsum(scaled), x[k]
+
+    def second(values, k):
+        other = np.tanh(values) * 3.5
+        return np.cumsum(other), values[k]
+
+    one, two = bp.compile(first), bp.compile(second)
+    for f in (one, two):
+        f(X, np.array([1]))
+    assert next(iter(one._programs.values())).code is next(iter(two._programs.values())).code
+    assert "scaled" in one.kernels(X, np.array([1]))
+    assert "other" in two.kernels(X, np.array([1]))
+    with pytest.raises(IndexError, match="out of bounds"):
+        two(X, np.array([9]))
+
+
+def test_rules_of_ones_own_are_not_mixed_up():
+    def made(factor):
+        @bp.custom_rule(vjp=lambda g, out, x: factor * g)
+        def scale(x):
+            return factor * x
+
+        return bp.compile(bp.value_and_grad(lambda x: np.sum(scale(x)) + 1))
+
+    assert made(2.0)(X)[1].tolist() == [2.0] * 5
+    assert made(3.0)(X)[1].tolist() == [3.0] * 5
+
+
+@pytest.mark.parametrize("name", ["exp", "norm", "max", "reshape", "alias", "matmul", "sum", "subtract"])
+def test_a_rule_of_ones_own_may_have_any_name(name):
+    def run(x):
+        return 7 * x
+
+    run.__name__ = name
+    own = bp.custom_rule(vjp=lambda g, out, x: 7 * g)(run)
+    assert bp.compile(lambda x: own(x) + 1)(X).tolist() == (7 * X + 1).tolist()

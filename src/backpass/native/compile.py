@@ -112,26 +112,27 @@ class Compiled(Staged):
         return taken
 
     # ---- what became of it
-    def _code(self, args: tuple[Any, ...]) -> Any:
+    def _compiled(self, args: tuple[Any, ...]) -> Program:
         program = self._program(self.graph(*args), args)
         if program is None:
             raise RuntimeError(
                 "there is no machine code here: llvmlite is missing, BACKPASS_NATIVE is 0, the graph is very long, or "
                 "the function works on dtypes that have none (complex, float16, text); it runs on the interpreter"
             )
-        return program.code
+        return program
 
     def kernels(self, *args: Any) -> str:
         """The kernels in order, one a line: what each computes, over which domain; interpreter islands are named."""
-        return self._code(args).describe()
+        program = self._compiled(args)
+        return program.code.describe(program.graph)
 
     def llvm(self, *args: Any) -> str:
         """The optimised LLVM assembly."""
-        return self._code(args).llvm()
+        return self._compiled(args).code.llvm()
 
     def asm(self, *args: Any) -> str:
         """The processor's assembly."""
-        return self._code(args).asm()
+        return self._compiled(args).code.asm()
 
 
 def compile(function: Callable[..., Any], *, donate: int | tuple[int, ...] = ()) -> Compiled:

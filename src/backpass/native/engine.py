@@ -8,7 +8,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from typing import Any
-from weakref import WeakValueDictionary
 
 from llvmlite import binding as llvm
 
@@ -17,21 +16,17 @@ from .target import Target
 
 ENTRY = "backpass_main"
 LEVEL = 1
-_present: WeakValueDictionary[str, Loaded] = WeakValueDictionary()
 _lock = threading.Lock()
 """LLVM's own context is one for the process."""
 
 
-def loaded(name: str, text: Callable[[], str], target: Target) -> Loaded:
-    """The code of this name: the one that is in this process, or was kept; else `text` is compiled, and kept."""
-    found = _present.get(name)
-    if found is None:
-        code = cache.load(name)
-        if code is None:
-            code = compiled(text(), target)
-            cache.save(name, code)
-        found = _present[name] = Loaded(code, target)
-    return found
+def built(name: str, text: Callable[[], str], target: Target) -> bytes:
+    """The object file of this name: the one that was kept; else `text` is compiled, and kept."""
+    code = cache.load(name)
+    if code is None:
+        code = compiled(text(), target)
+        cache.save(name, code)
+    return code
 
 
 def compiled(text: str, target: Target) -> bytes:

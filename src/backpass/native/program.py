@@ -15,14 +15,10 @@ from backpass.graph.program import Graph
 
 from . import direct
 from .barrier import WORDS
-from .control import bodies
-from .engine import loaded, optimized
-from .identity import identity
-from .kernel import Item, Place, Plan
-from .lower import lower
-from .module import ModuleWriter, Word, islands, scratch, slots
+from .code import Code, code_for
+from .kernel import Item, Place
+from .module import Word, islands
 from .nest import owner
-from .prepare import prepared
 from .target import Target, host
 from .view import View
 
@@ -31,47 +27,6 @@ NEVER = -(1 << 62)
 """Where the count of what loops have done begins, so that they never ask about Ctrl-C."""
 _P, _I = ctypes.c_void_p, ctypes.c_int64
 ENTRY_TYPE = ctypes.CFUNCTYPE(None, _P, _P, _P, _I, _I, _P)
-
-
-class Code:
-    """A graph's plan and its machine code. `more` may add functions to the module: a function, or what tells by its
-    repr what it adds."""
-
-    def __init__(
-        self,
-        graph: Graph,
-        target: Target,
-        carried: dict[int, int] | None = None,
-        more: Callable[[ModuleWriter], None] | None = None,
-    ):
-        self.graph = graph
-        self.target = target
-        lines = prepared(graph)
-        self.plan: Plan = lower(lines, target.bits, carried or {})
-        self.bytes = self.plan.arena, scratch(self.plan, target)
-        self.slots = slots(self.plan)
-        self._more = more
-        self.loaded = loaded(identity(lines, carried or {}, more, target), self.text, target)
-
-    def text(self) -> str:
-        """The LLVM assembly as it is written."""
-        writer = ModuleWriter(self.plan, self.target)
-        writer.write()
-        if self._more is not None:
-            self._more(writer)
-        return writer.text()
-
-    def describe(self) -> str:
-        """The kernels in order, one a line; those of bodies beneath their loop."""
-        return "\n".join(told(self.graph, self.plan))
-
-    def llvm(self) -> str:
-        """The LLVM assembly, optimised."""
-        return optimized(self.text(), self.target)[0]
-
-    def asm(self) -> str:
-        """The processor's assembly."""
-        return optimized(self.text(), self.target)[1]
 
 
 class Memory:
@@ -108,11 +63,11 @@ class Memory:
         self.flag[Word.FLAG] = 0
         self.flag[Word.SPENT] = self._spent
 
-    def end(self, arguments: Callable[[], list[Any]]) -> None:
+    def end(self, graph: Graph, arguments: Callable[[], list[Any]]) -> None:
         """Raise what went wrong: an island's error, or the interpreter's for an index out of bounds."""
         self.stop()
         if self.flag[Word.FLAG]:
-            run(self.code.graph, arguments())
+            run(graph, arguments())
             raise BackpassError("an index was out of bounds")
 
     def stop(self) -> None:
@@ -169,22 +124,12 @@ class Memory:
         return np.lib.stride_tricks.as_strided(base[view.offset :], view.shape, strides)
 
 
-def told(graph: Graph, plan: Plan, margin: str = "") -> list[str]:
-    """The kernels of a plan, one a line."""
-    found = []
-    for k, kernel in enumerate(plan.kernels):
-        found.append(f"{margin}{k:>3}  {kernel.describe(graph)}")
-        for body in bodies(kernel):
-            found += told(body.graph, body.plan, margin + "     ")
-    return found
-
-
 class Program:
     """One compiled graph. `run` takes and gives flat lists, as the interpreter does."""
 
     def __init__(self, graph: Graph, target: Target | None = None, donated: dict[int, int] | None = None):
         self.graph = graph
-        self.code = Code(graph, target or host(), donated, direct.write)
+        self.code = code_for(graph, target or host(), donated, direct.write)
         self.memory = Memory(self.code, watchful=True)
         self.donated = donated or {}
         self.lock = threading.Lock()
@@ -207,7 +152,7 @@ class Program:
             self._entry(*memory.arguments)
             for k, source in self.donated.items():
                 results[k] = memory.values[plan.inputs[source]]
-            memory.end(lambda: leaves)
+            memory.end(self.graph, lambda: leaves)
         return [_as_interpreted(value, item) for value, item in zip(results, plan.outputs, strict=True)]
 
 

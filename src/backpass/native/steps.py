@@ -21,10 +21,11 @@ from llvmlite import ir
 from backpass.graph.program import Graph
 
 from . import denormal
+from .code import code_for
 from .engine import ENTRY
 from .lanes import I8, I32, I64, POINTER, Value, i64, intrinsic, loop
 from .module import ModuleWriter
-from .program import Code, Memory
+from .program import Memory
 from .target import Target, host
 
 LOOP = "backpass_loop"
@@ -55,7 +56,7 @@ class Steps:
         self.rows = rows
         held = len(carried)
         around = Around(tuple(array[0:1].nbytes for array in data), rows, held)
-        self.code = Code(graph, target or host(), {k: k for k in range(held)}, around)
+        self.code = code_for(graph, target or host(), {k: k for k in range(held)}, around)
         self.memory = Memory(self.code, ranks)
         self._batch = [np.zeros((rows, *array.shape[1:]), array.dtype) for array in data]
         self._number = np.zeros((), np.int64)
@@ -103,7 +104,7 @@ class Steps:
 
         with _undisturbed() if ranks > 1 else contextlib.nullcontext():
             self._shared(call, ranks)
-        self.memory.end(self._arguments)
+        self.memory.end(self.graph, self._arguments)
         return losses[: self.done], squares[: self.done]
 
     @staticmethod
