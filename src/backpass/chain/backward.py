@@ -5,13 +5,15 @@ No recursion: nodes are numbered when they are made, so sorting by number is a t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from operator import attrgetter
 from typing import Any
 
 import numpy as np
 
+from backpass.graph.aval import Aval
 from backpass.graph.op import Kind, Op
-from backpass.graph.origin import Adjoint, here, state
+from backpass.graph.origin import Adjoint, here, line, state
 from backpass.graph.traced import ALIAS, INPUT, Node, Traced
 from backpass.partials.declare import dtype_of, value_of
 
@@ -23,16 +25,17 @@ REAL, COMPLEX = np.dtype(float), np.dtype(complex)
 FLOAT64 = np.float64
 POINTWISE, LINEAR = Kind.POINTWISE, Kind.LINEAR
 CONTROL = Kind.CONTROL
+FIRST = (0,)
+"""The positions that lead back to an input, of an operation with one argument."""
 Seed = tuple[Node, Any, Any]
 """An output, its cotangent, and the cotangent's mask (or None)."""
 
 
 def fresh(x: Any, name: str | None = None) -> Traced:
     """A new identity for a value: what one derivative differentiates with respect to, apart from every other."""
-    attrs = {"name": name} if name else None
-    if type(x) is Traced:
+    if x.__class__ is Traced:
         return Traced(Node(ALIAS, (x.node,), None, x.node.value, here(2)))
-    return Traced(Node(INPUT, (), attrs, x, here(2)))
+    return Traced(Node(INPUT, (), {"name": name} if name else None, x, line(2)))
 
 
 class Slice:
@@ -40,7 +43,7 @@ class Slice:
 
     __slots__ = ("steps", "nested", "selects")
 
-    steps: list[tuple[Node, list[int]]]
+    steps: list[tuple[Node, Sequence[int]]]
     """Nodes in order of construction, each with the positions of the arguments that lead back to an input."""
     nested: bool
     """An outer trace's values take part, so the derivative may be differentiated again."""
@@ -48,47 +51,62 @@ class Slice:
     """An operation on the way leaves entries out: structural zeros are born there."""
 
     def __init__(self, outputs: list[Node], inputs: list[Node]):
-        nodes, nested = _between(outputs, inputs)
+        active = set(map(_by_index, inputs))
+        nodes, nested = _between(outputs, active, min(active) if active else 0)
         nodes.sort(key=_by_index)
-        active = {n.index for n in inputs}
-        self.steps = []
+        self.steps = steps = []
         self.selects = False
         for node in nodes:
             index = node.index
             if index in active:
                 continue
-            smooth = node.op.smooth
-            places = []
-            i = 0
-            for q in node.inputs:
-                if q.__class__ is Node and q.index in active and (smooth is None or (i < len(smooth) and smooth[i])):
-                    places.append(i)
-                i += 1  # noqa: SIM113  (enumerate costs a tuple for each of a million arguments)
-            if places:
-                active.add(index)
-                self.steps.append((node, places))
-                if node.op.selects:
-                    self.selects = True
+            op = node.op
+            smooth = op.smooth
+            arguments = node.inputs
+            places: Sequence[int]
+            if len(arguments) == 1:
+                q = arguments[0]
+                if q.__class__ is not Node or q.index not in active or (smooth is not None and not any(smooth)):
+                    continue
+                places = FIRST
+            else:
+                places = []
+                i = 0
+                for q in arguments:
+                    if q.__class__ is Node and q.index in active:
+                        if smooth is None or (i < len(smooth) and smooth[i]):
+                            places.append(i)
+                    i += 1  # noqa: SIM113  (enumerate costs a tuple for each of a million arguments)
+                if not places:
+                    continue
+            active.add(index)
+            steps.append((node, places))
+            if op.selects:
+                self.selects = True
         self.nested = nested and state.depth > 0
 
-    def risky_from_inputs(self) -> set[int]:
-        """Nodes that are risky or have a risky node between themselves and the inputs: masks are carried to these."""
+    def risky_from_inputs(self, masked: bool) -> set[int]:
+        """Nodes that are risky or have a risky node between themselves and the inputs: masks are carried to these.
+
+        None of them, when no mask can get there: it is given with a seed, or born where entries are left out of such.
+        """
         reached: set[int] = set()
         for node, places in self.steps:
-            if is_risky(node) or any(node.inputs[i].index in reached for i in places):
+            if reached and any(node.inputs[i].index in reached for i in places):
                 reached.add(node.index)
-        return reached
+                masked = masked or node.op.selects
+            elif is_risky(node):
+                reached.add(node.index)
+        return reached if masked else set()
 
 
 _by_index = attrgetter("index")
 
 
-def _between(outputs: list[Node], inputs: list[Node]) -> tuple[list[Node], bool]:
+def _between(outputs: list[Node], wanted: set[int], floor: int) -> tuple[list[Node], bool]:
     """The nodes that the outputs were made from, back to the inputs; and whether older ones are among them."""
-    floor = min((n.index for n in inputs), default=0)
-    wanted = {n.index for n in inputs}
-    seen = {n.index for n in outputs}
-    stack = list({n.index: n for n in outputs}.values())
+    seen = set(map(_by_index, outputs))
+    stack = list(outputs if len(seen) == len(outputs) else {n.index: n for n in outputs}.values())
     nodes: list[Node] = []
     nested = False
     while stack:
@@ -122,17 +140,18 @@ def backward(seeds: list[Seed], wrt: list[Node], kept: dict[int, Any] | None = N
         found = backward([(s[0], h, s[2]) for s, h in zip(seeds, handles, strict=True)], wrt)
         examine([*wrt, *[h.node for h in handles]], [*[Traced(s[0]) for s in seeds], *found])
         return [value_of(c) for c in found]
-    part = Slice([s[0] for s in seeds], wrt)
-    record, masked = part.nested, part.selects
+    record = masked = False
+    outputs = []
     for node, g, mask in seeds:
-        record = record or type(g) is Traced or node.staged
+        outputs.append(node)
+        record = record or g.__class__ is Traced or node.value.__class__ is Aval
         masked = masked or mask is not None
-    carried = part.risky_from_inputs() if masked else set()
-    with np.errstate(all="ignore"):
-        if record or carried or kept is not None:
-            cotangents = _sweep(part, seeds, record, carried, kept)
-        else:
-            cotangents = _plain_sweep(part, seeds)
+    part = Slice(outputs, wrt)
+    carried = part.risky_from_inputs(masked) if masked or part.selects else set()
+    if record or part.nested or carried or kept is not None:
+        cotangents = _sweep(part, seeds, record or part.nested, carried, kept)
+    else:
+        cotangents = _plain_sweep(part, seeds)
     return [cotangents.get(n.index) for n in wrt]
 
 
@@ -140,24 +159,30 @@ def _recorded(seed: Seed) -> bool:
     return type(seed[1]) is Traced or seed[0].staged
 
 
+@np.errstate(all="ignore")
 def _plain_sweep(part: Slice, seeds: list[Seed]) -> dict[int, Any]:
     """The sweep at first order where no structural zero can meet an infinite partial: nothing is recorded or masked."""
     cotangents: dict[int, Any] = {}
     owned: set[int] = set()  # arrays that were made here by adding, so that more can be added in place
     for node, g, _ in seeds:
-        _add(cotangents, owned, node.index, g)
+        if node.index in cotangents:
+            _add(cotangents, owned, node.index, g)
+        else:
+            cotangents[node.index] = g
     for node, places in reversed(part.steps):
         g = cotangents.pop(node.index, None)
         if g is None:
             continue
         op = node.op
+        kind = op.kind
         out = node.value
         inputs = node.inputs
-        values = [q.value if q.__class__ is Node else q for q in inputs]
-        found = pulled_control(op, places, g, out, values, node.attrs or {}) if op.kind is CONTROL else None
+        values: Any
+        values = (inputs[0].value,) if places is FIRST else [q.value if q.__class__ is Node else q for q in inputs]
+        found = pulled_control(op, places, g, out, values, node.attrs or {}) if kind is CONTROL else None
         for i in places:
             key = inputs[i].index
-            if op.kind is POINTWISE:
+            if kind is POINTWISE:
                 try:
                     c = op.partials[i](g, out, *values)  # type: ignore[misc]
                 except ZeroDivisionError:  # Python's numbers raise where NumPy's give inf
@@ -169,7 +194,7 @@ def _plain_sweep(part: Slice, seeds: list[Seed]) -> dict[int, Any]:
                 c = found.get(i)
                 if c is None:
                     continue
-            elif op.kind is LINEAR and not op.variadic:
+            elif kind is LINEAR and not op.variadic:
                 c = op.adjoints[i](g, out, *values, **node.attrs or {})  # type: ignore[misc]
             else:
                 c = pulled(op, i, g, out, values, node.attrs or {})
@@ -205,6 +230,7 @@ def _add(cotangents: dict[int, Any], owned: set[int], key: int, c: Any) -> None:
             owned.add(key)
 
 
+@np.errstate(all="ignore")
 def _sweep(
     part: Slice, seeds: list[Seed], record: bool, risky: set[int], kept: dict[int, Any] | None
 ) -> dict[int, Any]:

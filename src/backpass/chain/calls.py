@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from backpass.graph import messages
+from backpass.graph.aval import Aval
 from backpass.graph.buffer import released
 from backpass.graph.errors import BackpassError, DtypeError
 from backpass.graph.op import OPS
@@ -34,17 +35,22 @@ class Call:
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
         argnums: int | tuple[int, ...],
+        names: tuple[str, ...] | None = None,
     ):
         self.outer = state.depth > 0
-        names = _argument_names(function)
-        if isinstance(argnums, int) and 0 <= argnums < len(args):
-            leaf = args[argnums]
+        if names is None:
+            names = argument_names(function)
+        if argnums.__class__ is int and 0 <= argnums < len(args):  # type: ignore[operator]
+            leaf = args[argnums]  # type: ignore[index]
             if leaf.__class__ is float or (leaf.__class__ is np.ndarray and leaf.dtype.kind == "f"):
                 # One array or number: nothing to take apart, and nothing to put together again.
                 self.leaves, self.tree = [leaf], LEAF
-                handle = fresh(leaf, names[argnums] if argnums < len(names) else f"arg{argnums}")
+                handle = fresh(leaf, names[argnums] if argnums < len(names) else f"arg{argnums}")  # type: ignore[index, operator]
                 self.inputs = [handle.node]
-                self.result = run_user(function, (*args[:argnums], handle, *args[argnums + 1 :]), kwargs)
+                if len(args) == 1:
+                    self.result = run_user(function, (handle,), kwargs)
+                else:
+                    self.result = run_user(function, (*args[:argnums], handle, *args[argnums + 1 :]), kwargs)  # type: ignore[misc, operator]
                 return
         one = not isinstance(argnums, tuple)
         places = _positions((argnums,) if one else argnums, len(args))
@@ -64,7 +70,7 @@ class Call:
         if self.tree is LEAF and not seeds and cotangents[0].__class__ is np.ndarray:
             (leaf,), (c,) = self.leaves, cotangents
             if leaf.__class__ is np.ndarray and leaf.dtype is c.dtype and c.dtype.kind == "f":
-                return c if c.flags.owndata and c.flags.writeable else c.copy()
+                return c if c.base is None and c.flags.writeable else c.copy()
         parts = [_like(leaf, c) for leaf, c in zip(self.leaves, cotangents, strict=True)]
         return self.tree.unflatten(apart(parts, seeds))
 
@@ -84,7 +90,8 @@ def run_user(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[s
 def unwrapped(result: Any, outer: bool) -> Any:
     """Concrete values in place of handles, unless an outer trace still needs them."""
     if type(result) is Traced:
-        return result if outer or result.node.staged else result.node.value
+        value = result.node.value
+        return result if outer or type(value) is Aval else value
     leaves, tree = flatten(result)
     if not any(type(leaf) is Traced for leaf in leaves):
         return result
@@ -113,7 +120,7 @@ def _positions(argnums: tuple[int, ...], count: int) -> list[int]:
     return places
 
 
-def _argument_names(function: Callable[..., Any]) -> tuple[str, ...]:
+def argument_names(function: Callable[..., Any]) -> tuple[str, ...]:
     code = getattr(function, "__code__", None)
     return code.co_varnames[: code.co_argcount] if code is not None else ()
 

@@ -7,7 +7,7 @@ comes out are control operations again, so derivatives nest to any order.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -360,7 +360,9 @@ def pushed_control(op: Op, tangents: list[Any], out: Any, args: Any, attrs: dict
     return PUSH[op](held, out, args, attrs)
 
 
-def pulled_control(op: Op, places: list[int], g: Bundle, out: Any, args: Any, attrs: dict[str, Any]) -> dict[int, Any]:
+def pulled_control(
+    op: Op, places: Sequence[int], g: Bundle, out: Any, args: Any, attrs: dict[str, Any]
+) -> dict[int, Any]:
     """The cotangents of the arguments at `places`, all in one backward pass."""
     floating = [i for i in places if dtype_of(args[i]).kind in "fc"]
     return PULL[op](floating, g, out, args, attrs) if floating else {}

@@ -17,7 +17,7 @@ from backpass.graph.traced import Traced
 from backpass.partials.declare import dtype_of, is_staged, shape_of, value_of
 
 from .backward import backward
-from .calls import Call, apart, unwrapped
+from .calls import Call, apart, argument_names, unwrapped
 from .forward import forward
 
 Argnums = int | tuple[int, ...]
@@ -50,11 +50,12 @@ def value_and_grad(function: Callable[..., Any], argnums: Argnums = 0, has_aux: 
     (np.float64(5.0), {'w': array([2., 4.])})
     """
     chosen = argnums if isinstance(argnums, int) else tuple(argnums)
+    names = argument_names(function)
 
     @functools.wraps(function)
     @collector_paused
     def wrapped(*args: Any, **kwargs: Any) -> Any:
-        call = Call(function, args, kwargs, chosen)
+        call = Call(function, args, kwargs, chosen, names)
         result = call.result
         aux = None
         if has_aux:
@@ -100,7 +101,7 @@ def _place(result: Any) -> str:
 
 
 def _check_scalar(result: Any, function: Callable[..., Any]) -> None:
-    if type(result) is Traced and type(result.node.value) is np.float64:
+    if type(result) is Traced and type(result.node.value) in (np.float64, float):
         return
     name = getattr(function, "__name__", "function")
     if isinstance(result, (dict, list, tuple)) or result is None:

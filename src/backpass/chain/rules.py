@@ -13,6 +13,7 @@ are applied at operations whose partial can be infinite. None stands for "any en
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,9 @@ def pulled(op: Op, i: int, g: Any, out: Any, args: Any, attrs: dict[str, Any]) -
     if kind is Kind.REDUCTION:
         partial = op.partials[0](out, *args, **attrs)  # type: ignore[misc]
         c = restore(g, shape_of(args[0]), attrs["axis"], attrs["keepdims"]) * partial
-        return np.where(np.not_equal(partial, 0), c, 0.0) if op.selects else c
+        if not op.selects or (g.__class__ is np.float64 and math.isfinite(g)):
+            return c
+        return np.where(np.not_equal(partial, 0), c, 0.0)
     if kind is Kind.DISCRETE or kind is Kind.SOURCE:
         return None
     if op.variadic:

@@ -25,7 +25,7 @@ import numpy as np
 
 from .aval import Aval, aval_of
 from .memory import View, derived, made_stale, memory_of, own_copy, root_of, shared, take_away
-from .op import FUNCTIONS, HANDLES, UFUNCS, WRITERS
+from .op import FUNCTIONS, HANDLES, UFUNCS, WATCHED, WRITERS
 from .origin import here, state
 from .traced import CONSTANT, Flat, Node, Traced, bind, shares_memory
 
@@ -264,6 +264,7 @@ class Buffer(Traced):
 
 
 HANDLES.add(Buffer)
+WATCHED[Buffer] = bind
 
 
 def _shared_with(result: Any, args: Any) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from types import ModuleType
+from types import FrameType, FunctionType, ModuleType
 from typing import Any
 
 from . import namespace
@@ -18,19 +18,23 @@ from . import namespace
 _LIBRARIES = """
 numpy scipy backpass pandas matplotlib sklearn skimage torch jax jaxlib tensorflow numba llvmlite pyarrow polars xarray
 dask IPython ipykernel pytest _pytest pluggy xdist execnet hypothesis sympy PIL cv2 networkx h5py click rich
-safetensors cupy statsmodels plotly bokeh sqlalchemy pip setuptools pkg_resources
+safetensors cupy autograd statsmodels plotly bokeh sqlalchemy pip setuptools pkg_resources
 """
 KEEP = frozenset(sys.stdlib_module_names - {"__main__"}) | frozenset(_LIBRARIES.split())
 """Packages whose modules are left alone."""
 _COMPILED = (".so", ".pyd", ".dylib")
 
+Slot = tuple[dict[str, Any], str, Any, Any]
+"""Globals, a name in them, NumPy's object of that name, and its proxy."""
+
 _lock = threading.RLock()
 _running = 0
 _known: tuple[int, int] = (-1, -1)
 _dicts: list[dict[str, Any]] = []
-_ids: set[int] = set()
-_slots: list[tuple[dict[str, Any], str, Any, Any]] = []
-_placed: list[tuple[dict[str, Any], str, Any, Any]] = []
+_settled: dict[int, dict[str, Any]] = {}
+"""id → globals of a module: the user's, whose slots are in `_slots`, and those of libraries that were met."""
+_slots: list[Slot] = []
+_placed: list[list[Slot]] = []
 
 
 def _is_user(module: Any) -> bool:
@@ -43,7 +47,7 @@ def _is_user(module: Any) -> bool:
     return not (isinstance(file, str) and file.endswith(_COMPILED))
 
 
-def _slots_of(globals: dict[str, Any]) -> list[tuple[dict[str, Any], str, Any, Any]]:
+def _slots_of(globals: dict[str, Any]) -> list[Slot]:
     replaced = namespace.REPLACED
     found = []
     for name, value in list(globals.items()):
@@ -57,40 +61,49 @@ def _slots_of(globals: dict[str, Any]) -> list[tuple[dict[str, Any], str, Any, A
 
 def _look() -> None:
     """Find the user's modules again when some were imported, and their slots when some have new names."""
-    global _known, _dicts, _ids, _slots
-    modules = len(sys.modules)
+    global _known, _dicts, _settled, _slots
+    modules, names = len(sys.modules), sum(map(len, _dicts))
     if modules != _known[0]:
         _dicts = [vars(module) for module in list(sys.modules.values()) if _is_user(module)]
-        _ids = set(map(id, _dicts))
-    names = sum(map(len, _dicts))
-    if (modules, names) != _known:
-        _slots = [slot for globals in _dicts for slot in _slots_of(globals)]
-        _known = modules, names
+        _settled = {id(globals): globals for globals in _dicts}
+        names = sum(map(len, _dicts))
+    _slots = [slot for globals in _dicts for slot in _slots_of(globals)]
+    _known = modules, names
 
 
-def _extra(function: Any) -> list[dict[str, Any]]:
-    """Globals that are no module's: code that was made by exec, as a notebook's or a document's is."""
-    found: dict[int, dict[str, Any]] = {}
+def _extra(function: Any) -> list[Slot]:
+    """Slots in globals that are no module's: code that was made by exec, as a notebook's or a document's is."""
     while hasattr(function, "__wrapped__"):
         function = function.__wrapped__
-    function = getattr(function, "func", function)
-    frame = sys._getframe(2)
-    seen = [getattr(getattr(function, "__func__", function), "__globals__", None)]
-    for _ in range(40):
-        if frame is None:
-            break
-        seen.append(frame.f_globals)
+    if function.__class__ is not FunctionType:
+        function = getattr(function, "func", function)
+        function = getattr(function, "__func__", function)
+    found: list[Slot] = []
+    globals = getattr(function, "__globals__", None)
+    if globals is not None and id(globals) not in _settled and not _settles(globals):
+        found += _slots_of(globals)
+    frame: FrameType | None = sys._getframe(4)  # above install, tracing, and who called that
+    left = 40
+    while frame is not None and left:
+        globals = frame.f_globals
+        if id(globals) not in _settled and not _settles(globals) and all(slot[0] is not globals for slot in found):
+            found += _slots_of(globals)
         frame = frame.f_back
-    for globals in seen:
-        if globals is None or id(globals) in _ids or id(globals) in found:
-            continue
-        name = str(globals.get("__name__"))
-        if name.partition(".")[0] in KEEP:
-            module = sys.modules.get(name)
-            if module is None or vars(module) is globals:
-                continue
-        found[id(globals)] = globals
-    return list(found.values())
+        left -= 1
+    return found
+
+
+def _settles(globals: dict[str, Any]) -> bool:
+    """Are these the globals of a library, which are left alone?"""
+    name = str(globals.get("__name__"))
+    if name.partition(".")[0] not in KEEP:
+        return False
+    module = sys.modules.get(name)
+    if module is not None:
+        if vars(module) is not globals:
+            return False
+        _settled[id(globals)] = globals
+    return True
 
 
 def install(function: Any) -> Any:
@@ -99,15 +112,15 @@ def install(function: Any) -> Any:
     if not namespace.REPLACED:
         namespace.fill()
     with _lock:
-        _look()
-        slots = _slots
-        for globals in _extra(function):
-            slots = slots + _slots_of(globals)
-        for slot in slots:
-            globals, name, real, proxy = slot
+        if (len(sys.modules), sum(map(len, _dicts))) != _known:
+            _look()
+        found = _extra(function)
+        slots = _slots + found if found else _slots
+        for globals, name, real, proxy in slots:
             if globals.get(name) is real:
                 globals[name] = proxy
-                _placed.append(slot)
+        if not _placed or _placed[-1] is not slots:
+            _placed.append(slots)
         _running += 1
     return _remove
 
@@ -118,9 +131,10 @@ def _remove() -> None:
         _running -= 1
         if _running:
             return
-        for globals, name, real, proxy in _placed:
-            if globals.get(name) is proxy:
-                globals[name] = real
+        for slots in _placed:
+            for globals, name, real, proxy in slots:
+                if globals.get(name) is proxy:
+                    globals[name] = real
         _placed.clear()
         if (len(sys.modules), sum(map(len, _dicts))) != _known:
             _put_back_copies()

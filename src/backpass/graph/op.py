@@ -104,10 +104,9 @@ class Op:
 
     def __call__(self, *args: Any, **attrs: Any) -> Any:
         """Run on plain arrays; record when an argument is traced."""
-        from .traced import Traced, bind
-
         for arg in args:
-            if type(arg) is Traced or type(arg) in HANDLES:
+            bind = WATCHED.get(arg.__class__)
+            if bind is not None:
                 return bind(self, args, attrs)
         return self.run(*args, **attrs)
 
@@ -137,6 +136,9 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {}
 
 HANDLES: set[type] = set()
 """Classes of handles that depend on no argument: see buffer.py."""
+
+WATCHED: dict[type, Callable[..., Any]] = {}
+"""Class of handles → what records an operation on one: see traced.py."""
 
 WRITERS: set[Any] = set()
 """NumPy functions that write into their first argument."""

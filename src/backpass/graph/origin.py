@@ -168,6 +168,7 @@ class Origin:
 
 
 NOWHERE = Origin(None, -1, None)
+NO_CALLER = (None, -1, None)
 
 _RETURNED = "<returned>"
 _target_cache: dict[CodeType, dict[int, str]] = {}
@@ -221,7 +222,7 @@ class _State(threading.local):
 
     def __init__(self) -> None:
         self.interned: dict[Any, Origin] = {}
-        self.caller: tuple[FrameType | None, int, Origin | None] = (None, -1, None)
+        self.caller: tuple[FrameType | None, int, Origin | None] = NO_CALLER
         self.kept: dict[int, tuple[np.ndarray, np.ndarray]] = {}  # see kept.py
         self.layouts: dict[int, Any] = {}  # written arrays by index → the node as which they lie in memory: layout.py
 
@@ -242,19 +243,23 @@ class tracing:
         self.held: Any = None
 
     def __enter__(self) -> None:
+        depth = state.depth
         self.origin = state.origin
-        if state.depth == 0:
+        if depth == 0:
             self.held = watch(self.function)
-        state.origin = None
-        state.depth += 1
+        elif self.origin is not None:
+            state.origin = None
+        state.depth = depth + 1
 
     def __exit__(self, *exc: object) -> None:
-        state.depth -= 1
+        depth = state.depth = state.depth - 1
         state.origin = self.origin
-        if state.depth == 0:
-            state.caller = (None, -1, None)  # let go of the frame
-            state.kept = {}
-            state.layouts = {}
+        if depth == 0:
+            state.caller = NO_CALLER  # let go of the frame
+            if state.kept:
+                state.kept = {}
+            if state.layouts:
+                state.layouts = {}
             if self.held is not None:
                 self.held()
 
@@ -302,18 +307,36 @@ def here(depth: int = 2) -> Origin:
     forced = state.origin
     if forced is not None:
         return forced
-    frame = user_frame(depth)
-    if frame is None:
-        return NOWHERE
+    frame: FrameType | None = sys._getframe(depth)
+    while True:  # user_frame(depth), without another call for each operation
+        code = frame.f_code
+        library = _is_library.get(code.co_filename)
+        if library is None:
+            library = _library(code.co_filename)
+        if not library:
+            break
+        frame = frame.f_back
+        if frame is None or library == _TOP:
+            return NOWHERE
     back = frame.f_back
-    if back is None:
-        return _interned(frame.f_code, frame.f_lasti, None)
     # While a function runs, its caller stands still: the caller's origin is worked out once, not for each operation.
     caller, lasti, parent = state.caller
-    if caller is not back or lasti != back.f_lasti:
-        parent = _chain(back)
-        state.caller = (back, back.f_lasti, parent)
-    return _interned(frame.f_code, frame.f_lasti, parent)
+    if caller is not back or (back is not None and lasti != back.f_lasti):
+        parent = None
+        if back is not None:
+            parent = _chain(back)
+            state.caller = (back, back.f_lasti, parent)
+    key = (id(code), frame.f_lasti, id(parent))
+    origin = state.interned.get(key)
+    return _interned(code, frame.f_lasti, parent) if origin is None else origin
+
+
+def line(depth: int = 2) -> Origin:
+    """The user's line alone, without the calls that led there: enough for what bears a name of its own."""
+    if state.origin is not None:
+        return state.origin
+    frame = user_frame(depth + 1)
+    return NOWHERE if frame is None else Origin(frame.f_code, frame.f_lasti, None)
 
 
 def _interned(code: CodeType, lasti: int, parent: Origin | None) -> Origin:

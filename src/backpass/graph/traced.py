@@ -20,7 +20,7 @@ from .errors import BackpassError, DtypeError, NoRuleError, ShapeError, TracingE
 from .kept import kept
 from .layout import contiguous, packed, shared_when_staged
 from .memory import Memory, View, derived, read_entry, shared, type_of, write
-from .op import FUNCTIONS, HANDLES, PACKED, UFUNCS, Kind, Op, declare
+from .op import FUNCTIONS, HANDLES, PACKED, UFUNCS, WATCHED, Kind, Op, declare
 from .origin import Origin, here
 
 _count = itertools.count()
@@ -100,30 +100,47 @@ def check_plain(value: Any) -> None:
 def bind(op: Op, args: Any, attrs: dict[str, Any] | None = None) -> Traced:
     """Record ``op(*args, **attrs)``; `args` are traced values and plain constants."""
     origin = here(2)
+    if len(args) == 1 and args[0].__class__ is Traced:  # most operations, on a shorter way
+        node = args[0].node
+        x = node.value
+        if x.__class__ is np.ndarray:
+            try:
+                value = op.run(x, **attrs) if attrs else op.run(x)
+            except BackpassError:
+                raise
+            except (ValueError, TypeError, IndexError) as error:
+                raise messages.operation_failed(op, args, attrs or {}, error) from error
+            result = Traced(Node(op, (node,), attrs, value, origin))
+            if op.window is not None and shares_memory(value, x):
+                shared(result, View(args[0], op, attrs or {}))
+            return result
     inputs: list[Any] = []
     values: list[Any] = []
+    staged = False
     for arg in args:
-        if arg.__class__ is Traced:
-            inputs.append(arg.node)
-            values.append(arg.node.value)
-        elif arg.__class__ is np.ndarray:
+        kind = arg.__class__
+        if kind is Traced:
+            node = arg.node
+            value = node.value
+            inputs.append(node)
+            values.append(value)
+            if value.__class__ is Aval:
+                staged = True
+        elif kind is np.ndarray:
             # The value is computed from the array itself, whose layout decides how a product rounds.
             inputs.append(kept(arg, origin))
             values.append(arg)
         else:
-            if arg.__class__ in HANDLES:
+            if kind in HANDLES:
                 if not any(a.__class__ is Traced for a in args):
                     return FUNCTIONS["plain"](op, args, attrs)
                 arg = arg.captured()
+            elif kind is Aval:
+                staged = True
+            elif kind not in _PLAIN:
+                check_plain(arg)
             inputs.append(arg)
             values.append(arg)
-    staged = False
-    for value in values:
-        kind = value.__class__
-        if kind is Aval:
-            staged = True
-        elif kind not in _PLAIN:
-            check_plain(value)
     try:
         if staged:
             avals = [aval_of(v) for v in values]
@@ -308,11 +325,15 @@ class Traced:
     @property
     def shape(self) -> tuple[int, ...]:
         value = self.node.value if self.kin is None else type_of(self)
+        if value.__class__ is np.ndarray:
+            return value.shape
         return value.shape if hasattr(value, "shape") else ()
 
     @property
     def dtype(self) -> np.dtype:
         value = self.node.value if self.kin is None else type_of(self)
+        if value.__class__ is np.ndarray:
+            return value.dtype
         return value.dtype if hasattr(value, "dtype") else aval_of(value).dtype
 
     @property
@@ -637,6 +658,7 @@ class Traced:
     __imatmul__ = _in_place(np.matmul)
 
 
+WATCHED[Traced] = bind
 _power = _operator(np.power, operator.pow)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from backpass.graph.aval import Aval
@@ -27,12 +29,16 @@ POSITIVE = {"low": 0.2, "high": 3.0}
 NONZERO = {"low": 0.3, "high": 3.0, "signs": True}
 
 
+def _is_finite(c):
+    return math.isfinite(c) if c.__class__ is float else c.__class__ is int or bool(np.isfinite(c).all())
+
+
 def _finite(*constants):
-    return any(c is not None and np.all(np.isfinite(c)) for c in constants)
+    return any(c is not None and _is_finite(c) for c in constants)
 
 
 def _finite_divisor(a, b):
-    return b is not None and bool(np.all(np.isfinite(b)) and np.all(np.not_equal(b, 0)))
+    return b is not None and _is_finite(b) and bool(np.all(np.not_equal(b, 0)))
 
 
 def _smooth_power(a, b):

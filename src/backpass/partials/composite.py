@@ -7,6 +7,7 @@ them back together.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -15,8 +16,18 @@ import numpy as np
 from backpass.graph import messages
 from backpass.graph.origin import Part, here, state
 
-from .declare import as_array, dtype_of, is_complex, normal_axes, rule_for, scalar_if_0d, shape_of
-from .reductions import _keep, _masked, _reduction, restore
+from .declare import (
+    as_array,
+    dtype_of,
+    is_complex,
+    is_staged,
+    normal_axes,
+    rule_for,
+    scalar_if_0d,
+    shape_of,
+    value_of,
+)
+from .reductions import OMITTED, SUM, _keep, _masked, _reduction, restore, sum_
 
 
 def composite(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -39,17 +50,20 @@ def composite(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
 
 
 def _count(a: Any, axes: tuple[int, ...], where: Any) -> Any:
-    if where is np._NoValue or where is True:
-        return int(np.prod([shape_of(a)[i] for i in axes], dtype=np.int64))
+    if where is OMITTED or where is True:
+        shape = shape_of(a)
+        return math.prod([shape[i] for i in axes])
     return np.sum(np.broadcast_to(where, shape_of(a)), axis=axes, keepdims=True)
 
 
 @rule_for(np.mean)
 @composite("mean")
-def mean(a, axis=None, dtype=None, out=None, keepdims=np._NoValue, *, where=np._NoValue):
+def mean(a, axis=None, dtype=None, out=None, keepdims=OMITTED, *, where=OMITTED):
     a = as_array(a)
     axes = normal_axes(axis, len(shape_of(a)))
     own = dtype_of(a)
+    if where is OMITTED and dtype is None and own.char in "fdFD":
+        return SUM(a, axis=axes, keepdims=_keep(keepdims)) / _count(a, axes, where)
     # As NumPy: whole numbers are summed in float64, half precision in single and rounded at the end.
     wide = np.dtype(dtype or (np.float64 if own.kind in "iub" else np.float32 if own == np.float16 else own))
     total = np.sum(_masked(a, where, 0), axis=axes, dtype=None if wide == own else wide, keepdims=_keep(keepdims))
@@ -61,7 +75,7 @@ def mean(a, axis=None, dtype=None, out=None, keepdims=np._NoValue, *, where=np._
 
 def _deviation(a: Any, axes: tuple[int, ...], where: Any, dtype: Any) -> Any:
     """x − mean(x), with 0 where entries are left out."""
-    total = np.sum(_masked(a, where, 0), axis=axes, keepdims=True, dtype=dtype)
+    total = sum_(_masked(a, where, 0), axes, dtype, keepdims=True)
     return _masked(a - _divided(total, _count(a, axes, where)), where, 0)
 
 
@@ -84,19 +98,19 @@ def var(
     dtype=None,
     out=None,
     ddof: Any = 0,
-    keepdims=np._NoValue,
+    keepdims=OMITTED,
     *,
-    where=np._NoValue,
-    mean=np._NoValue,
-    correction=np._NoValue,
+    where=OMITTED,
+    mean=OMITTED,
+    correction=OMITTED,
 ):
     a = as_array(a)
-    ddof = ddof if correction is np._NoValue else correction
+    ddof = ddof if correction is OMITTED else correction
     own = dtype_of(a)
     wide = dtype or (np.float64 if own.kind not in "fc" else np.float32 if own == np.float16 else None)
     axes = normal_axes(axis, len(shape_of(a)))
-    x = _deviation(a, axes, where, wide) if mean is np._NoValue else _masked(a - mean, where, 0)
-    total = np.sum(squared(x), axis=axes, keepdims=_keep(keepdims), dtype=wide)
+    x = _deviation(a, axes, where, wide) if mean is OMITTED else _masked(a - mean, where, 0)
+    total = sum_(squared(x), axes, wide, keepdims=keepdims)
     count = _count(a, axes, where)
     divisor = (
         max(count - ddof, 0) if isinstance(count, int) else np.maximum(np.reshape(count, shape_of(total)) - ddof, 0)
@@ -113,24 +127,26 @@ def std(
     dtype=None,
     out=None,
     ddof=0,
-    keepdims=np._NoValue,
+    keepdims=OMITTED,
     *,
-    where=np._NoValue,
-    mean=np._NoValue,
-    correction=np._NoValue,
+    where=OMITTED,
+    mean=OMITTED,
+    correction=OMITTED,
 ):
     return _root_of_squares(var(a, axis, dtype, None, ddof, keepdims, where=where, mean=mean, correction=correction))
 
 
 def _root_of_squares(x: Any) -> Any:
     """√x with derivative 0 at 0, the smallest subgradient of a norm; the inner where keeps 1/0 out."""
+    if not is_staged(x) and np.all(value_of(x) > 0):
+        return np.sqrt(x)
     zero = np.equal(x, 0)
     return scalar_if_0d(np.where(zero, 0.0, np.sqrt(np.where(zero, 1.0, x))))
 
 
 @rule_for(np.average)
 @composite("average")
-def average(a, axis=None, weights=None, returned=False, *, keepdims=np._NoValue):
+def average(a, axis=None, weights=None, returned=False, *, keepdims=OMITTED):
     a = as_array(a)
     if weights is None:
         result = np.mean(a, axis=axis, keepdims=keepdims)

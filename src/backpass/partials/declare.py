@@ -131,10 +131,18 @@ def rule_for(*functions: Any) -> Callable[[Callable[..., Any]], Callable[..., An
 
 
 def shape_of(x: Any) -> tuple[int, ...]:
+    kind = x.__class__
+    if kind is np.ndarray or kind is Traced:
+        return x.shape
+    if kind is float or kind is int:
+        return ()
     return x.shape if hasattr(x, "shape") else np.shape(x)
 
 
 def dtype_of(x: Any) -> np.dtype:
+    kind = x.__class__
+    if kind is np.ndarray or kind is Traced:
+        return x.dtype
     return x.dtype if hasattr(x, "dtype") else aval_of(x).dtype
 
 
@@ -180,10 +188,15 @@ def scalar_if_0d(x: Any) -> Any:
     return x[()] if shape_of(x) == () else x
 
 
+_ALL_AXES = [tuple(range(ndim)) for ndim in range(65)]
+
+
 def normal_axes(axis: Any, ndim: int) -> tuple[int, ...]:
     """An axis argument as a tuple of non-negative axes."""
     if axis is None:
-        return tuple(range(ndim))
+        return _ALL_AXES[ndim]
+    if axis.__class__ is int and -ndim <= axis < ndim:
+        return (axis % ndim,)
     axes = axis if isinstance(axis, (tuple, list)) else (axis,)
     out = []
     for a in axes:

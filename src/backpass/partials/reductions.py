@@ -28,12 +28,17 @@ from .declare import (
 )
 
 Axes = tuple[int, ...]
+OMITTED = np._NoValue
 SMALL = 4096
 
 
 def restore(g: Any, shape: tuple[int, ...], axis: Axes, keepdims: bool) -> Any:
     """Give a reduced value its axes back with length 1, so that it broadcasts against what was reduced."""
-    return g if keepdims else np.reshape(g, tuple(1 if i in axis else n for i, n in enumerate(shape)))
+    if keepdims:
+        return g
+    if len(axis) == len(shape) and g.__class__ is np.float64:
+        return g  # one number, which broadcasts as it is
+    return np.reshape(g, tuple([1 if i in axis else n for i, n in enumerate(shape)]))
 
 
 def _spread(g: Any, out: Any, x: Any, axis: Axes, keepdims: bool, dtype: Any = None) -> Any:
@@ -45,7 +50,12 @@ def _spread(g: Any, out: Any, x: Any, axis: Axes, keepdims: bool, dtype: Any = N
             spread.fill(g)
             return spread
         return np.broadcast_to(g, shape)
-    return np.broadcast_to(restore(g, shape, axis, keepdims), shape)
+    g = restore(g, shape, axis, keepdims)
+    if g.__class__ is np.ndarray and x.__class__ is np.ndarray and x.size <= SMALL:
+        spread = np.empty(shape, g.dtype)
+        spread[...] = g
+        return spread
+    return np.broadcast_to(g, shape)
 
 
 def _sum_dtype(dtype: np.dtype, ufunc: np.ufunc) -> np.dtype:
@@ -92,6 +102,12 @@ def _products_of_others(x: Any, axis: Axes) -> Any:
 
 
 def _prod_partial(out: Any, x: Any, axis: Axes, keepdims: bool, dtype: Any = None) -> Any:
+    if x.__class__ is np.ndarray and x.dtype.kind == "f" and out.dtype is x.dtype:
+        # A product that neither vanishes nor leaves the normal numbers may be divided again.
+        size = np.abs(out)
+        limits = np.finfo(x.dtype)
+        if np.all((size >= limits.tiny) & (size <= limits.max)):
+            return restore(out, x.shape, axis, keepdims) / x
     return _products_of_others(x, axis) if math.prod(shape_of(x)) else np.ones(shape_of(x), dtype_of(x))
 
 
@@ -169,11 +185,13 @@ ARGMIN = _position("argmin", np.argmin)
 
 # ---- NumPy's functions
 def _masked(a: Any, where: Any, identity: Any) -> Any:
-    return a if where is np._NoValue or where is True else np.where(where, a, identity)
+    if a.__class__ is not Traced:
+        a = as_array(a)
+    return a if where is OMITTED or where is True else np.where(where, a, identity)
 
 
 def _keep(keepdims: Any) -> bool:
-    return False if keepdims is np._NoValue else bool(keepdims)
+    return False if keepdims is OMITTED else bool(keepdims)
 
 
 def _summed_as(a: Any, attrs: dict[str, Any], dtype: np.dtype) -> Any:
@@ -183,57 +201,57 @@ def _summed_as(a: Any, attrs: dict[str, Any], dtype: np.dtype) -> Any:
 
 
 @rule_for(np.sum)
-def sum_(a, axis=None, dtype=None, out=None, keepdims=np._NoValue, initial=np._NoValue, where=np._NoValue):
-    a = _masked(as_array(a), where, 0)
-    attrs = {"axis": normal_axes(axis, len(shape_of(a))), "keepdims": _keep(keepdims)}
+def sum_(a, axis=None, dtype=None, out=None, keepdims=OMITTED, initial=OMITTED, where=OMITTED):
+    a = _masked(a, where, 0)
+    attrs = {"axis": normal_axes(axis, len(a.shape)), "keepdims": _keep(keepdims)}
     if dtype is not None:
         a = _summed_as(a, attrs, np.dtype(dtype))
     total = bind(SUM, (a,), attrs)
-    return total if initial is np._NoValue else total + initial
+    return total if initial is OMITTED else total + initial
 
 
 @rule_for(np.prod)
-def prod(a, axis=None, dtype=None, out=None, keepdims=np._NoValue, initial=np._NoValue, where=np._NoValue):
-    a = _masked(as_array(a), where, 1)
+def prod(a, axis=None, dtype=None, out=None, keepdims=OMITTED, initial=OMITTED, where=OMITTED):
+    a = _masked(a, where, 1)
     attrs = {"axis": normal_axes(axis, len(shape_of(a))), "keepdims": _keep(keepdims)}
     if dtype is not None:
         a = _summed_as(a, attrs, np.dtype(dtype))
     total = bind(PROD, (a,), attrs)
-    return total if initial is np._NoValue else total * initial
+    return total if initial is OMITTED else total * initial
 
 
 def _extreme(op, better, worst, a, axis, keepdims, initial, where):
     a = as_array(a)
-    if where is not np._NoValue and where is not True:
-        if initial is np._NoValue:
+    if where is not OMITTED and where is not True:
+        if initial is OMITTED:
             raise ValueError(f"{op.name} with where= needs initial=, as in NumPy")
         a = np.where(where, a, worst)
     shape = shape_of(a)
     axes = normal_axes(axis, len(shape))
-    if initial is not np._NoValue and any(shape[i] == 0 for i in axes):
+    if initial is not OMITTED and any(shape[i] == 0 for i in axes):
         return np.full(reduced_shape(shape, axes, _keep(keepdims)), initial, dtype_of(a))
     result = bind(op, (a,), {"axis": axes, "keepdims": _keep(keepdims)})
-    return result if initial is np._NoValue else better(result, initial)
+    return result if initial is OMITTED else better(result, initial)
 
 
 @rule_for(np.max, np.amax)
-def max_(a, axis=None, out=None, keepdims=np._NoValue, initial=np._NoValue, where=np._NoValue):
+def max_(a, axis=None, out=None, keepdims=OMITTED, initial=OMITTED, where=OMITTED):
     return _extreme(MAX, np.maximum, -np.inf, a, axis, keepdims, initial, where)
 
 
 @rule_for(np.min, np.amin)
-def min_(a, axis=None, out=None, keepdims=np._NoValue, initial=np._NoValue, where=np._NoValue):
+def min_(a, axis=None, out=None, keepdims=OMITTED, initial=OMITTED, where=OMITTED):
     return _extreme(MIN, np.minimum, np.inf, a, axis, keepdims, initial, where)
 
 
 @rule_for(np.ptp)
-def ptp(a, axis=None, out=None, keepdims=np._NoValue):
+def ptp(a, axis=None, out=None, keepdims=OMITTED):
     return max_(a, axis, keepdims=keepdims) - min_(a, axis, keepdims=keepdims)
 
 
 def _logical(op):
-    def implementation(a, axis=None, out=None, keepdims=np._NoValue, *, where=np._NoValue):
-        a = _masked(as_array(a), where, op is ALL_OP)
+    def implementation(a, axis=None, out=None, keepdims=OMITTED, *, where=OMITTED):
+        a = _masked(a, where, op is ALL_OP)
         return bind(op, (a,), {"axis": normal_axes(axis, len(shape_of(a))), "keepdims": _keep(keepdims)})
 
     return implementation
@@ -244,7 +262,7 @@ rule_for(np.all)(_logical(ALL_OP))
 
 
 def _argument(op):
-    def implementation(a, axis=None, out=None, *, keepdims=np._NoValue):
+    def implementation(a, axis=None, out=None, *, keepdims=OMITTED):
         a = as_array(a)
         if axis is None:
             found = bind(op, (np.ravel(a),), {"axis": 0, "keepdims": False})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -43,9 +44,9 @@ def _entry_of_reshaped(whole: tuple[int, ...], part: tuple[int, ...], entry: Any
 
 RESHAPE = linear(
     "reshape",
-    lambda x, shape: np.reshape(x, shape),
+    lambda x, shape: x.reshape(shape) if x.__class__ is np.ndarray else np.reshape(x, shape),
     lambda x, shape: _checked_reshape(x, shape),
-    lambda g, out, x, shape: np.reshape(g, shape_of(x)),
+    lambda g, out, x, shape: g.reshape(shape_of(x)),
     window=Window(_reshape_back, _entry_of_reshaped),
     notation="{0}",
     domain=ANY,
@@ -61,7 +62,14 @@ def _checked_reshape(x: Aval, shape: tuple[int, ...]) -> Aval:
 
 
 def _transpose_back(x: Any, new: Any, axes: tuple[int, ...]) -> None:
-    write(x, np.transpose(new, tuple(int(i) for i in np.argsort(axes))))
+    write(x, np.transpose(new, _inverse(axes)))
+
+
+def _inverse(axes: tuple[int, ...]) -> tuple[int, ...]:
+    back = [0] * len(axes)
+    for i, axis in enumerate(axes):
+        back[axis] = i
+    return tuple(back)
 
 
 def _entry_of_transposed(whole: tuple[int, ...], part: tuple[int, ...], entry: Any, axes: Any) -> tuple[int, ...]:
@@ -70,9 +78,9 @@ def _entry_of_transposed(whole: tuple[int, ...], part: tuple[int, ...], entry: A
 
 TRANSPOSE = linear(
     "transpose",
-    lambda x, axes: np.transpose(x, axes),
+    lambda x, axes: x.transpose(axes) if x.__class__ is np.ndarray else np.transpose(x, axes),
     lambda x, axes: Aval(tuple(x.shape[i] for i in axes), x.dtype),
-    lambda g, out, x, axes: np.transpose(g, tuple(int(i) for i in np.argsort(axes))),
+    lambda g, out, x, axes: g.transpose(axes if len(axes) == 2 else _inverse(axes)),
     window=Window(_transpose_back, _entry_of_transposed),
     notation="{0}ᵀ",
     domain=ANY,
@@ -170,8 +178,8 @@ CONCATENATE = linear(
 @rule_for(np.reshape)
 def reshape(a, /, shape: Any = None, order="C", *, copy=None):
     have = shape_of(a)
-    want = tuple(int(n) for n in shape) if isinstance(shape, (tuple, list)) else (int(shape),)
-    if _memory_order(a, order) == "F":
+    want = tuple(map(int, shape)) if isinstance(shape, (tuple, list)) else (int(shape),)
+    if order != "C" and _memory_order(a, order) == "F":
         reverse = tuple(range(len(have)))[::-1]
         flipped = reshape(np.transpose(a, reverse), _filled(have[::-1], want)[::-1])
         return np.transpose(flipped, tuple(range(len(want)))[::-1])
@@ -182,8 +190,8 @@ def _filled(have: tuple[int, ...], want: tuple[int, ...]) -> tuple[int, ...]:
     """Replace one −1 by the length that fits."""
     if -1 not in want:
         return want
-    size = int(np.prod(have, dtype=np.int64))
-    known = int(np.prod([n for n in want if n != -1], dtype=np.int64))
+    size = math.prod(have)
+    known = math.prod([n for n in want if n != -1])
     if want.count(-1) > 1 or (size % known if known else size):
         raise messages.ShapeError(f"cannot reshape array of shape {have} into shape {want}\n{messages.place()}")
     return tuple(size // max(known, 1) if n == -1 else n for n in want)
@@ -211,9 +219,9 @@ def _memory_order(a: Any, order: str) -> str:
 
 @rule_for(np.ravel)
 def ravel(a, order="C"):
-    if _memory_order(a, order) == "F":
+    if order != "C" and _memory_order(a, order) == "F":
         a = np.transpose(a)
-    flat = bind(RESHAPE, (a,), {"shape": (int(np.prod(shape_of(a), dtype=np.int64)),)})
+    flat = bind(RESHAPE, (a,), {"shape": (math.prod(shape_of(a)),)})
     if isinstance(flat.kin, View):
         # Where np.reshape finds a view of what is not in one piece, np.ravel copies all the same.
         whole = contiguous(flat.kin.parent.node)
@@ -228,7 +236,7 @@ def ravel(a, order="C"):
 @rule_for(np.transpose, np.permute_dims)
 def transpose(a, axes=None):
     ndim = len(shape_of(a))
-    order = tuple(range(ndim))[::-1] if axes is None else normal_axes(tuple(axes), ndim)
+    order = tuple(range(ndim - 1, -1, -1)) if axes is None else normal_axes(tuple(axes), ndim)
     if len(order) != ndim:
         raise ValueError("axes don't match array")
     return bind(TRANSPOSE, (a,), {"axes": order})
