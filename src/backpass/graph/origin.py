@@ -307,7 +307,7 @@ def here(depth: int = 2) -> Origin:
     forced = state.origin
     if forced is not None:
         return forced
-    frame: FrameType | None = sys._getframe(depth)
+    frame: FrameType | None = sys._getframe(depth - 1)
     while True:  # user_frame(depth), without another call for each operation
         code = frame.f_code
         library = _is_library.get(code.co_filename)
@@ -335,7 +335,7 @@ def line(depth: int = 2) -> Origin:
     """The user's line alone, without the calls that led there: enough for what bears a name of its own."""
     if state.origin is not None:
         return state.origin
-    frame = user_frame(depth + 1)
+    frame = user_frame(depth)
     return NOWHERE if frame is None else Origin(frame.f_code, frame.f_lasti, None)
 
 

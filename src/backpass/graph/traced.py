@@ -99,7 +99,7 @@ def check_plain(value: Any) -> None:
 
 def bind(op: Op, args: Any, attrs: dict[str, Any] | None = None) -> Traced:
     """Record ``op(*args, **attrs)``; `args` are traced values and plain constants."""
-    origin = here(2)
+    origin = here(3)
     if len(args) == 1 and args[0].__class__ is Traced:  # most operations, on a shorter way
         node = args[0].node
         x = node.value
@@ -218,7 +218,7 @@ def _operator(ufunc: Any, python: Callable[..., Any], swapped: bool = False) -> 
         y = theirs.value if theirs.__class__ is Node else theirs
         if x.__class__ is Aval or y.__class__ is Aval:
             return _weak(op[0], (other, self) if swapped else (self, other))
-        origin = here()
+        origin = here(3)
         if theirs.__class__ is np.ndarray:
             theirs = kept(theirs, origin)
         try:

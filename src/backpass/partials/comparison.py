@@ -183,6 +183,8 @@ def nan_to_num(x, copy=True, nan=0.0, posinf=None, neginf=None):
     if is_complex(x):
         parts = [nan_to_num(part, nan=nan, posinf=posinf, neginf=neginf) for part in (np.real(x), np.imag(x))]
         return (parts[0] + 1j * parts[1]).astype(x.dtype)
+    if not is_staged(x) and np.isfinite(value_of(x)).all():
+        return np.positive(x)
     info = np.finfo(x.dtype)
     x = np.where(np.isnan(x), nan, x)
     x = np.where(x == np.inf, info.max if posinf is None else posinf, x)

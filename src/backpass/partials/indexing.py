@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,8 @@ from .declare import (
     shape_of,
     value_of,
 )
+from .reductions import sum_
+from .shape import CONCATENATE
 
 Key = tuple[Any, ...]
 
@@ -301,10 +304,14 @@ def argwhere(a):
     return np.transpose(nonzero(a))
 
 
+_WHOLE, _REVERSED = slice(None), slice(None, None, -1)
+
+
 @rule_for(np.flip)
 def flip(m, axis=None):
-    axes = normal_axes(axis, len(shape_of(m)))
-    return m[tuple(slice(None, None, -1) if i in axes else slice(None) for i in range(len(shape_of(m))))]
+    ndim = len(shape_of(m))
+    axes = normal_axes(axis, ndim)
+    return bind(SLICE, (m,), {"key": tuple([_REVERSED if i in axes else _WHOLE for i in range(ndim)])})
 
 
 rule_for(np.flipud)(lambda m: flip(m, 0))
@@ -326,16 +333,22 @@ def rot90(m, k=1, axes=(0, 1)):
 @rule_for(np.roll)
 def roll(a, shift, axis=None):
     if axis is None:
-        return np.reshape(roll(np.ravel(a), shift, 0), shape_of(a))
-    shifts, axes = np.broadcast_arrays(shift, axis)
+        shape = shape_of(a)
+        return roll(a, shift, 0) if len(shape) == 1 else np.reshape(roll(np.ravel(a), shift, 0), shape)
+    if shift.__class__ is int and axis.__class__ is int:
+        turns = [(shift, axis)]
+    else:
+        shifts, axes = np.broadcast_arrays(shift, axis)
+        turns = list(zip(shifts.ravel().tolist(), axes.ravel().tolist(), strict=True))
     moved = False
-    for s, ax in zip(shifts.ravel().tolist(), axes.ravel().tolist(), strict=True):
+    for s, ax in turns:
         ax = normal_axis(ax, len(shape_of(a)))
         length = shape_of(a)[ax]
         s = s % length if length else 0
         if s:
-            head, moved = (slice(None),) * ax, True
-            a = np.concatenate([a[(*head, slice(length - s, None))], a[(*head, slice(None, length - s))]], axis=ax)
+            head, moved = (_WHOLE,) * ax, True
+            last = SLICE(a, key=(*head, slice(length - s, None)))
+            a = CONCATENATE(last, SLICE(a, key=(*head, slice(None, length - s))), axis=ax)
     return a.copy() if type(a) is Traced and not moved else a
 
 
@@ -364,18 +377,31 @@ def diagonal(a, offset=0, axis1=0, axis2=1):
     ndim = len(shape_of(a))
     i, j = normal_axis(axis1, ndim), normal_axis(axis2, ndim)
     moved = a if (i, j) == (ndim - 2, ndim - 1) else np.moveaxis(a, (i, j), (-2, -1))
-    n, m = shape_of(moved)[-2:]
+    result = _entries(moved, offset)
+    return (
+        shared(result, OddView(moved, lambda x: _entries(x, offset), read_only))
+        if isinstance(result, Traced)
+        else result
+    )
+
+
+def _entries(x: Any, offset: int) -> Any:
+    """The diagonal of the last two axes."""
+    n, m = shape_of(x)[-2:]
     length = max(0, min(n + min(offset, 0), m - max(offset, 0)))
-    along = np.arange(length)
+    rows, columns = _counting(max(-offset, 0), length), _counting(max(offset, 0), length)
+    result = GATHER(x, rows, columns, key=(Ellipsis, "index", "index"))
+    if result.__class__ is Traced and result.node.value.__class__ is np.ndarray:
+        result.node.value = x.node.value.diagonal(offset, -2, -1)  # with NumPy's strides
+    return result
 
-    def derive(moved: Any) -> Any:
-        result = GATHER(moved, along + max(-offset, 0), along + max(offset, 0), key=(Ellipsis, "index", "index"))
-        if type(result) is Traced and not is_staged(result):
-            result.node.value = np.diagonal(moved.node.value, offset, -2, -1)  # with NumPy's strides
-        return result
 
-    result = derive(moved)
-    return shared(result, OddView(moved, derive, read_only)) if isinstance(result, Traced) else result
+@functools.lru_cache(256)
+def _counting(start: int, length: int) -> Any:
+    """start, start + 1, …: not to be written to."""
+    places = np.arange(start, start + length)
+    places.flags.writeable = False
+    return places
 
 
 @rule_for(np.diag)
@@ -396,7 +422,7 @@ def diagflat(v, k=0):
 
 @rule_for(np.trace)
 def trace(a, offset=0, axis1=0, axis2=1, dtype=None, out=None):
-    return np.sum(diagonal(a, offset, axis1, axis2), axis=-1, dtype=dtype)
+    return sum_(diagonal(a, offset, axis1, axis2), -1, dtype)
 
 
 # np.linalg works on the last two axes, np on the first two.

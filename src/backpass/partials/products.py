@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from .declare import (
     rule_for,
     shape_of,
 )
+from .indexing import GATHER, SCATTER_ADD
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -117,8 +119,6 @@ def _einsum_adjoint(g: Any, out: Any, *operands: Any, subscripts: str, i: int) -
             n = lengths[letter]
             along = np.arange(n).reshape(tuple(-1 if j == k else 1 for j in range(len(wanted))))
             lengths[letter] = along  # type: ignore[assignment]
-        from .indexing import SCATTER_ADD
-
         indices = [lengths[c] for c in mine]
         result = SCATTER_ADD(result, *indices, shape=shape, key=("index",) * len(mine))
     return result
@@ -283,7 +283,8 @@ for _name, _rule in (("matvec", matvec), ("vecmat", vecmat)):
 
 @rule_for(np.outer, np.linalg.outer)
 def outer(a, b, out=None):
-    return np.multiply(np.reshape(as_array(a), (-1, 1)), np.reshape(as_array(b), (1, -1)))
+    a, b = as_array(a), as_array(b)
+    return np.reshape(a, (math.prod(shape_of(a)), 1)) * np.reshape(b, (1, math.prod(shape_of(b))))
 
 
 @rule_for(np.tensordot, np.linalg.tensordot)
@@ -296,7 +297,9 @@ def tensordot(a, b, /, axes=2):
         left, right = normal_axes(axes[0], n), normal_axes(axes[1], m)
     keep_left = tuple(i for i in range(n) if i not in left)
     keep_right = tuple(i for i in range(m) if i not in right)
-    size = int(np.prod([shape_of(a)[i] for i in left], dtype=np.int64))
+    if left == (n - 1,) and n <= 2 and right == (0,) and m <= 2 and shape_of(a)[-1:] == shape_of(b)[:1]:
+        return np.matmul(a, b)
+    size = math.prod([shape_of(a)[i] for i in left])
     if [shape_of(a)[i] for i in left] != [shape_of(b)[i] for i in right]:
         raise ValueError(f"tensordot: shapes {shape_of(a)} and {shape_of(b)} do not match on axes {axes}")
     rows = np.reshape(np.transpose(a, keep_left + left), (-1, size) if size else (_product(a, keep_left), 0))
@@ -306,7 +309,7 @@ def tensordot(a, b, /, axes=2):
 
 
 def _product(x: Any, axes: tuple[int, ...]) -> int:
-    return int(np.prod([shape_of(x)[i] for i in axes], dtype=np.int64))
+    return math.prod([shape_of(x)[i] for i in axes])
 
 
 @rule_for(np.kron)
@@ -321,6 +324,15 @@ def kron(a, b):
     return np.reshape(spread, tuple(n * m for n, m in zip(left, right, strict=True)))
 
 
+_ONWARD, _BACK = np.array([1, 2, 0]), np.array([2, 0, 1])
+_ONWARD.flags.writeable = _BACK.flags.writeable = False
+
+
+def _turned(x: Any, order: Any) -> Any:
+    """The three entries along the last axis in another order."""
+    return GATHER(x, order, key=(Ellipsis, "index"))
+
+
 @rule_for(np.cross)
 def cross(a, b, axisa=-1, axisb=-1, axisc=-1, axis=None):
     if axis is not None:
@@ -328,9 +340,8 @@ def cross(a, b, axisa=-1, axisb=-1, axisc=-1, axis=None):
     a, b = np.moveaxis(as_array(a), axisa, -1), np.moveaxis(as_array(b), axisb, -1)
     if shape_of(a)[-1] != 3 or shape_of(b)[-1] != 3:
         raise ValueError(f"cross: both arguments need length 3 along their axis, got {shape_of(a)} and {shape_of(b)}")
-    a0, a1, a2 = (a[..., i] for i in range(3))
-    b0, b1, b2 = (b[..., i] for i in range(3))
-    return np.stack([a1 * b2 - a2 * b1, a2 * b0 - a0 * b2, a0 * b1 - a1 * b0], axis=axisc)
+    c = _turned(a, _ONWARD) * _turned(b, _BACK) - _turned(a, _BACK) * _turned(b, _ONWARD)
+    return np.moveaxis(c, -1, axisc) if len(shape_of(c)) > 1 else c
 
 
 rule_for(np.linalg.cross)(lambda x1, x2, /, *, axis=-1: cross(x1, x2, axis=axis))

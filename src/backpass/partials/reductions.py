@@ -92,7 +92,14 @@ def _products_of_others(x: Any, axis: Axes) -> Any:
     rest = tuple(i for i in range(ndim) if i not in axis)
     order = rest + axis
     shape = shape_of(x)
-    count = math.prod(shape[i] for i in axis)
+    count = math.prod([shape[i] for i in axis])
+    if x.__class__ is np.ndarray and not rest:
+        flat = x.reshape(-1)
+        others, after = np.ones(count, x.dtype), np.ones(count, x.dtype)
+        np.multiply.accumulate(flat[:-1], out=others[1:])
+        np.multiply.accumulate(flat[:0:-1], out=after[1:])
+        others *= after[::-1]
+        return others.reshape(shape)
     flat = np.reshape(np.transpose(x, order), (*[shape[i] for i in rest], count))
     one = np.ones(shape_of(flat)[:-1] + (1,), dtype_of(x))
     before = np.cumprod(np.concatenate([one, flat[..., :-1]], axis=-1), axis=-1)

@@ -94,13 +94,14 @@ def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
     if have == shape:
         return g
     extra = len(have) - len(shape)
-    stretched = tuple(i for i, n in enumerate(shape, extra) if n == 1 and have[i] != 1)
+    if not shape and g.__class__ is np.ndarray:
+        return np.add.reduce(g, axis=None)
+    stretched = tuple([i for i, n in enumerate(shape, extra) if n == 1 and have[i] != 1])
+    add = np.add.reduce if g.__class__ is np.ndarray else np.sum
     if extra:
-        g = np.sum(
-            g, axis=tuple(range(extra)) if not stretched else tuple(range(extra)) + stretched, keepdims=bool(stretched)
-        )
+        g = add(g, axis=(*range(extra), *stretched), keepdims=bool(stretched))
         return np.reshape(g, shape) if stretched else g
-    return np.sum(g, axis=stretched, keepdims=True)
+    return add(g, axis=stretched, keepdims=True)
 
 
 BROADCAST_TO = linear(
