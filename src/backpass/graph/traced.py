@@ -287,6 +287,9 @@ def _in_place(ufunc: Any) -> Any:
 
 def _in_c_order(result: Any) -> Any:
     if type(result) is Traced:
+        value = result.node.value
+        if value.__class__ is np.ndarray:
+            return result if value.ndim < 2 or value.flags.c_contiguous else packed(Traced(result.node))
         return result if len(result.shape) < 2 or contiguous(result.node) else packed(Traced(result.node))
     if isinstance(result, (list, tuple)):
         parts = map(_in_c_order, result)

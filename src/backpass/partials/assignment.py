@@ -277,7 +277,7 @@ def _is_same(x: Any, value: Any, key: Any) -> bool:
 PACKED.update(
     (np.take, np.repeat, np.insert, np.delete, np.pad, np.vander, np.full_like, np.linalg.eigh, np.linalg.svd)
 )
-PACKED.update((np.linalg.qr, np.compress, np.take_along_axis))
+PACKED.update((np.linalg.qr, np.compress, np.take_along_axis, np.cross, np.linalg.cross))
 
 
 # ---- NumPy's functions that write
