@@ -118,6 +118,122 @@ def _branch(x: Any) -> Any:
     return bp.cond(True, lambda a: (a * a, np.sin(a)), lambda a: (a, a), x)[1]
 
 
+def _complex(*shape: int) -> np.ndarray:
+    return R.normal(size=shape) + 1j * R.normal(size=shape)
+
+
+def _special(name: str, *held: Any) -> Callable[..., Any]:
+    """A function of SciPy, called as a user calls it."""
+
+    def f(z: Any) -> Any:
+        import scipy.special
+
+        return getattr(scipy.special, name)(*held, z)
+
+    return f
+
+
+def _part_of(name: str, k: int) -> Callable[..., Any]:
+    def f(x: Any) -> Any:
+        import scipy.special
+
+        return getattr(scipy.special, name)(x)[k]
+
+    return f
+
+
+def _turned(v: Any) -> Any:
+    """What does not depend on the phase of eigenvectors."""
+    return np.abs(v) ** 2
+
+
+SPECTRUM = _complex(4, 5)
+POSITIVE = R.uniform(0.5, 2.0, (4, 3))
+OF_COMPLEX: dict[str, list[tuple[Callable[..., Any], list[np.ndarray]]]] = {
+    "conjugate": [
+        (np.conjugate, [_complex(4, 3)]),
+        (lambda a, b: np.conj(a) * np.exp(b) + np.conj(np.tanh(a + b)), [_complex(4, 3), _complex(3)]),
+        (lambda a, b: np.vdot(a, b), [_complex(4), _complex(4)]),
+        (lambda z: z * np.conj(z - 1.0), [_complex(4)]),
+    ],
+    "real": [(np.real, [_complex(4, 3)]), (lambda z: np.real(1j * z * z) * z, [_complex(3)])],
+    "imag": [(np.imag, [_complex(4, 3)]), (lambda z: np.imag(np.exp(z) / (2 + z)) * z, [_complex(3)])],
+    "absolute": [(np.abs, [_complex(4, 3)]), (lambda z: np.abs(z) * z, [_complex(3)])],
+    "angle": [(np.angle, [_complex(4, 3)])],
+    "phase": [(np.sign, [_complex(4)])],
+    "length": [(lambda z: np.linalg.norm(z, axis=1), [_complex(4, 3)])],
+    "vecdot": [(np.vecdot, [_complex(4, 3), _complex(4, 3)])],
+    "sqrt": [(np.sqrt, [_complex(4) + 3]), (lambda a, b: np.sqrt(a * b) / (a + 1j * b), [POSITIVE, POSITIVE + 1])],
+    "power": [(lambda z: z**3 + z**-2, [_complex(4)]), (lambda z, p: z**p, [_complex(3) + 2, R.normal(size=3)])],
+    "matmul": [
+        (np.matmul, [_complex(4, 3), _complex(3, 5)]),
+        (lambda x, w: x @ w, [R.normal(size=(4, 3)), _complex(3, 2)]),
+        (lambda w: np.conj(w).T @ w, [_complex(4, 3)]),
+    ],
+    "multiply": [(lambda x: np.exp(1j * x) * (x + 2j), [R.normal(size=(4, 3))])],
+    "convolve": [(np.convolve, [_complex(6), _complex(3)]), (np.correlate, [_complex(6), _complex(3)])],
+    "prod": [(lambda z: np.prod(z, axis=0), [_complex(3, 2)])],
+    "where": [(lambda z: np.where(np.real(z) > 0, z * z, np.conj(z)), [_complex(5)])],
+    "solve": [(np.linalg.solve, [_complex(3, 3) + 3 * np.eye(3), _complex(3, 2)])],
+    "inv": [(np.linalg.inv, [_complex(3, 3) + 3 * np.eye(3)])],
+    "det": [(np.linalg.det, [_complex(3, 3)])],
+    "phasedet": [(lambda a: np.linalg.slogdet(a)[0], [_complex(3, 3) + 2 * np.eye(3)])],
+    "eig": [
+        (lambda a: np.linalg.eig(a)[0], [_complex(3, 3)]),
+        (lambda a: _turned(np.linalg.eig(a)[1]), [_complex(3, 3)]),
+    ],
+    "eigvals": [(np.linalg.eigvals, [_complex(3, 3)])],
+    "eigh": [(lambda a: np.linalg.eigh(a + np.conj(a).T)[0], [_complex(3, 3)])],
+    "svd": [(lambda a: np.linalg.svd(a, full_matrices=False)[1], [_complex(3, 2)])],
+    "qr": [(lambda a: np.linalg.qr(a)[1], [_complex(4, 2)])],
+    "cholesky": [(lambda a: np.linalg.cholesky(a @ np.conj(a).T + 4 * np.eye(3)), [_complex(3, 3)])],
+    "fft": [
+        (np.fft.fft, [R.normal(size=6)]),
+        (np.fft.fft, [_complex(4, 6)]),
+        (lambda z: np.fft.fft(z, axis=0, norm="ortho"), [_complex(4, 3)]),
+        (lambda z: np.fft.fft(z, 4), [_complex(6)]),
+        (lambda z: np.fft.fft(z, 8), [_complex(6)]),
+        (lambda z: np.fft.fft(z, 5), [_complex(1)]),
+        (np.fft.fft2, [R.normal(size=(4, 3))]),
+    ],
+    "ifft": [
+        (np.fft.ifft, [_complex(5)]),
+        (lambda z: np.fft.ifft(z, 7, norm="forward"), [_complex(5)]),
+        (lambda x, h: np.real(np.fft.ifft(np.fft.fft(x) * np.fft.fft(h))), [R.normal(size=6), R.normal(size=6)]),
+    ],
+    "rfft": [
+        (np.fft.rfft, [R.normal(size=(3, 6))]),
+        (np.fft.rfft, [R.normal(size=5)]),
+        (lambda x: np.fft.rfft(x, 8, axis=0, norm="ortho"), [R.normal(size=(5, 2))]),
+        (np.fft.ihfft, [R.normal(size=6)]),
+    ],
+    "irfft": [
+        (np.fft.irfft, [SPECTRUM]),
+        (lambda z: np.fft.irfft(z, 7), [SPECTRUM]),
+        (lambda z: np.fft.irfft(z, 12, axis=0, norm="forward"), [SPECTRUM]),
+        (lambda z: np.fft.irfft(z, 4), [SPECTRUM]),
+        (lambda z: np.fft.irfft(z, 1), [SPECTRUM]),
+        (np.fft.hfft, [_complex(4)]),
+        (np.fft.irfft2, [SPECTRUM]),
+    ],
+    "hankel1": [(_special("hankel1", 1.5), [POSITIVE]), (_special("hankel1", 0.5), [_complex(3) + 3])],
+    "hankel2": [(_special("hankel2", 1.5), [POSITIVE])],
+    "hankel1e": [(_special("hankel1e", 0.5), [POSITIVE])],
+    "hankel2e": [(_special("hankel2e", 0.5), [POSITIVE])],
+    "wofz": [(_special("wofz"), [_complex(4)]), (_special("wofz"), [POSITIVE])],
+    "kelvin_be": [(_part_of("kelvin", 0), [POSITIVE]), (_special("ber"), [POSITIVE])],
+    "kelvin_ke": [(_part_of("kelvin", 1), [POSITIVE]), (_special("ker"), [POSITIVE])],
+    "kelvin_bep": [(_part_of("kelvin", 2), [POSITIVE]), (_special("berp"), [POSITIVE])],
+    "kelvin_kep": [(_part_of("kelvin", 3), [POSITIVE]), (_special("kerp"), [POSITIVE])],
+    **{
+        f"modfresnel{sign}_{letter}": [(_part_of(f"modfresnel{sign}", k), [POSITIVE])]
+        for sign in "pm"
+        for k, letter in enumerate("fk")
+    },
+}
+"""Operations on complex numbers, and others where an argument or a result is complex."""
+
+
 OTHERS: dict[str, list[tuple[Callable[..., Any], list[np.ndarray]]]] = {
     "sum": [
         (_apply("sum", axis=(0,), keepdims=False), [R.normal(size=(4, 3))]),
@@ -282,13 +398,16 @@ OTHERS: dict[str, list[tuple[Callable[..., Any], list[np.ndarray]]]] = {
 def structural_case(
     f: Callable[..., Any], arguments: list[np.ndarray]
 ) -> tuple[Callable[..., Any], Any, tuple[Any, ...]]:
-    """Σ w · f(θ)² where f only needs to be differentiable."""
+    """Σ w · f(θ)² where f only needs to be differentiable; of complex values its real part."""
     theta = {f"u{i}": a for i, a in enumerate(arguments)}
-    w = R.normal(size=np.shape(f(*arguments)))
+    found = np.asarray(f(*arguments))
+    w = R.normal(size=found.shape)
+    if np.iscomplexobj(found):
+        w = w + 1j * R.normal(size=found.shape)
 
     def loss(theta, w):
         out = f(*[theta[f"u{i}"] for i in range(len(arguments))])
-        return np.sum(w * out * out)
+        return np.sum(np.real(w * out * out))
 
     return loss, theta, (w,)
 

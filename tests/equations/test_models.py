@@ -275,17 +275,6 @@ def test_a_graph_too_long_to_derive_is_summarised(monkeypatch):
     assert "too many to derive line by line" in str(derive(f)(theta, *args))
 
 
-def test_complex_numbers_are_refused_with_the_line():
-    from backpass.graph.errors import DtypeError
-
-    def loss(theta, x):
-        spectrum = np.fft.fft(theta["w"] * x)
-        return np.sum(np.abs(spectrum) ** 2)
-
-    with pytest.raises(DtypeError, match=r"derive takes real numbers, and \w+ gives complex128(?s:.*)np\.fft\.fft"):
-        derive(loss)({"w": draw(4)}, draw(4))
-
-
 def test_a_result_that_is_no_number_is_refused():
     from backpass.graph.errors import ShapeError
 

@@ -78,7 +78,7 @@ class Neighbours:
             got = evaluate(self.sheet, e, free)
         except (NotAlike, ValueError, KeyError, IndexError):
             return None
-        want = np.asarray(value, float).reshape(got.shape)
+        want = np.asarray(value).reshape(got.shape)
         scale = float(np.max(np.abs(want))) if want.size else 0.0
         if scale < 1e-290:
             return e if same and not np.any(np.abs(got) > 1e-290) else None

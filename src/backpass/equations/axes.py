@@ -15,7 +15,8 @@ from backpass.graph.traced import CONSTANT
 
 from .keys import read_key, shape_after
 
-_SAME = ("cast", "alias", "stop_gradient", "cumsum", "cumprod", "recurrence", "argsort", "cholesky")
+_SAME = ("cast", "alias", "stop_gradient", "real", "imag", "cumsum", "cumprod", "recurrence", "argsort", "cholesky")
+_TRANSFORMS = ("fft", "ifft", "rfft", "irfft")
 _REDUCED = ("sum", "max", "min", "prod", "norm", "logsumexp", "any", "all", "argmax", "argmin")
 
 
@@ -102,6 +103,10 @@ class Axes:
                 for axis in range(len(node.shape)):
                     if axis != attrs["axis"]:
                         self.unite(i, axis, k, axis)
+        elif name in _TRANSFORMS:
+            for axis in range(len(shape)):
+                if axis != attrs["axis"]:
+                    self.unite(first, axis, k, axis)
         elif name in ("slice", "gather", "unslice", "scatter_add"):
             constants = [nodes[i].value if nodes[i].op is CONSTANT else None for i in node.inputs[1:]]
             self._keyed(k, node, inputs, [nodes[i].shape for i in node.inputs], constants)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from backpass.graph.errors import DtypeError, ShapeError
+from backpass.graph.errors import ShapeError
 from backpass.graph.program import Graph, GraphNode
 from backpass.graph.pytree import flatten
 from backpass.graph.staging import inspect_unwrapped, is_dynamic, trace
@@ -17,6 +17,7 @@ from .algebra import simplify, vanishes
 from .alike import Neighbours
 from .axes import Axes
 from .choose import choose
+from .complexes import conj
 from .constants import GREEK, Hints
 from .definitions import Definitions
 from .differentiate import Backward
@@ -50,7 +51,6 @@ class Builder:
                 f"derive needs a function with one number as its result (the loss), and {self.graph.name} returns "
                 f"{[self.graph.nodes[k].shape for k in self.graph.outputs]}.\n  Reduce it, for instance with np.mean."
             )
-        refuse_complex(self.graph)
         self.code = getattr(inspect_unwrapped(function), "__code__", None)
         count = sum(map(is_dynamic, flatten(theta)[0]))
         self.thetas = set(self.graph.inputs[:count])
@@ -214,11 +214,11 @@ class Builder:
             if s is loss:
                 self.send(s, ONE, back, active)
                 continue
-            e = add(*contributions.pop(s.number))
+            e = conj(add(*contributions.pop(s.number)))
             self.add_backward(s, targets[s.number], e)
             if s.role == "value" and s.number in self.adjoint:
                 g = self.adjoint[s.number]
-                self.send(s, sheet.ref(g, targets[s.number]), back, active)
+                self.send(s, conj(sheet.ref(g, targets[s.number])), back, active)
 
         self.order_gradients()
 
@@ -360,17 +360,6 @@ class Builder:
         """How many adjoints read ∂L/∂s: one for each symbol in the line of s."""
         line = self.line_of.get(s.number)
         return 0 if line is None else len([n for n in line.reads if self.sheet.symbols[n].role in ("theta", "value")])
-
-
-def refuse_complex(graph: Graph) -> None:
-    """Equations here are of real numbers: ∂L/∂ of a complex value is two derivatives, and no line would say which."""
-    for node in graph.nodes:
-        if node.dtype.kind == "c":
-            place = "" if node.where is None else f"\n  {node.where.show()}"
-            raise DtypeError(
-                f"derive takes real numbers, and {node.op.name} gives {node.aval!r} here.{place}\n"
-                "  Write the loss in real and imaginary parts, or take the gradient without equations: bp.grad."
-            )
 
 
 def call_arguments(sheet: Sheet, node: GraphNode) -> tuple[Argument, ...]:

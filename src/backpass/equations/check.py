@@ -10,7 +10,7 @@ import numpy as np
 
 from backpass.graph.op import OPS
 
-from .labelled import aligned
+from .labelled import aligned, numeric
 from .read import IndexReader, Unreadable, read_index
 from .read_matrix import read_matrix
 
@@ -41,7 +41,7 @@ class Checked:
 
 def difference(left: Any, right: Any) -> float:
     """The largest difference, relative to the larger of 1 and the values."""
-    left, right = np.asarray(left, float), np.asarray(right, float)
+    left, right = numeric(left), numeric(right)
     if left.size == 0:
         return 0.0
     gap = np.abs(left - right)

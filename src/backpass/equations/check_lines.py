@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .check import Checked, call_difference, difference, index_difference, matrix_difference
-from .labelled import Labelled, aligned, entries, product
+from .labelled import Labelled, aligned, apply, entries, numeric, product
 from .latex import latex
 from .layout import Row, Token
 from .read import IndexReader, Unreadable, read_index
@@ -29,7 +29,7 @@ def check_lines(derivation: Derivation, tolerance: float) -> Checked:
     failed: list[tuple[str, str]] = []
     unfinite: list[str] = []
     for line in derivation.forward + derivation.backward:
-        if not np.all(np.isfinite(np.asarray(line.symbol.value, float))):
+        if not np.all(np.isfinite(numeric(line.symbol.value))):
             unfinite.append(derivation.text_of(line))
             continue
         for text, form, lengths in printed(derivation, line):
@@ -59,7 +59,8 @@ def check_lines(derivation: Derivation, tolerance: float) -> Checked:
 def check_partials(derivation: Derivation, tolerance: float) -> tuple[int, float, list[tuple[str, str]]]:
     """(how many local partials are printed, the largest difference, what is wrong).
 
-    They are read back and put through the chain rule: Σ ∂L/∂u · ∂u/∂v over all of them must be autodiff's ∂L/∂v.
+    They are read back and put through the chain rule: Σ ∂L/∂u · ∂u/∂v over all of them must be autodiff's ∂L/∂v. With
+    complex numbers that is Σ ∂L/∂u · conj(∂u/∂v) + conj(∂L/∂u) · ∂u/∂conj(v), of a real u Σ ∂L/∂u · ∂u/∂v.
     """
     sheet = derivation.sheet
     back = derivation.cotangents
@@ -102,29 +103,41 @@ def sent_back(text: str, names: Mapping[str, Any], lengths: Mapping[str, int], b
     reader.need("∂")
     u, there = reader.placed(_need(reader))
     reader.need("/∂")
+    mirrored = reader.take("conj(")
     v, here = reader.placed(_need(reader))
+    if mirrored:
+        reader.need(")")
     reader.finish()
     with np.errstate(all="ignore"):
         slope = read_index(right, names, lengths)
-        g = entries(np.reshape(np.asarray(back, float), u.shape), there)
-        plain_places = [
-            p.labels[0]
-            for p, n in zip(here, v.shape, strict=True)
-            if len(p.labels) == 1 and np.array_equal(p.array, np.arange(n))
-        ]
-        sizes = reader.runs
-        if len(plain_places) == len(here) == len(set(plain_places)):
-            over = tuple(x for x in dict.fromkeys((*g.labels, *slope.labels)) if x not in plain_places)
-            sent = product([slope, g], over, sizes)
-            blank = [Labelled(np.zeros(n), (c,)) for c, n in zip(plain_places, v.shape, strict=True)]
-            arrays, labels = aligned(*blank, sent)
-            array = np.broadcast_to(arrays[-1], [sizes[str(c)] for c in labels])
-            return np.transpose(array, [labels.index(c) for c in plain_places])
-        arrays, _ = aligned(product([slope, g]), *here)
-        weight, *places = np.broadcast_arrays(*arrays)
-        out = np.zeros(v.shape)
-        inside = [np.clip(np.asarray(p).astype(np.intp), 0, n - 1) for p, n in zip(places, v.shape, strict=True)]
-        np.add.at(out, tuple(inside), weight)
+        g = entries(np.reshape(numeric(back), u.shape), there)
+        if mirrored:
+            g = apply(np.conjugate, g)
+        elif np.iscomplexobj(u):
+            slope = apply(np.conjugate, slope)
+        sent = _collected(slope, g, v, here, reader.runs)
+    return sent if np.iscomplexobj(v) else np.real(sent)
+
+
+def _collected(slope: Labelled, g: Labelled, v: Any, here: list[Labelled], sizes: Mapping[str, int]) -> Any:
+    """Σ g · slope into the entries `here` of an array like v."""
+    plain_places = [
+        p.labels[0]
+        for p, n in zip(here, v.shape, strict=True)
+        if len(p.labels) == 1 and np.array_equal(p.array, np.arange(n))
+    ]
+    if len(plain_places) == len(here) == len(set(plain_places)):
+        over = tuple(x for x in dict.fromkeys((*g.labels, *slope.labels)) if x not in plain_places)
+        sent = product([slope, g], over, sizes)
+        blank = [Labelled(np.zeros(n), (c,)) for c, n in zip(plain_places, v.shape, strict=True)]
+        arrays, labels = aligned(*blank, sent)
+        array = np.broadcast_to(arrays[-1], [sizes[str(c)] for c in labels])
+        return np.transpose(array, [labels.index(c) for c in plain_places])
+    arrays, _ = aligned(product([slope, g]), *here)
+    weight, *places = np.broadcast_arrays(*arrays)
+    out = np.zeros(v.shape, weight.dtype)
+    inside = [np.clip(np.asarray(p).astype(np.intp), 0, n - 1) for p, n in zip(places, v.shape, strict=True)]
+    np.add.at(out, tuple(inside), weight)
     return out
 
 

@@ -52,6 +52,8 @@ def choose(graph: Graph, thetas: set[int], roles: Roles, hidden: set[int]) -> li
             wanted[k] = Wanted(k, _AUTO.get(node.op.name, "c"), node.where, auto=True)
         elif _spread_again(graph, k, node, roles):
             wanted[k] = Wanted(k, _reduction_name(node), node.where, auto=True)
+        elif node.op.name in ("fft", "rfft"):
+            wanted[k] = Wanted(k, "F", node.where, auto=True)
         elif _shared(graph, k, node, inputs, wanted, roles) or length[k] > LONGEST:
             wanted[k] = Wanted(k, _AUTO.get(node.op.name, "u"), node.where, auto=True)
         if softmax_like(node) and len(inputs) == 1 and inputs[0] not in wanted:

@@ -26,6 +26,8 @@ GREEK = {
 
 def array_pattern(value: np.ndarray, idx: tuple[Expr, ...]) -> Expr | None:
     """A constant array that follows from its indices: one number, the positions 0, 1, 2…, a triangle, the identity."""
+    if value.dtype.kind == "c" and not np.any(np.imag(value)):
+        value = np.real(value)
     if value.size == 0 or value.dtype.kind not in "biuf":
         return None
     if np.all(value == value.flat[0]):
@@ -129,6 +131,8 @@ class Hints:
             idx = tuple(ZERO for _ in np.shape(value))
             if name and position not in self.sheet.at and array_pattern(np.asarray(value), idx) is None:
                 self.sheet.symbol_at(position, "constant", base=name)
+            return
+        if np.iscomplexobj(value):
             return
         number = float(np.reshape(value, -1)[0])
         try:

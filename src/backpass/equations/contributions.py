@@ -15,6 +15,7 @@ from backpass.graph.pytree import flatten
 from .build import Builder
 from .evaluate import evaluate
 from .expr import Expr, opened, total
+from .labelled import numeric
 from .unit import shown
 
 
@@ -90,17 +91,15 @@ def contributions(
     sheet = builder.sheet
     leaves, tree = flatten(theta)
     positions = builder.graph.inputs[: len(builder.thetas)]
-    gradients = [
-        np.asarray(builder.cotangents.get(k, np.zeros(builder.graph.nodes[k].shape)), float) for k in positions
-    ]
+    gradients = [numeric(builder.cotangents.get(k, np.zeros(builder.graph.nodes[k].shape))) for k in positions]
     if optimizer is not None and step is None:
         step = _step_of(
             optimizer,
             theta,
             tree.unflatten([g.astype(np.asarray(x).dtype) for g, x in zip(gradients, leaves, strict=True)]),
         )
-    steps = [-rate * g for g in gradients] if step is None else [np.asarray(s, float) for s in flatten(step)[0]]
-    changes = [float(np.sum(g * s)) for g, s in zip(gradients, steps, strict=True)]
+    steps = [-rate * g for g in gradients] if step is None else [numeric(s) for s in flatten(step)[0]]
+    changes = [float(np.sum(np.real(np.conj(g) * s))) for g, s in zip(gradients, steps, strict=True)]
     whole = sum(changes)
     names = [sheet.at[k].name if k in sheet.at else builder.graph.nodes[k].name or "θ" for k in positions]
     rows = [
@@ -117,9 +116,7 @@ def _step_of(optimizer: Any, theta: Any, gradient: Any) -> Any:
     rule = named(optimizer)
     moved = rule.update(theta, gradient, rule.init(theta), 0)[0]
     after, tree = flatten(moved)
-    return tree.unflatten(
-        [np.asarray(b, float) - np.asarray(a, float) for a, b in zip(flatten(theta)[0], after, strict=True)]
-    )
+    return tree.unflatten([numeric(b) - numeric(a) for a, b in zip(flatten(theta)[0], after, strict=True)])
 
 
 def _layer(builder: Builder, k: int) -> str:
@@ -134,7 +131,7 @@ def _layer(builder: Builder, k: int) -> str:
 
 
 def _shaped(leaf: Any, step: np.ndarray) -> Any:
-    return float(leaf + step) if isinstance(leaf, float) else np.asarray(leaf + step)
+    return type(leaf)(leaf + step) if isinstance(leaf, (float, complex)) else np.asarray(leaf + step)
 
 
 def _examples(builder: Builder) -> np.ndarray | None:

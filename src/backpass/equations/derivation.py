@@ -15,7 +15,7 @@ from .check import TOLERANCE, Checked
 from .check_lines import check_lines
 from .evaluate import evaluate
 from .expand import Expansion
-from .expr import num, substitute
+from .expr import IMAGINARY, contains, num, substitute
 from .fold import Folded, fold, fold_over_theta, loop_letter
 from .group import groups
 from .latex import aligned, broken, document
@@ -60,7 +60,8 @@ class Derivation:
         """Was the budget for algebra used up, so that later lines are not as short as they could be?"""
         symbols = self.sheet.symbols
         self.layered = any(s.role == "theta" and s.label is not None for s in symbols)
-        self.letters = Letters(self.sheet, {s.base for s in symbols} | {"L"})
+        imaginary = contains(IMAGINARY, [line.expr for line in self.lines if line.expr is not None])
+        self.letters = Letters(self.sheet, {s.base for s in symbols} | {"L"}, imaginary)
         examples = self._examples()
         if examples is not None:
             self.letters.prefer(examples, "n")
@@ -331,7 +332,7 @@ class Derivation:
         left, right, _ = unit_layout(self.sheet, self.letters, line, place, numbers=True)
         assert line.expr is not None
         free = [i for i in line.indices if i.kind == "v"]
-        value = float(evaluate(self.sheet, substitute(line.expr, dict(zip(free, map(num, place), strict=True)))))
+        value = evaluate(self.sheet, substitute(line.expr, dict(zip(free, map(num, place), strict=True))))[()]
         text = f"{plain(left)} {line.arrow} {plain(right)} = {shown(value)}"
         if line.kind in ("backward", "gradient"):
             text += f" · autodiff {shown(unit_value(line, place))}"
@@ -376,7 +377,7 @@ def _sort(value: Any) -> str:
     array = np.asarray(value)
     shape = " × ".join(map(str, array.shape))
     same = array.size and np.all(array == array.flat[0])
-    return f"{number(float(array.flat[0]))} throughout ({shape})" if same else shape
+    return f"{number(array.flat[0].item())} throughout ({shape})" if same else shape
 
 
 def _normal(name: str) -> str:

@@ -3,6 +3,9 @@
 For a line u_J = e(J), each place where an entry v_I stands in e contributes Σ_J ∂L/∂u_J · ∂e/∂v_I · Π [t = I], where t
 is the entry of v asked for. Solving the brackets for the summation indices is all there is: a matrix product turns into
 the other two, a window into a shifted index, a gather into one-hot, and no rule knows what a layer is.
+
+What is sent from a complex u is that number g for which L changes by Re(g du), as in `graph.op`: through a holomorphic
+function it is multiplied by the derivative, and a real value takes its real part. ∂L/∂u is its conjugate.
 """
 
 from __future__ import annotations
@@ -18,14 +21,30 @@ from backpass.graph.op import OPS, Kind
 from backpass.graph.program import Graph
 from backpass.graph.traced import CONSTANT, INPUT
 
+from .complexes import PARTS, conj, part
 from .evaluate import evaluate
-from .expr import ONE, ZERO, Expr, add, bracket, coefficient_of, fn, mul, negate, num, opened, power, total
+from .expr import (
+    IMAGINARY,
+    ONE,
+    ZERO,
+    Expr,
+    add,
+    bracket,
+    coefficient_of,
+    complex_num,
+    fn,
+    mul,
+    negate,
+    num,
+    opened,
+    power,
+    total,
+)
 from .inverse import solved
 from .labelled import is_function
-from .pull import NAMES, elementwise, invert
+from .pull import NAMES, OP_OF, elementwise, invert
 from .sheet import Sheet
 
-_OP_OF: dict[str, str] = {shown: name for name, shown in NAMES.items()}
 Receive = Callable[[int, Expr], None]
 
 
@@ -59,6 +78,8 @@ class Backward:
         elif e.kind == "S":
             self._binder(e, g, scope, out)
         elif e.kind == "f":
+            if e.real and not all(a.real for a in e.parts):
+                g = part("Re", g)
             for i, a in enumerate(e.parts):
                 if self._reaches(a):
                     slope = self.partial(e, i, g, out)
@@ -68,7 +89,7 @@ class Backward:
     def _arrive(self, e: Expr, g: Expr, scope: tuple[Expr, ...]) -> None:
         """An entry that is wanted, with the slope of what reads it and the indices of the lines and sums around it."""
         pairs = [(t, i) for t, i in zip(self._target(e), e.parts, strict=True)]
-        self.receive(e.data, solved(self.sheet.axes, g, scope, pairs))
+        self.receive(e.data, solved(self.sheet.axes, part("Re", g) if e.real else g, scope, pairs))
 
     def _reaches(self, e: Expr) -> bool:
         return not e.refs.isdisjoint(self.wanted)
@@ -141,7 +162,9 @@ class Backward:
         if name == "tanh":
             return mul(g, add(ONE, negate(power(whole, 2))))
         if name == "abs":
-            return mul(g, fn("sign", a[0]))
+            return mul(g, fn("sign", a[0])) if a[0].real else mul(g, conj(a[0]), (whole, -1))
+        if name in PARTS:  # Re(g dz̄) = Re(ḡ dz), Im(dz) = Re(−i dz)
+            return conj(g) if name == "conj" else g if name == "Re" else mul(num(-1), IMAGINARY, g)
         if name == "power":
             if i == 0:
                 return mul(g, a[1], fn("power", a[0], add(a[1], num(-1))))
@@ -150,10 +173,10 @@ class Backward:
             return mul(g, fn("exp" if name == "logaddexp" else "exp2", add(a[i], negate(whole))))
         if name in ("const", "not", "or", "and", "div", "mod", "trunc"):
             return None
-        op = OPS[_OP_OF.get(name, name)]
+        op = OPS[OP_OF.get(name, name)]
         if op.kind is Kind.DISCRETE or (op.kind is Kind.POINTWISE and op.partials[i] is None):
             return None
-        return _run(_rule(op.name, i), [g, whole, *a])
+        return _run(_rule(op.name, i, (g.real, whole.real, *[x.real for x in a])), [g, whole, *a])
 
     def _choice(self, a: Expr, b: Expr) -> Expr:
         """[a > b], with one half at a tie when there is one among the given numbers."""
@@ -168,73 +191,44 @@ class Backward:
 
 
 @lru_cache(maxsize=512)
-def _rule(name: str, i: int) -> Graph:
+def _rule(name: str, i: int, real: tuple[bool, ...]) -> Graph:
     """An operation's own partial as a graph over (g, result, *arguments), all scalars."""
     from backpass.graph.staging import trace
 
     op = OPS[name]
     rule = op.partials[i]
     assert rule is not None
-    half = np.float64(0.5)
     slope = lambda g, out, *a: rule(g, out, *a)  # noqa: E731
+    g, out, *halves = [np.float64(0.5) if r else np.complex128(0.5) for r in real]
     try:
-        return trace(slope, half, half, *[half] * len(op.partials))
+        return trace(slope, g, out, *halves)
     except DtypeError:
         # Orders, degrees and counts stand beside the argument: SciPy takes whole numbers there and nothing else.
-        return trace(slope, half, half, *[half if k == i else np.int64(2) for k in range(len(op.partials))])
+        return trace(slope, g, out, *[half if k == i else np.int64(2) for k, half in enumerate(halves)])
 
 
 def _run(graph: Graph, arguments: list[Expr]) -> Expr:
-    """A scalar graph on expressions instead of numbers; a complex value on the way is its (real, imaginary) parts."""
+    """A scalar graph on expressions instead of numbers."""
     given = iter(arguments)
-    values: list[Expr | Pair] = []
+    values: list[Expr] = []
     for node in graph.nodes:
         if node.op is INPUT:
             values.append(next(given))
         elif node.op is CONSTANT:
-            z = complex(node.value)
-            values.append((num(z.real), num(z.imag)) if node.dtype.kind == "c" else num(z.real))
+            values.append(complex_num(node.value) if node.dtype.kind == "c" else num(float(node.value)))
         else:
             values.append(_applied(node.op.name, [values[i] for i in node.inputs]))
-    out = values[graph.outputs[0]]
-    if isinstance(out, tuple):
-        raise NoDerivative("a complex slope")
-    return out
+    return values[graph.outputs[0]]
 
 
-Pair = tuple[Expr, Expr]
-
-
-def _applied(name: str, given: Sequence[Expr | Pair]) -> Expr | Pair:
-    real = [x for x in given if not isinstance(x, tuple)]
-    if len(real) < len(given):
-        return _of_complex(name, [x if isinstance(x, tuple) else (x, ZERO) for x in given])
-    found = elementwise(name, real)
+def _applied(name: str, given: Sequence[Expr]) -> Expr:
+    if name == "where" and given[1].kind == "n" and given[1].data != given[1].data:
+        return given[2]  # NaN where the operation itself is not defined
+    found = elementwise(name, list(given))
     shown = NAMES.get(name, name)
     if found is None and not is_function(shown):
         raise NoDerivative(name)
-    return fn(shown, *real) if found is None else found
-
-
-def _of_complex(name: str, z: list[Pair]) -> Expr | Pair:
-    a, b = z[0]
-    if name in ("real", "imag"):
-        return a if name == "real" else b
-    if name == "negative":
-        return negate(a), negate(b)
-    if name == "conjugate":
-        return a, negate(b)
-    if name == "wofz":
-        return fn("Rew", a, b), fn("Imw", a, b)
-    if len(z) == 2:
-        c, d = z[1]
-        if name in ("add", "subtract"):
-            return (add(a, c), add(b, d)) if name == "add" else (add(a, negate(c)), add(b, negate(d)))
-        if name == "multiply":
-            return add(mul(a, c), negate(mul(b, d))), add(mul(a, d), mul(b, c))
-        if name == "divide" and d is ZERO:
-            return mul(a, (c, -1)), mul(b, (c, -1))
-    raise NoDerivative(f"{name} of a complex number")
+    return fn(shown, *given) if found is None else found
 
 
 __all__ = ["Backward", "NoDerivative"]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from .expr import Expr, opened
-from .labelled import COMPARE, Labelled, aligned, apply, entries, function, product, reduce
+from .labelled import COMPARE, Labelled, aligned, apply, entries, function, numeric, product, reduce
 from .sheet import Sheet
 
 
@@ -38,6 +39,8 @@ def _value(sheet: Sheet, e: Expr, lengths: _Lengths) -> Labelled:
     kind = e.kind
     if kind == "n":
         return Labelled(np.float64(e.data))
+    if kind == "c":
+        return Labelled(np.complex128(1j) if e.data == "i" else np.float64(math.pi))
     if kind == "d":
         return Labelled(np.float64(lengths.of(e.data)))
     if kind == "v":
@@ -75,7 +78,7 @@ def _factors(sheet: Sheet, e: Expr, lengths: _Lengths) -> list[Labelled]:
     out = [Labelled(np.float64(e.data[0]))]
     for b, p in zip(e.parts, e.data[1], strict=True):
         v = _value(sheet, b, lengths)
-        out.append(v if p == 1 else Labelled(np.asarray(v.array, float) ** p, v.labels))
+        out.append(v if p == 1 else Labelled(numeric(v.array) ** p, v.labels))
     return out
 
 

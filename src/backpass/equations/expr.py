@@ -15,6 +15,7 @@ True
 kind   data, parts                                 meaning
 =====  ==========================================  ===========================================================
 n      the number                                  a number
+c      "i" or "π"                                  the imaginary unit, π
 d      axis class                                  the length of an axis, as a symbol
 v      axis class, number                          an index; bound ones have negative numbers
 r      symbol; indices                             an entry of an array
@@ -38,7 +39,7 @@ from weakref import WeakValueDictionary
 class Expr:
     """One interned expression; compare with ``is``."""
 
-    __slots__ = ("__weakref__", "_cost", "data", "depth", "free", "key", "kind", "parts", "refs", "shape_key")
+    __slots__ = ("__weakref__", "_cost", "data", "depth", "free", "key", "kind", "parts", "real", "refs", "shape_key")
 
     kind: str
     data: Any
@@ -48,10 +49,16 @@ class Expr:
     free: frozenset[Expr]
     depth: int
     refs: frozenset[int]
+    real: bool
+    """Is its value a real number by what it is made of?"""
     _cost: float | None
 
     def __repr__(self) -> str:
         return self.key
+
+
+class OfComplex(int):
+    """The number of a symbol whose entries are complex."""
 
 
 _table: WeakValueDictionary[Any, Expr] = WeakValueDictionary()
@@ -60,12 +67,13 @@ _numbers = itertools.count(1)
 
 
 def _make(kind: str, data: Any, parts: tuple[Expr, ...] = ()) -> Expr:
-    known = (kind, data, parts)
+    known = (kind, data, parts, type(data) is OfComplex)
     found = _table.get(known)
     if found is not None:
         return found
     e = Expr()
     e.kind, e.data, e.parts, e._cost = kind, data, parts, None
+    e.real = _is_real(kind, data, parts)
     if kind == "v":
         e.shape_key = f"v{data[0]}" if data[1] > 0 else f"v{data[0]}.{-data[1]}"
         e.key = f"v{data[0]}.{data[1]:09d}"
@@ -88,12 +96,29 @@ def _make(kind: str, data: Any, parts: tuple[Expr, ...] = ()) -> Expr:
     return e
 
 
+def _is_real(kind: str, data: Any, parts: tuple[Expr, ...]) -> bool:
+    if kind == "c":
+        return data != "i"
+    if kind == "r":
+        return type(data) is not OfComplex
+    if kind == "f":
+        from .complexes import gives_real
+
+        return gives_real(data, tuple([p.real for p in parts]))
+    return kind in "nvdIB" or all(p.real for p in parts)
+
+
 def num(c: float) -> Expr:
     c = float(c)
     return _make("n", c + 0.0)
 
 
 ZERO, ONE = num(0), num(1)
+IMAGINARY, PI = _make("c", "i"), _make("c", "π")
+
+
+def complex_num(z: complex) -> Expr:
+    return add(num(z.real), mul(num(z.imag), IMAGINARY))
 
 
 def dim(axis: int) -> Expr:
@@ -159,6 +184,12 @@ def mul(*items: Factor) -> Expr:
             powers[e] = powers.get(e, 0) + p
     if coefficient == 0:
         return ZERO
+    turns = powers.get(IMAGINARY, 0)
+    if float(turns).is_integer() and turns:
+        coefficient *= -1 if turns % 4 in (2, 3) else 1
+        powers[IMAGINARY] = turns % 2
+    for b in [b for b in powers if b.kind == "f" and b.data == "conj"]:
+        _squared_size(b, powers)
     factors: list[tuple[Expr, float]] = sorted([(b, p) for b, p in powers.items() if p != 0], key=_factor_key)
     if any(b.kind == "f" and b.data == "√" and p in (2, -2, 4, -4) for b, p in factors):
         return mul(num(coefficient), *factors)
@@ -167,6 +198,16 @@ def mul(*items: Factor) -> Expr:
     if coefficient == 1 and len(factors) == 1 and factors[0][1] == 1:
         return factors[0][0]
     return _make("*", (coefficient, tuple(_whole(p) for _, p in factors)), tuple(b for b, _ in factors))
+
+
+def _squared_size(conjugate: Expr, powers: dict[Expr, float]) -> None:
+    """z conj(z) → |z|²"""
+    z = conjugate.parts[0]
+    p, q = powers[conjugate], powers.get(z, 0)
+    if p * q > 0:
+        shared = min(p, q, key=abs)
+        size = fn("abs", z)
+        powers[conjugate], powers[z], powers[size] = p - shared, q - shared, powers.get(size, 0) + 2 * shared
 
 
 def _whole(p: float) -> float:
@@ -318,6 +359,10 @@ def with_parts(e: Expr, parts: list[Expr]) -> Expr:
         return bracket(e.data, *parts)
     if e.kind == "B":
         return within(parts[0], e.data)
+    if e.kind == "f" and e.data in ("conj", "Re", "Im"):
+        from .complexes import PARTS
+
+        return PARTS[e.data](parts[0])
     if e.kind == "f" and e.data in ("div", "mod"):
         from .integer import quotient, remainder
 
@@ -352,6 +397,8 @@ def _cost(e: Expr) -> float:
         return 0.0
     if e.kind in "nd":
         return 0.6
+    if e.kind == "c":
+        return 0.3
     if e.kind == "r":
         return 1.0
     if e.kind == "*":
@@ -365,7 +412,20 @@ def _cost(e: Expr) -> float:
         return 0.3 + sum(cost(t) + 0.2 + (0.0 if abs(c) == 1 else 0.6) for c, t in zip(e.data, e.parts, strict=True))
     if e.kind == "S":
         return 1.5 + cost(e.parts[0])
-    return 1.0 + sum(cost(p) for p in e.parts)
+    return {"conj": 0.2, "Re": 0.5, "Im": 0.5}.get(e.data, 1.0) + sum(cost(p) for p in e.parts)
+
+
+def contains(part: Expr, expressions: Iterable[Expr]) -> bool:
+    """Does it stand anywhere in them?"""
+    stack, seen = list(expressions), set[Expr]()
+    while stack:
+        e = stack.pop()
+        if e is part:
+            return True
+        if e not in seen:
+            seen.add(e)
+            stack += e.parts
+    return False
 
 
 def has_sum(e: Expr) -> bool:

@@ -38,6 +38,12 @@ def aligned(*values: Labelled) -> tuple[list[Any], tuple[Hashable, ...]]:
     return arrays, labels
 
 
+def numeric(x: Any) -> np.ndarray:
+    """As floating-point numbers, real or complex."""
+    array = np.asarray(x)
+    return array if array.dtype.kind == "c" else array.astype(float, copy=False)
+
+
 def apply(f: Callable[..., Any], *values: Labelled) -> Labelled:
     arrays, labels = aligned(*values)
     return Labelled(f(*arrays), labels)
@@ -67,7 +73,7 @@ def product(values: Sequence[Labelled], summed: tuple[Hashable, ...] = (), lengt
     number = {label: i for i, label in enumerate(labels)}
     operands: list[Any] = []
     for v in plain:
-        operands += [np.asarray(v.array, float), [number[x] for x in v.labels]]
+        operands += [numeric(v.array), [number[x] for x in v.labels]]
     return Labelled(np.einsum(*operands, [number[x] for x in left], optimize=len(plain) > 2), left)
 
 
@@ -106,10 +112,6 @@ def _sigmoid(x: Any) -> Any:
     return np.where(x >= 0, 1 / (1 + np.exp(-np.abs(x))), np.exp(-np.abs(x)) / (1 + np.exp(-np.abs(x))))
 
 
-def _faddeeva(x: Any, y: Any) -> Any:
-    return OPS["wofz"].run(np.asarray(x) + 1j * np.asarray(y))
-
-
 _OWN: dict[str, Callable[..., Any]] = {
     "√": np.sqrt,
     "σ": _sigmoid,
@@ -125,9 +127,10 @@ _OWN: dict[str, Callable[..., Any]] = {
     "where": lambda c, a, b: np.where(c, a, b),
     "div": lambda a, b: np.floor_divide(a, b),
     "mod": lambda a, b: np.mod(a, b),
-    "Rew": lambda x, y: np.real(_faddeeva(x, y)),
-    "Imw": lambda x, y: np.imag(_faddeeva(x, y)),
-    "power": lambda a, b: np.power(np.asarray(a, float), b),
+    "conj": np.conjugate,
+    "Re": np.real,
+    "Im": np.imag,
+    "power": lambda a, b: np.power(numeric(a), b),
 }
 
 
@@ -168,4 +171,15 @@ COMPARE: dict[str, Callable[[Any, Any], Any]] = {
     "≥": np.greater_equal,
 }
 
-__all__ = ["COMPARE", "Labelled", "aligned", "apply", "entries", "function", "is_function", "product", "reduce"]
+__all__ = [
+    "COMPARE",
+    "Labelled",
+    "aligned",
+    "apply",
+    "entries",
+    "function",
+    "is_function",
+    "numeric",
+    "product",
+    "reduce",
+]

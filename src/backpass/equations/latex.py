@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from .layout import Big, Call, Fence, Fraction, Layout, Letter, Name, Power, Range, Row, Script, Token, Whole
-from .text import plain
+from .text import UNITS, plain
 
 GREEK = {
     "α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "ε": "varepsilon", "ζ": "zeta", "η": "eta", "θ": "theta",
@@ -42,11 +42,11 @@ def latex(x: Layout) -> str:
         return f"{_named(x.base, True) if isinstance(x.base, Name) else latex(x.base)}_{{{lowered}}}"
     if isinstance(x, Power):
         if isinstance(x.base, Name) and x.base.label is not None and not x.base.partial and _transpose(x):
-            return _named(x.base)[:-1] + r"\top}"
+            return _named(x.base)[:-1] + _transpose(x) + "}"
         if isinstance(x.base, Name) and x.base.label is not None and not _transpose(x):
             return rf"\left({latex(x.base)}\right)^{{{latex(x.exponent)}}}"
-        exponent = r"\top" if isinstance(x.exponent, Token) and x.exponent.text == "T" else latex(x.exponent)
-        base = latex(x.base)
+        exponent = _transpose(x) or latex(x.exponent)
+        base = latex(x.base).strip()
         return f"{{{base}}}^{{{exponent}}}" if "^" in base or "_" in base else f"{base}^{{{exponent}}}"
     if isinstance(x, Fraction):
         return rf"\frac{{{latex(unfenced(x.top))}}}{{{latex(unfenced(x.bottom))}}}"
@@ -69,8 +69,12 @@ def unfenced(x: Layout) -> Layout:
 
 def _token(text: str) -> str:
     bare = text.strip()
-    if bare in ("π", "∂"):
-        return {"π": r"\pi ", "∂": r"\partial "}[bare]
+    if bare == "∂":
+        return r"\partial "
+    units = re.fullmatch(rf"(\d[\d.e-]*)?(π?)([{''.join(UNITS)}]?)", bare)
+    if units and (units[2] or units[3]):
+        size = _token(units[1]) if units[1] else ""
+        return size + (r"\pi " if units[2] else "") + (r"\mathrm{i}" if units[3] else "")
     if bare in OPERATORS:
         return OPERATORS[bare] if bare != "−" or text == "−" else " - "
     if bare == "mod":
@@ -83,8 +87,9 @@ def _token(text: str) -> str:
     return text
 
 
-def _transpose(x: Power) -> bool:
-    return isinstance(x.exponent, Token) and x.exponent.text == "T"
+def _transpose(x: Power) -> str:
+    """⊤ or H, where the exponent is one of them."""
+    return {"T": r"\top", "H": r"\mathsf{H}"}.get(x.exponent.text, "") if isinstance(x.exponent, Token) else ""
 
 
 def _name(x: Name) -> str:
@@ -147,6 +152,10 @@ def _big(x: Big) -> str:
 
 def _call(x: Call) -> str:
     inner = ", ".join(latex(a) for a in x.arguments)
+    if x.name == "conj":
+        return rf"\overline{{{inner}}}"
+    if x.name == "abs":
+        return rf"\left\lvert {inner}\right\rvert "
     if x.name == "√":
         return rf"\sqrt{{{inner}}}"
     name = "\\" + x.name if x.name in KNOWN else r"\sigma " if x.name == "σ" else None

@@ -6,8 +6,10 @@ from html import escape
 
 from .latex import HAT, unfenced
 from .layout import Big, Call, Fraction, Layout, Letter, Name, Power, Range, Row, Script, Token, Whole
+from .text import UNITS
 
 _LOWERED = {c: str(i) for i, c in enumerate("₀₁₂₃₄₅₆₇₈₉")}
+_TURNED = {"T": "<mi>⊤</mi>", "H": '<mi mathvariant="normal">H</mi>'}
 _OPERATORS = frozenset("+−·⊙/=≤≥<>≠←,")
 
 
@@ -35,7 +37,8 @@ def mathml(x: Layout) -> str:
     if isinstance(x, Script):
         return f"<msub>{_row(mathml(x.base))}{_row(_list(x.indices))}</msub>"
     if isinstance(x, Power):
-        exponent = "<mi>⊤</mi>" if isinstance(x.exponent, Token) and x.exponent.text == "T" else mathml(x.exponent)
+        turned = _TURNED.get(x.exponent.text) if isinstance(x.exponent, Token) else None
+        exponent = turned or mathml(x.exponent)
         return f"<msup>{_row(mathml(x.base))}{_row(exponent)}</msup>"
     if isinstance(x, Fraction):
         return f"<mfrac>{_row(mathml(unfenced(x.top)))}{_row(mathml(unfenced(x.bottom)))}</mfrac>"
@@ -45,6 +48,10 @@ def mathml(x: Layout) -> str:
         if x.name == "√":
             return f"<msqrt>{''.join(mathml(a) for a in x.arguments)}</msqrt>"
         inner = "<mo>,</mo>".join(mathml(a) for a in x.arguments)
+        if x.name == "abs":
+            return _row(_fence("|") + inner + _fence("|"))
+        if x.name == "conj":
+            return f'<mover accent="true">{_row(inner)}<mo stretchy="true">‾</mo></mover>'
         return f"<mi>{escape(x.name)}</mi><mo>&#x2061;</mo>{_row(_fence('(') + inner + _fence(')'))}"
     if isinstance(x, Range):
         under = f"<mi>{escape(x.letter)}</mi><mo>=</mo><mn>{x.first}</mn>"
@@ -72,8 +79,12 @@ def _token(text: str) -> str:
         return '<mspace width="0.2em"/>'
     if bare in _OPERATORS:
         return f"<mo>{escape(bare)}</mo>"
-    if bare in ("π", "∂"):
-        return f"<mi>{bare}</mi>"
+    if bare == "∂":
+        return "<mi>∂</mi>"
+    if bare and bare[-1] in ("π", *UNITS):
+        unit = f'<mi mathvariant="normal">{UNITS[0]}</mi>'
+        size = bare.rstrip("".join(("π", *UNITS)))
+        return _token(size) * bool(size) + "<mi>π</mi>" * ("π" in bare) + unit * (bare[-1] in UNITS)
     if bare[:1].isdigit():
         if "e" in bare:
             mantissa, exponent = bare.replace("-", "−").split("e")

@@ -10,10 +10,13 @@ from backpass.chain.backward import backward, fresh
 from backpass.graph.interpreter import run
 from backpass.graph.program import Graph, GraphNode
 from backpass.graph.traced import CONSTANT, Node, Traced
+from backpass.partials.declare import conjugated
 
 
 def values_and_cotangents(graph: Graph, leaves: list[Any]) -> tuple[list[Any], dict[int, Any]]:
     """(the value of each line, line → ∂L/∂ of it), where L is the graph's first output.
+
+    For z = x + iy that is ∂L/∂x + i ∂L/∂y.
 
     >>> import backpass as bp
     >>> graph = bp.trace(lambda x: x * x, 1.0)
@@ -26,7 +29,7 @@ def values_and_cotangents(graph: Graph, leaves: list[Any]) -> tuple[list[Any], d
     inputs = []
     for position, leaf in zip(graph.inputs, leaves, strict=True):
         values[position] = leaf
-        if graph.nodes[position].dtype.kind == "f":
+        if graph.nodes[position].dtype.kind in "fc":
             leaf = fresh(leaf)
             nodes[position] = leaf.node
         inputs.append(leaf)
@@ -46,7 +49,7 @@ def values_and_cotangents(graph: Graph, leaves: list[Any]) -> tuple[list[Any], d
     wrt = [nodes[k] for k in graph.inputs if k in nodes]
     ends = backward([(result.node, np.ones((), result.dtype)[()], None)], wrt, kept)
     kept.update({n.index: g for n, g in zip(wrt, ends, strict=True) if g is not None})
-    return values, {k: kept[n.index] for k, n in nodes.items() if n.index in kept}
+    return values, {k: conjugated(kept[n.index]) for k, n in nodes.items() if n.index in kept}
 
 
 __all__ = ["values_and_cotangents"]

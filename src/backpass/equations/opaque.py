@@ -13,7 +13,9 @@ from backpass.graph.op import Kind
 from backpass.graph.program import Graph, GraphNode
 from backpass.graph.staging import trace
 from backpass.graph.traced import CONSTANT, INPUT
+from backpass.partials.declare import conjugated
 
+from .complexes import conj, part
 from .differentiate import Backward
 from .expr import ZERO, substitute
 from .line import Line
@@ -42,16 +44,20 @@ def opaque_backward(builder: Builder, s: Symbol, g: Symbol, back: Backward, acti
         elif shape != symbol.shape:
             long = iter([j for j, n in zip(idx, symbol.shape, strict=True) if n != 1])
             idx = tuple(next(long) if n != 1 else ZERO for n in shape)
-        back.receive(symbol.number, sheet.pull(at, idx))
+        sent = conj(sheet.pull(at, idx))
+        back.receive(symbol.number, part("Re", sent) if sheet.node(node.inputs[i]).dtype.kind != "c" else sent)
 
 
 def _splice(builder: Builder, node: GraphNode, i: int, symbols: list[Any], inputs: list[int]) -> int:
-    """Append the traced adjoint rule to the sheet's lines; its arguments are the symbols that are there already."""
+    """Append the traced adjoint rule to the sheet's lines; its arguments are the symbols that are there already.
+
+    From ∂L/∂ of the result to that of the argument: both are conjugates of what the rule itself deals in.
+    """
     sheet = builder.sheet
     op, attrs = node.op, node.attrs
     avals = [Aval(node.shape, node.dtype), Aval(node.shape, node.dtype)]
     avals += [Aval(sheet.node(j).shape, sheet.node(j).dtype) for j in inputs]
-    graph = trace(lambda g, out, *args: pulled(op, i, g, out, args, attrs), *avals)
+    graph = trace(lambda g, out, *args: conjugated(pulled(op, i, conjugated(g), out, args, attrs)), *avals)
     start = len(sheet.nodes)
     given = dict(zip(graph.inputs, [*symbols], strict=True))
     values: list[Any] = []

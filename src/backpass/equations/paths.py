@@ -13,10 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from backpass.graph.errors import DtypeError
+
 from .build import Builder
 from .derivation import Derivation
 from .edges import Edges, blocks_of, edges_of
-from .expr import num, substitute
+from .expr import OfComplex, num, substitute
 from .text import plain, wrapped
 from .unit import UnitWriter, shown
 
@@ -100,6 +102,7 @@ def paths(function: Callable[..., Any], theta: Any, *args: Any, of: tuple[Any, .
 
     Raises:
         NameError, IndexError: there is no such θ. ValueError: an operation on the way has no index equation.
+        DtypeError: a value on the way is complex.
 
     Formula: ∂L/∂θ = Σ over paths θ → v₁ → … → L of Π ∂v_{s+1}/∂v_s (the multivariate chain rule; Bauer 1974).
 
@@ -112,6 +115,14 @@ def paths(function: Callable[..., Any], theta: Any, *args: Any, of: tuple[Any, .
     (2, True)
     """
     builder = Builder(function, theta, args)
+    for s in builder.sheet.symbols:
+        if s.position in builder.cotangents and type(s.number) is OfComplex:
+            place = builder.sheet.node(s.position).where
+            raise DtypeError(
+                f"paths multiplies slopes that are real numbers, and {s.name} is complex here."
+                + ("" if place is None else f"\n  {place.show()}")
+                + "\n  bp.derive prints the recursion that holds for it."
+            )
     return _Sweep(builder, Derivation(builder, builder.leaves), k).result(of)
 
 

@@ -118,8 +118,11 @@ def _partials(derivation: Derivation, number: dict[int, int]) -> list[dict[str, 
 
 
 def _numbers(value: np.ndarray) -> Any:
-    if value.size > VALUES or value.dtype.kind not in "fiub":
+    if value.size > VALUES or value.dtype.kind not in "fiubc":
         return None
+    if value.dtype.kind == "c":
+        parts = {"real": _numbers(np.real(value)), "imag": _numbers(np.imag(value))}
+        return None if None in parts.values() else parts
     if value.dtype.kind == "f" and not np.all(np.isfinite(value)):
         return None
     return value.tolist()

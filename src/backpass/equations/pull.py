@@ -15,7 +15,8 @@ from backpass.graph.op import OPS, Kind
 from backpass.graph.program import GraphNode
 from backpass.graph.traced import CONSTANT
 
-from . import positions
+from . import positions, spectra
+from .complexes import PARTS, conj
 from .expr import (
     ONE,
     ZERO,
@@ -38,7 +39,7 @@ from .expr import (
 from .sheet import Sheet
 
 Pull = Callable[[Sheet, int, GraphNode, tuple[Expr, ...]], Expr]
-PULL: dict[str, Pull] = dict(positions.PULL)
+PULL: dict[str, Pull] = {**positions.PULL, **spectra.PULL}
 
 
 def entry_of(*names: str) -> Callable[[Pull], Pull]:
@@ -75,8 +76,12 @@ NAMES = {
     "logical_and": "and",
     "logical_not": "not",
     "float_power": "power",
+    "conjugate": "conj",
+    "real": "Re",
+    "imag": "Im",
 }
 """How a function is called in an equation, where not by its own name."""
+OP_OF = {shown: name for name, shown in NAMES.items()}
 
 
 def invert(e: Expr) -> Expr:
@@ -105,6 +110,8 @@ def elementwise(name: str, a: list[Expr]) -> Expr | None:
         return mul(a[0], fn("power", num(2), a[1]))
     if name in ("positive", "cast", "alias"):
         return a[0]
+    if NAMES.get(name) in PARTS:
+        return PARTS[NAMES[name]](a[0])
     if name in _SIGNS:
         return bracket(_SIGNS[name], a[0], a[1])
     if name == "logical_not":
@@ -279,7 +286,7 @@ def _reduction(sheet: Sheet, k: int, node: GraphNode, idx: tuple[Expr, ...]) -> 
             inside.append(next(given))
     e = sheet.pull(source, tuple(inside))
     if node.op.name == "norm":
-        e = power(e, 2)
+        e = power(e if e.real else fn("abs", e), 2)
     word = _WORDS.get(node.op.name, "Σ")
     for v in reversed(bound):
         e = total(v, e) if word == "Σ" else bind(word, v, e)
@@ -314,16 +321,17 @@ def _vecdot(sheet: Sheet, k: int, node: GraphNode, idx: tuple[Expr, ...]) -> Exp
     shapes = [sheet.node(i).shape for i in node.inputs]
     longer = next((i for i, s in zip(node.inputs, shapes, strict=True) if s[-1] != 1), node.inputs[0])
     v = sheet.index(longer, len(sheet.node(longer).shape) - 1)
-    e = ONE
+    entries = []
     for i, shape in zip(node.inputs, shapes, strict=True):
         at = (*idx[len(idx) - len(shape) + 1 :], v)
-        e = mul(e, sheet.pull(i, tuple(ZERO if n == 1 else j for n, j in zip(shape, at, strict=True))))
+        entries.append(sheet.pull(i, tuple(ZERO if n == 1 else j for n, j in zip(shape, at, strict=True))))
+    e = mul(conj(entries[0]), entries[1])
     return e if v is ZERO else total(v, e)
 
 
 @entry_of("correlate")
 def _correlate(sheet: Sheet, k: int, node: GraphNode, idx: tuple[Expr, ...]) -> Expr:
-    """out_j = Σ_n a_{n + j − (m − 1)} · v_n over the overlap."""
+    """out_j = Σ_n a_{n + j − (m − 1)} · conj(v_n) over the overlap."""
     a, v = node.inputs
     n = sheet.index(v, 0)
     place = add(n, idx[0], num(1 - sheet.node(v).shape[0]))
@@ -331,7 +339,7 @@ def _correlate(sheet: Sheet, k: int, node: GraphNode, idx: tuple[Expr, ...]) -> 
         entry = mul(bracket("=", place, ZERO), sheet.pull(a, (ZERO,)))
     else:
         entry = mul(within(place, sheet.axes.classes(a)[0]), sheet.pull(a, (place,)))
-    e = mul(entry, sheet.pull(v, (n,)))
+    e = mul(entry, conj(sheet.pull(v, (n,))))
     return e if n is ZERO else total(n, e)
 
 
@@ -388,7 +396,7 @@ for _op in OPS.values():
         )
     ):
         PULL[_op.name] = _elementwise
-for _name in ("cast", "alias", "stop_gradient"):
+for _name in ("cast", "alias", "stop_gradient", "real", "imag"):
     PULL[_name] = _elementwise
 
-__all__ = ["NAMES", "PULL", "elementwise", "invert", "opaque", "softmax_of"]
+__all__ = ["NAMES", "OP_OF", "PULL", "elementwise", "invert", "opaque", "softmax_of"]

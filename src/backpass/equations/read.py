@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from .labelled import COMPARE, Labelled, apply, entries, function, is_function, product, reduce
+from .labelled import COMPARE, Labelled, apply, entries, function, is_function, numeric, product, reduce
+from .text import UNITS
 
 _NUMBER = re.compile(r"\d+(?:\.\d+)?(?:e-?\d+)?")
 _LETTER = re.compile(r"[a-zα-ωϕ]′*")
@@ -65,15 +66,23 @@ class Reader:
         if self.at != len(self.text):
             raise Unreadable(f"left over: {self.rest!r} in {self.text!r}")
 
-    def number(self) -> float | None:
+    def number(self) -> complex | None:
+        """A number with π and the imaginary unit behind it, 2πi, or without any of the three."""
         found = _NUMBER.match(self.text, self.at)
-        if found is None and self.text.startswith("π", self.at) and "π" not in self.names:
-            self.at += 1
-            return math.pi
-        if found is None:
+        at = self.at if found is None else found.end()
+        value: complex = 1.0 if found is None else float(found[0])
+        if self.text.startswith("π", at) and "π" not in self.names:
+            at += 1
+            value *= math.pi
+        for unit in UNITS:
+            own = unit == UNITS[1] or not (unit in self.names or unit in self.lengths)
+            if own and self.text.startswith(unit, at) and not _WORD_GOES_ON.match(self.text[at + 1 : at + 2] or " "):
+                at += 1
+                value *= 1j
+        if at == self.at:
             return None
-        self.at = found.end()
-        return float(found[0])
+        self.at = at
+        return value
 
     def size(self) -> int | None:
         for name, n in self.sizes.items():
@@ -138,7 +147,7 @@ class IndexReader(Reader):
                 out.append(self.factor())
             elif self.take("/"):
                 v = self.factor()
-                out.append(Labelled(1.0 / np.asarray(v.array, float), v.labels))
+                out.append(Labelled(1.0 / numeric(v.array), v.labels))
             else:
                 return out
 
@@ -147,10 +156,10 @@ class IndexReader(Reader):
         while True:
             if self.text.startswith("²", self.at):
                 self.at += 1
-                value = Labelled(np.square(np.asarray(value.array, float)), value.labels)
+                value = Labelled(np.square(numeric(value.array)), value.labels)
             elif self.text.startswith("^", self.at):
                 self.at += 1
-                value = apply(lambda a, b: np.power(np.asarray(a, float), b), value, self.atom())
+                value = apply(lambda a, b: np.power(numeric(a), b), value, self.atom())
             else:
                 return value
 
@@ -183,7 +192,7 @@ class IndexReader(Reader):
             return self._bracket()
         number = self.number()
         if number is not None:
-            return Labelled(np.float64(number))
+            return Labelled(np.asarray(number)[()])
         called = self.called()
         if called is not None:
             arguments = [self.expression()]

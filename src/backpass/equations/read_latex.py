@@ -10,6 +10,7 @@ import re
 
 from .latex import GREEK, HAT
 from .read import Unreadable
+from .text import UNITS
 
 _FROM_GREEK = {command: letter for letter, command in GREEK.items()}
 _RAISED = str.maketrans("0123456789+-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻")
@@ -95,6 +96,10 @@ class _Latex:
                 self.at += 2
                 return _FROM_GREEK[word] + self.source[self.at - 1].translate(_LOWERED)
             return _FROM_GREEK[word]
+        if word in ("left", "right") and self.source.startswith((r"\lvert", r"\rvert"), self.at):
+            self.at += 6
+            self.at += self.source[self.at : self.at + 1] == " "
+            return "abs(" if word == "left" else ")"
         if word in _MARKS:
             return _MARKS[word]
         if word in ("frac", "dfrac"):
@@ -106,6 +111,13 @@ class _Latex:
             return f"{_WORDS[word]}_{self.group()} "
         if word in ("mathit", "text"):
             return self.group()
+        if word == "mathrm" and self.source.startswith("{i}", self.at):
+            self.at += 3
+            return UNITS[1]
+        if word == "mathsf":
+            return {"H": "ᴴ"}[self.group()]
+        if word == "overline":
+            return f"conj({self.group()})"
         if word == "hat":
             return self.group() + HAT
         if word == "operatorname":
@@ -145,12 +157,12 @@ class _Latex:
         return f"({top})/({bottom})"
 
     def raised(self) -> str:
-        label = re.compile(r"\{\((-?[0-9]+)\)(\\top)?\}").match(self.source, self.at)
+        label = re.compile(r"\{\((-?[0-9]+)\)(\\top|\\mathsf\{H\})?\}").match(self.source, self.at)
         if label:
             self.at = label.end()
-            return f"⁽{label[1].translate(_RAISED)}⁾" + ("ᵀ" if label[2] else "")
+            return f"⁽{label[1].translate(_RAISED)}⁾" + ("" if not label[2] else "ᵀ" if label[2] == r"\top" else "ᴴ")
         exponent = self.group().strip()
-        return {"2": "²", "ᵀ": "ᵀ"}.get(exponent, f"^{exponent}" if _simple(exponent) else f"^({exponent})")
+        return {"2": "²", "ᵀ": "ᵀ", "ᴴ": "ᴴ"}.get(exponent, f"^{exponent}" if _simple(exponent) else f"^({exponent})")
 
     def lowered(self) -> str:
         name = re.compile(r"\{\\mathrm\{([A-Za-z0-9]+)\}\}").match(self.source, self.at)

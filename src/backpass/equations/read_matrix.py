@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from .labelled import COMPARE, function
+from .labelled import COMPARE, function, numeric
 from .read import Reader, Unreadable
 
 _PRODUCT_ENDS = re.compile(r" *([⊙·/+−)\]<>=≤≥≠,]|$)")
@@ -80,6 +80,9 @@ class MatrixReader(Reader):
             elif mark == "ᵀ":
                 self.at += 1
                 value = value.T
+            elif mark == "ᴴ":
+                self.at += 1
+                value = np.conjugate(value.T)
             elif mark == "^":
                 self.at += 1
                 value = np.power(value, self.atom())
@@ -105,7 +108,7 @@ class MatrixReader(Reader):
             return value
         number = self.number()
         if number is not None:
-            return np.float64(number)
+            return np.asarray(number)[()]
         for word in ("onehot(", "softmax("):
             if self.text.startswith(word, self.at):
                 self.at += len(word)
@@ -137,7 +140,7 @@ class MatrixReader(Reader):
         if self.batch is not None and self.text.startswith("_" + self.batch[0], self.at):
             self.at += 1 + len(self.batch[0])
             value = value[self.batch[1]]
-        return value if value.dtype.kind == "b" else value.astype(float)
+        return value if value.dtype.kind == "b" else numeric(value)
 
 
 def _softmax(x: Any) -> Any:

@@ -11,7 +11,7 @@ from backpass.graph.program import Graph, GraphNode
 from backpass.graph.traced import CONSTANT
 
 from .axes import Axes
-from .expr import ZERO, Expr, num, ref, var
+from .expr import ZERO, Expr, OfComplex, complex_num, num, ref, var
 
 
 @dataclass(eq=False, slots=True)
@@ -67,7 +67,8 @@ class Sheet:
         self.nodes = list(self.graph.nodes)
 
     def new(self, key: Any, shape: tuple[int, ...], value: Any, role: str, **more: Any) -> Symbol:
-        symbol = Symbol(len(self.symbols), key, shape, value, role, **more)
+        number = len(self.symbols)
+        symbol = Symbol(OfComplex(number) if np.iscomplexobj(value) else number, key, shape, value, role, **more)
         self.symbols.append(symbol)
         return symbol
 
@@ -112,7 +113,8 @@ class Sheet:
         node = self.nodes[position]
         value = np.asarray(node.value)
         if value.size == 1:
-            return num(float(value.reshape(-1)[0]))
+            only = value.reshape(-1)[0]
+            return complex_num(only) if value.dtype.kind == "c" else num(float(only))
         found = array_pattern(value, indices)
         if found is not None:
             return found

@@ -8,6 +8,9 @@ from dataclasses import replace
 from .layout import Big, Call, Fence, Fraction, Layout, Letter, Name, Power, Range, Row, Script, Token, Whole, transform
 
 _RAISED = str.maketrans("0123456789+-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻")
+UNITS = ("i", "ⅈ")
+"""The imaginary unit: the second where the code calls something i."""
+_POWERS = {"T": "ᵀ", "H": "ᴴ", "2": "²"}
 WIDTH = 80
 
 
@@ -25,8 +28,8 @@ def plain(x: Layout) -> str:
     if isinstance(x, Script):
         return plain(x.base) + subscript([plain(i) for i in x.indices])
     if isinstance(x, Power):
-        if isinstance(x.exponent, Token) and x.exponent.text in ("T", "2"):
-            return plain(x.base) + ("ᵀ" if x.exponent.text == "T" else "²")
+        if isinstance(x.exponent, Token) and x.exponent.text in _POWERS:
+            return plain(x.base) + _POWERS[x.exponent.text]
         return f"{plain(x.base)}^{plain(x.exponent)}"
     if isinstance(x, Fraction):
         top = f"({plain(x.top)})" if x.top_fence else plain(x.top)
@@ -96,4 +99,4 @@ def _breaks(line: str, width: int) -> list[tuple[int, int]]:
     return found
 
 
-__all__ = ["WIDTH", "bare", "label", "plain", "subscript", "wrapped"]
+__all__ = ["UNITS", "WIDTH", "bare", "label", "plain", "subscript", "wrapped"]

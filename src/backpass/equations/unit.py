@@ -9,6 +9,7 @@ import numpy as np
 
 from .evaluate import evaluate
 from .expr import Expr, num, opened, substitute
+from .labelled import numeric
 from .layout import Fence, Layout, Row, Token
 from .line import Line
 from .pull import softmax_of
@@ -55,8 +56,8 @@ class UnitWriter(IndexWriter):
         return super().write(e, level)
 
     def _value(self, e: Expr, level: int) -> Layout:
-        text = shown(float(evaluate(self.sheet, e)))
-        return Fence(Token(text)) if text.startswith("−") and level else Token(text)
+        text = shown(evaluate(self.sheet, e)[()])
+        return Fence(Token(text)) if level and (text.startswith("−") or " " in text) else Token(text)
 
     def _terms(self, e: Expr, level: int) -> Layout:
         v, body = opened(e)
@@ -78,8 +79,10 @@ class UnitWriter(IndexWriter):
         return Fence(row) if level >= 1 and len(chosen) > 1 else row
 
 
-def shown(x: float) -> str:
+def shown(x: complex) -> str:
     """A number for the eye: four significant digits."""
+    if np.iscomplexobj(x):
+        return f"{shown(x.real)} {'−' if x.imag < 0 else '+'} {shown(abs(x.imag))}i"
     return f"{x:.4g}".replace("-", "−").replace("e−0", "e−").replace("e+0", "e")
 
 
@@ -93,10 +96,10 @@ def unit_layout(
     return writer.left(line.symbol, line.indices), writer.write(line.expr), writer.lengths
 
 
-def unit_value(line: Line, at: tuple[int, ...]) -> float:
+def unit_value(line: Line, at: tuple[int, ...]) -> complex:
     """The value of a line's left side there, by autodiff."""
     array = np.asarray(line.symbol.value)
-    return float(array.reshape([n for n in array.shape if n != 1])[at])
+    return array.reshape([n for n in array.shape if n != 1])[at]
 
 
 _NUMBER = re.compile(r"(?<![\w.])\d+(?![\w.])")
@@ -157,21 +160,25 @@ def _split(text: str) -> list[str]:
     return [*out, text[start:]]
 
 
-def finite_difference(graph: Any, leaves: list[Any], position: int, at: tuple[int, ...]) -> float:
-    """∂L/∂ of one entry of an argument by central differences, h = 10⁻⁶ · max(1, |θ|)."""
+def finite_difference(graph: Any, leaves: list[Any], position: int, at: tuple[int, ...]) -> complex:
+    """∂L/∂ of one entry of an argument by central differences, h = 10⁻⁶ · max(1, |θ|); of x + iy, ∂L/∂x + i ∂L/∂y."""
     from backpass.graph.interpreter import run
 
     which = graph.inputs.index(position)
-    full = np.asarray(leaves[which], float)
+    full = numeric(leaves[which])
     places = iter(at)
     index = tuple(next(places) if n != 1 else 0 for n in full.shape)
-    h = 1e-6 * max(1.0, abs(float(full[index])))
-    found = []
-    for sign in (1.0, -1.0):
-        moved = np.array(full)
-        moved[index] += sign * h
-        found.append(float(run(graph, [moved if n == which else leaf for n, leaf in enumerate(leaves)])[0]))
-    return (found[0] - found[1]) / (2 * h)
+    h = 1e-6 * max(1.0, abs(full[index]))
+
+    def along(way: complex) -> float:
+        found = []
+        for sign in (1.0, -1.0):
+            moved = np.array(full)
+            moved[index] += sign * h * way
+            found.append(float(run(graph, [moved if n == which else leaf for n, leaf in enumerate(leaves)])[0]))
+        return (found[0] - found[1]) / (2 * h)
+
+    return along(1) + 1j * along(1j) if full.dtype.kind == "c" else along(1)
 
 
 __all__ = ["MOST", "finite_difference", "shown", "spelled_out", "unit_layout", "unit_value"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .expr import Expr, factors_of, opened
-from .layout import Letter, Row, Script, Token
+from .layout import Call, Layout, Letter, Row, Script, Token
 from .line import Line
 from .sheet import Sheet
 from .text import plain
@@ -30,7 +30,9 @@ def why(sheet: Sheet, letters: Letters, line: Line) -> str:
 
 def _product(sheet: Sheet, letters: Letters, line: Line, e: Expr) -> str | None:
     v, body = opened(e)
-    arrays = [b for b, p in factors_of(body) if p == 1 and b.kind == "r" and v in b.free]
+    factors = [b for b, p in factors_of(body) if p == 1 and v in b.free]
+    arrays = [a for a in map(_array, factors) if a is not None]
+    conjugated = {a for a, b in zip(map(_array, factors), factors, strict=True) if a is not b}
     if len(arrays) != 2 or len(factors_of(body)) != 2 or any(len(b.parts) != 2 for b in arrays):
         return None
     writer = IndexWriter(sheet, letters, line.indices)
@@ -44,18 +46,21 @@ def _product(sheet: Sheet, letters: Letters, line: Line, e: Expr) -> str | None:
         turned = b.parts.index(v) != want
         name = plain(writer.name(b.data))
         lengths = [plain(writer.length(i.data[0])) for i in b.parts]
-        numbers = sheet.symbols[b.data].shape
-        sides.append((name, turned, lengths[::-1] if turned else lengths, numbers))
-    text = plain(
-        Row((Token("Σ_"), Letter(k), Token(" "), *_entries(writer, first), Token("·"), *_entries(writer, second)))
-    )
+        sides.append((name, turned, lengths[::-1] if turned else lengths, b in conjugated))
+    first_entry, second_entry = (_entry(writer, b, b in conjugated) for b in (first, second))
+    text = plain(Row((Token("Σ_"), Letter(k), Token(" "), first_entry, Token("·"), second_entry)))
     lines = [f"{text} sums over {k}."]
-    for (name, turned, _, _), where in zip(
+    for (name, turned, _, mirrored), where in zip(
         sides, ("second index of its left", "first index of its right"), strict=True
     ):
         if turned:
             lines.append(f"  A matrix product sums over the {where} factor.")
-            lines.append(f"  {k} is the other index of {name}, so {name} stands transposed: {name}ᵀ.")
+            so = f"  {k} is the other index of {name}, so {name} stands transposed"
+            lines.append(f"{so}, and conjugated: {name}ᴴ." if mirrored else f"{so}: {name}ᵀ.")
+        if mirrored:
+            lines.append(
+                "  Conjugated, since ∂L/∂z is ∂L/∂x + i ∂L/∂y for z = x + iy: the conjugate of what multiplies dz."
+            )
     if not any(turned for _, turned, _, _ in sides):
         lines.append(
             f"  {k} is the second index of {sides[0][0]} and the first of {sides[1][0]}: nothing is transposed."
@@ -66,8 +71,15 @@ def _product(sheet: Sheet, letters: Letters, line: Line, e: Expr) -> str | None:
     return "\n".join(lines)
 
 
-def _entries(writer: IndexWriter, e: Expr) -> tuple[Script, ...]:
-    return (Script(writer.name(e.data), tuple(Letter(writer.letter(i)) for i in e.parts)),)
+def _array(e: Expr) -> Expr | None:
+    """The entry of an array that stands here, conjugated or not."""
+    inner = e.parts[0] if e.kind == "f" and e.data == "conj" else e
+    return inner if inner.kind == "r" else None
+
+
+def _entry(writer: IndexWriter, e: Expr, conjugated: bool) -> Layout:
+    entry = Script(writer.name(e.data), tuple(Letter(writer.letter(i)) for i in e.parts))
+    return Call("conj", (entry,)) if conjugated else entry
 
 
 __all__ = ["why"]

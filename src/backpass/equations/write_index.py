@@ -10,7 +10,7 @@ from .expr import ONE, Expr, has_sum, inside, mul, num
 from .layout import Big, Call, Fence, Fraction, Layout, Letter, Name, Power, Row, Script, Token, Whole
 from .pull import softmax_of
 from .sheet import Sheet, Symbol
-from .text import bare
+from .text import UNITS, bare
 
 POOL = "ijkmopqrstuvwabcdefghαβγκλμνρτφχψω"
 _RANK = {"I": 0, "B": 0, "r": 1, "n": 1, "d": 1, "f": 2, "+": 3, "*": 3, "S": 5, "v": 1}
@@ -19,7 +19,7 @@ _RANK = {"I": 0, "B": 0, "r": 1, "n": 1, "d": 1, "f": 2, "+": 3, "*": 3, "S": 5,
 class Letters:
     """Index letters: a class of axes prefers one letter throughout; on one line every class has its own."""
 
-    def __init__(self, sheet: Sheet, taken: set[str]):
+    def __init__(self, sheet: Sheet, taken: set[str], imaginary: bool = False):
         self.sheet = sheet
         self.taken = taken
         self.preferred: dict[int, str] = {}
@@ -27,6 +27,10 @@ class Letters:
         self._next = 0
         self.examples: int | None = None
         """The axis class of the examples: the first axis of the data."""
+        self.unit = UNITS[UNITS[0] in taken]
+        """How the imaginary unit is written; where there is one, no index is called i."""
+        if imaginary:
+            self.pool = [c for c in self.pool if c not in UNITS] or self.pool
 
     def prefer(self, axis: int, letter: str | None = None) -> str:
         axis = self.sheet.axes.find(axis)
@@ -40,7 +44,14 @@ class Letters:
         return self.preferred[axis]
 
 
-def number(c: float) -> str:
+def number(c: complex) -> str:
+    """
+    >>> number(2.5), number(1e6), number(3 - 0.5j)
+    ('2.5', '1e6', '3 − 0.5i')
+    """
+    if isinstance(c, complex):
+        sign = "−" if c.imag < 0 else "+"
+        return f"{number(c.real)} {sign} {number(abs(c.imag))}i"
     if c == math.pi:
         return "π"
     if float(c).is_integer() and abs(c) < 1e15:
@@ -107,6 +118,9 @@ class IndexWriter:
     def name(self, symbol: int) -> Name:
         return name_of(self.sheet.symbols[symbol], self.sheet.symbols)
 
+    def unit_of(self, e: Expr) -> str:
+        return self.letters.unit if e.data == "i" else e.data
+
     def place(self, i: Expr) -> Layout:
         if i.kind == "n":
             return Whole(int(i.data))
@@ -126,6 +140,8 @@ class IndexWriter:
                 return Token(text)
             row = Row((Token("−"), Token(text)))
             return row if level == 0 else Fence(row)
+        if kind == "c":
+            return Token(self.unit_of(e))
         if kind == "v":
             return Letter(self.letter(e))
         if kind == "d":
@@ -194,7 +210,8 @@ class IndexWriter:
 
     def _product(self, e: Expr, level: int) -> Layout:
         c, powers = e.data
-        top = [(b, p) for b, p in zip(e.parts, powers, strict=True) if p > 0]
+        units = [self.unit_of(b) for b, p in zip(e.parts, powers, strict=True) if b.kind == "c" and p == 1]
+        top = [(b, p) for b, p in zip(e.parts, powers, strict=True) if p > 0 and not (b.kind == "c" and p == 1)]
         bottom = [(b, -p) for b, p in zip(e.parts, powers, strict=True) if p < 0]
         first = self.outer[0] if self.outer else None
         last = self.outer[-1] if len(self.outer) > 1 else None
@@ -203,6 +220,7 @@ class IndexWriter:
             b = item[0]
             entry = b.kind == "r" and bool(self.sums)
             return (
+                b.kind == "f" and not b.real,
                 self.first is not None and not self._constant(b),
                 entry and first not in b.free,
                 entry and last in b.free,
@@ -219,12 +237,11 @@ class IndexWriter:
         above = [self._factor(b, p, n == len(top) - 1 and not bottom) for n, (b, p) in enumerate(top)]
         below = [self._factor(b, p, False) for b, p in bottom]
         size = abs(c)
-        if size != 1 or not above:
-            if size < 1 and abs(1 / size - round(1 / size)) < 1e-12:
-                below.insert(0, Token(number(round(1 / size))))
-                above = above or [Token("1")]
-            else:
-                above.insert(0, Token(number(size)))
+        if size < 1 and abs(1 / size - round(1 / size)) < 1e-12:
+            below.insert(0, Token(number(round(1 / size))))
+            size = 1
+        if size != 1 or units or not above:
+            above.insert(0, Token(factor_of(size, units)))
         body = joined(above, "·")
         if below:
             body = Fraction(body, joined(below, "·"), False, bottom_fence=len(below) > 1)
@@ -272,6 +289,12 @@ class IndexWriter:
         return not (name.partial or name.base.startswith("δ")), name.base
 
 
+def factor_of(size: float, units: list[str]) -> str:
+    """A coefficient with the imaginary unit and π: 2πi."""
+    units = sorted(units, key=lambda c: c != "π")
+    return (number(size) if size != 1 or not units else "") + "".join(units)
+
+
 def powered(base: Layout, p: float) -> Layout:
     """A power; that of ∂L/∂W is (∂L/∂W)², whose square ∂L/∂W² would leave open."""
     name = base.base if isinstance(base, Script) else base
@@ -293,4 +316,4 @@ def joined(parts: list[Layout], by: str) -> Layout:
     return Row(tuple(out))
 
 
-__all__ = ["IndexWriter", "Letters", "joined", "name_of", "number", "one_first", "powered"]
+__all__ = ["IndexWriter", "Letters", "factor_of", "joined", "name_of", "number", "one_first", "powered"]

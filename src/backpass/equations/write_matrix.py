@@ -10,10 +10,10 @@ from .layout import Big, Call, Fence, Fraction, Layout, Letter, Power, Row, Scri
 from .pull import softmax_of
 from .sheet import Sheet, Symbol
 from .text import bare
-from .write_index import IndexWriter, Letters, joined, number, one_first, powered
+from .write_index import IndexWriter, Letters, factor_of, joined, number, one_first, powered
 
 _RANK = {"S": 0, "r": 1, "I": 2, "+": 3, "f": 3}
-TRANSPOSED = Token("T")
+TRANSPOSED, ADJOINT = Token("T"), Token("H")
 
 
 class NoMatrix(Exception):
@@ -38,7 +38,7 @@ class MatrixWriter:
 
     def write(self, e: Expr, r: Expr | None, c: Expr | None, level: int) -> Layout:
         kind = e.kind
-        if kind in "nd":
+        if kind in "ndc":
             return self.index.write(e, 2 if level else 0)
         if kind == "r":
             return self._entry(e, r, c)
@@ -108,6 +108,11 @@ class MatrixWriter:
             return Power(self.write(e.parts[0], r, c, 3), self.write(e.parts[1], r, c, 3))
         if e.data in ("div", "mod"):
             raise NoMatrix
+        if e.data == "conj":
+            inner = self.write(e.parts[0], r, c, 0)
+            if isinstance(inner, Power) and inner.exponent is TRANSPOSED:
+                return Power(inner.base, ADJOINT)
+            return Call("conj", (inner,))
         return Call(e.data, tuple(self.write(a, r, c, 0) for a in e.parts))
 
     def _bracket(self, e: Expr, r: Expr | None, c: Expr | None) -> Layout:
@@ -137,9 +142,11 @@ class MatrixWriter:
         return text
 
     def _elementwise(self, e: Expr, r: Expr | None, c: Expr | None, level: int) -> Layout:
-        scalars, arrays, below = [], [], []
+        scalars, arrays, below, units = [], [], [], []
         for b, p in zip(e.parts, e.data[1], strict=True):
-            if p < 0:
+            if b.kind == "c" and p == 1:
+                units.append(self.index.unit_of(b))
+            elif p < 0:
                 below.append((b, -p))
             elif b.free.isdisjoint(self.whole or {r, c}):
                 scalars.append((b, p))
@@ -147,7 +154,7 @@ class MatrixWriter:
                 arrays.append((b, p))
         arrays.sort(key=lambda bp: (_RANK.get(bp[0].kind, 1), *self.index.priority(bp[0]), self._bare(bp[0], r, c)))
         size = abs(e.data[0])
-        several = bool(below) or len(arrays) + len(scalars) + (size != 1) > 1
+        several = bool(below) or len(arrays) + len(scalars) + (size != 1 or bool(units)) > 1
 
         def factor(b: Expr, p: float, at: int = 2) -> Layout:
             body = self.write(b, r, c, (3 if b.kind == "S" or p != 1 else at) if several or p != 1 else 0)
@@ -156,11 +163,11 @@ class MatrixWriter:
         body: Layout | None = joined([factor(b, p) for b, p in arrays], " ⊙ ") if arrays else None
         front: list[Layout] = [factor(b, p, 3) for b, p in scalars]
         under = [factor(b, p, 3) for b, p in below]
-        if size != 1:
-            if size < 1 and abs(1 / size - round(1 / size)) < 1e-12:
-                under.insert(0, Token(number(round(1 / size))))
-            else:
-                front.insert(0, Token(number(size)))
+        if size < 1 and abs(1 / size - round(1 / size)) < 1e-12:
+            under.insert(0, Token(number(round(1 / size))))
+            size = 1
+        if size != 1 or units:
+            front.insert(0, Token(factor_of(size, units)))
         if front:
             body = joined(front + ([body] if body is not None else []), "·")
         if body is None:
