@@ -11,6 +11,7 @@ from backpass import nn
 from backpass.partials.composite import log_softmax, logsumexp, softmax
 
 R = np.random.default_rng(0)
+R2 = np.random.default_rng(12)
 N = 6
 
 
@@ -261,6 +262,23 @@ def mixture(theta, x):
     return -np.mean(logsumexp(z, axis=1))
 
 
+def draw_complex(*shape):
+    return R2.normal(size=shape) + 1j * R2.normal(size=shape)
+
+
+def complex_network(theta, x, t):
+    z = x @ theta["W"] + theta["b"]
+    a = np.tanh(z)
+    y = a @ theta["V"]
+    return np.mean(np.abs(y - t) ** 2)
+
+
+def filtered(theta, x, t):
+    F = np.fft.rfft(x)
+    y = np.fft.irfft(F * np.exp(1j * theta["phase"]) * theta["gain"])
+    return np.sum((y - t) ** 2)
+
+
 def poisson_regression(theta, x, y):
     eta = x @ theta["w"] + theta["b"]
     return np.mean(np.exp(eta) - y * eta)
@@ -344,5 +362,11 @@ MODELS: dict[str, tuple[Any, Any, tuple[Any, ...]]] = {
     "linear_regression": (linear_regression, {"w": draw(3)}, (draw(N, 3), draw(N))),
     "scalar": (scalar, {"x": np.array(0.7)}, ()),
     "mixture": (mixture, {"mu": draw(3), "s": np.array([0.6, 1.0, 1.4]), "w": draw(3)}, (draw(N),)),
+    "complex_network": (
+        complex_network,
+        {"W": draw_complex(3, 4) / 3, "b": draw_complex(4) / 3, "V": draw_complex(4, 2)},
+        (draw_complex(5, 3) / 3, draw_complex(5, 2)),
+    ),
+    "filtered": (filtered, {"phase": draw(5), "gain": draw(5)}, (draw(8), draw(8))),
     "poisson_regression": (poisson_regression, {"w": draw(3), "b": np.array(0.1)}, (draw(N, 3), np.arange(6.0))),
 }

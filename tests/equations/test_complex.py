@@ -4,31 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from models import draw
+from models import MODELS, complex_network, draw, filtered
 
 from backpass.equations import contributions, derive, paths
 from backpass.graph.errors import DtypeError
 
 
-def draw_complex(*shape):
-    return draw(*shape) + 1j * draw(*shape)
-
-
-def complex_network(theta, x, t):
-    z = x @ theta["W"] + theta["b"]
-    a = np.tanh(z)
-    y = a @ theta["V"]
-    return np.mean(np.abs(y - t) ** 2)
-
-
-COMPLEX_THETA = {"W": draw_complex(3, 4) / 3, "b": draw_complex(4) / 3, "V": draw_complex(4, 2)}
-COMPLEX_DATA = draw_complex(5, 3) / 3, draw_complex(5, 2)
-
-
-def filtered(theta, x, t):
-    F = np.fft.rfft(x)
-    y = np.fft.irfft(F * np.exp(1j * theta["phase"]) * theta["gain"])
-    return np.sum((y - t) ** 2)
+_, COMPLEX_THETA, COMPLEX_DATA = MODELS["complex_network"]
 
 
 def test_a_complex_network_reads_as_a_real_one_with_conjugates():

@@ -30,6 +30,8 @@ CHOSEN = (
     "transformer",
     "batch_norm",
     "gaussian_process",
+    "complex_network",
+    "filtered",
 )
 
 
@@ -43,6 +45,9 @@ def altered(text: str, names: list[str], letters: list[str], rng: random.Random,
         (r" ⊙ ", [" + ", " / "]),
         (r" / ", ["·"]),
         (r"ᵀ", [""]),
+        (r"ᴴ", ["ᵀ"]),
+        (r"conj(?=\()", [""]),
+        (r"Re(?=\()", ["Im"]),
         (r"²", ["", "^3"]),
         (r"(?<=_)[a-z]+(?![a-z({_])", None),
         (r"\b\d+\b", None),
@@ -142,6 +147,8 @@ class Draws:
     def other(self, leaf: Any) -> Any:
         # With a target of zeros and ones, y² for y would be the same.
         array = np.asarray(leaf)
+        if array.dtype.kind == "c":
+            return 0.5 * (self.numbers.normal(size=array.shape) + 1j * self.numbers.normal(size=array.shape))
         return self.numbers.normal(size=array.shape) * 0.5 if array.dtype.kind == "f" else leaf
 
     def names(self, k: int, form: str) -> dict[str, Any]:
@@ -159,7 +166,10 @@ MOST = 14
 
 @pytest.mark.parametrize(
     ("models", "count"),
-    [(("tanh_mlp", "attention", "cnn"), 150), pytest.param(CHOSEN, 1000, marks=pytest.mark.slow)],
+    [
+        (("tanh_mlp", "attention", "cnn", "complex_network", "filtered"), 200),
+        pytest.param(CHOSEN, 1000, marks=pytest.mark.slow),
+    ],
 )
 def test_altered_lines_are_caught(models, count):
     """Of 1,000 altered lines every one fails on some draw of numbers, or says the same and holds on all of them.

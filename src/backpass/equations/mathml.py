@@ -51,7 +51,7 @@ def mathml(x: Layout) -> str:
         if x.name == "abs":
             return _row(_fence("|") + inner + _fence("|"))
         if x.name == "conj":
-            return f'<mover accent="true">{_row(inner)}<mo stretchy="true">‾</mo></mover>'
+            return f'<mrow style="border-top:0.06em solid;padding-top:0.1em">{inner}</mrow>'
         return f"<mi>{escape(x.name)}</mi><mo>&#x2061;</mo>{_row(_fence('(') + inner + _fence(')'))}"
     if isinstance(x, Range):
         under = f"<mi>{escape(x.letter)}</mi><mo>=</mo><mn>{x.first}</mn>"
