@@ -9,7 +9,6 @@ from models import MODELS, complex_network, draw, filtered
 from backpass.equations import contributions, derive, paths
 from backpass.graph.errors import DtypeError
 
-
 _, COMPLEX_THETA, COMPLEX_DATA = MODELS["complex_network"]
 
 
