@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
+from backpass.native.lanes import first_lanes, spread
 from backpass.native.target import Target
 
 I64 = ir.IntType(64)
@@ -47,7 +48,7 @@ class Writer:
         self.size = np.dtype(dtype).itemsize
         self.lanes = target.lanes(dtype)
         self.vector = ir.VectorType(self.scalar, self.lanes)
-        self.zero = ir.Constant(self.vector, [0.0] * self.lanes)
+        self.zero = spread(ir.Constant(self.vector.element, 0.0), self.lanes)
         self.dtype = dtype
         self.suffix = f"v{self.lanes}f{8 * self.size}"
 
@@ -285,5 +286,4 @@ class Writer:
             return self.builder.alloca(self.vector, size=constant(vectors), name="scratch")
 
     def _mask(self, count: int) -> ir.Constant:
-        bits = ir.VectorType(ir.IntType(1), self.lanes)
-        return ir.Constant(bits, [int(lane < count) for lane in range(self.lanes)])
+        return first_lanes(self.lanes, count)

@@ -7,6 +7,7 @@ and one byte in memory, as NumPy has them.
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -39,6 +40,30 @@ def widened(type_: ir.Type, width: int) -> ir.Type:
 
 def i64(value: int) -> ir.Constant:
     return ir.Constant(I64, int(value))
+
+
+class Splat(ir.Constant):
+    """The same number in every lane, in LLVM's short form: the text of <16 x float> constants is parsed in no time."""
+
+    def __init__(self, one: ir.Constant, width: int):
+        self.type = ir.VectorType(one.type, width)
+        self.constant = [one] * width
+
+    def _get_reference(self) -> str:
+        one = self.constant[0]
+        return f"splat ({one.type} {one.get_reference()})"
+
+
+def spread(one: ir.Constant, width: int) -> ir.Constant:
+    """A number in every lane."""
+    return one if width == 1 else Splat(one, width)
+
+
+@functools.lru_cache(maxsize=256)
+def first_lanes(width: int, count: int) -> ir.Constant:
+    """True in the first lanes only."""
+    bits = [ir.Constant(I1, int(k < count)) for k in range(width)]
+    return bits[0] if width == 1 else ir.Constant(widened(I1, width), bits)
 
 
 def intrinsic(b: Builder, name: str, result: ir.Type, arguments: Sequence[ir.Type]) -> ir.Function:
@@ -122,18 +147,17 @@ class Lanes:
 
     def constant(self, dtype: np.dtype, value: Any) -> ir.Constant:
         """A number in every lane."""
-        scalar = constant(dtype, value)
-        return scalar if self.width == 1 else ir.Constant(self.type(dtype), [scalar] * self.width)
+        return spread(constant(dtype, value), self.width)
 
     def splat(self, value: Value) -> Value:
         """A scalar in every lane."""
         if self.width == 1 or isinstance(value.type, ir.VectorType):
             return value
         if isinstance(value, ir.Constant):
-            return ir.Constant(widened(value.type, self.width), [value] * self.width)
+            return spread(value, self.width)
         type_ = widened(value.type, self.width)
         first = self.b.insert_element(ir.Constant(type_, ir.Undefined), value, ir.Constant(I32, 0))
-        zeros = ir.Constant(widened(I32, self.width), [ir.Constant(I32, 0)] * self.width)
+        zeros = spread(ir.Constant(I32, 0), self.width)
         return self.b.shuffle_vector(first, ir.Constant(type_, ir.Undefined), zeros)
 
     def iota(self) -> Value:
@@ -144,8 +168,7 @@ class Lanes:
 
     def mask(self) -> ir.Constant:
         """Which lanes are entries."""
-        bits = [ir.Constant(I1, int(k < self.count)) for k in range(self.width)]
-        return bits[0] if self.width == 1 else ir.Constant(widened(I1, self.width), bits)
+        return first_lanes(self.width, self.count)
 
     # ---- memory
     def address(self, pointer: Value, index: Value, dtype: np.dtype) -> Value:
@@ -163,14 +186,14 @@ class Lanes:
                 return self._truth(self._load(place, vector, dtype), dtype)
             mask = self.mask()
             name = f"llvm.masked.load.{suffix(vector)}.p0"
-            nothing = ir.Constant(vector, [ir.Constant(element, 0)] * self.width)
+            nothing = spread(ir.Constant(element, 0), self.width)
             load = intrinsic(b, name, vector, [POINTER, mask.type, vector])
             loaded = b.call(load, [place, mask, nothing])
             return self._truth(loaded, dtype)
         if self._far(element):
             vector = widened(element, self.width)
             places = self._apart(pointer, index, dtype, stride)
-            nothing = ir.Constant(vector, [ir.Constant(element, 0)] * self.width)
+            nothing = spread(ir.Constant(element, 0), self.width)
             mask, size = self.mask(), ir.Constant(I32, dtype.itemsize)
             types = [places.type, I32, mask.type, vector]
             gather = intrinsic(b, f"llvm.masked.gather.{suffix(vector)}.v{self.width}p0", vector, types)
@@ -193,7 +216,7 @@ class Lanes:
     def gathered(self, pointer: Value, places: Sequence[Value], dtype: np.dtype) -> Value:
         """The entries at these places, one a lane."""
         element = memory_type(dtype)
-        value: Value = ir.Constant(widened(element, self.width), [ir.Constant(element, 0)] * self.width)
+        value: Value = spread(ir.Constant(element, 0), self.width)
         for k, place in enumerate(places):
             entry = self._load(self.address(pointer, place, dtype), element, dtype)
             value = self.b.insert_element(value, entry, ir.Constant(I32, k))

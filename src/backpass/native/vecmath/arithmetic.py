@@ -15,6 +15,8 @@ from typing import Any
 
 from llvmlite import ir
 
+from backpass.native.lanes import spread
+
 from .coefficients import Turns
 
 DOUBLE = ir.DoubleType()
@@ -22,16 +24,10 @@ I32 = ir.IntType(32)
 I64 = ir.IntType(64)
 
 
-class _Splat(ir.Constant):
-    """The same number in every lane, in LLVM's short form: the text of <16 x float> constants is parsed in no time."""
-
-    def _get_reference(self) -> str:
-        one = self.constant[0]
-        return f"splat ({one.type} {one.get_reference()})"
-
-
 def _constant(type: ir.Type, number: float | int) -> ir.Constant:
-    return _Splat(type, number) if isinstance(type, ir.VectorType) else ir.Constant(type, number)
+    if isinstance(type, ir.VectorType):
+        return spread(ir.Constant(type.element, number), type.count)
+    return ir.Constant(type, number)
 
 
 class Number:
