@@ -49,6 +49,8 @@ def plainly() -> Iterator[None]:
     """Turn the package's own errors, and those of files, into a message without a traceback and exit code 1."""
     try:
         yield
+    except BrokenPipeError:
+        raise  # the reader of the output has seen enough: click ends the command quietly
     except (BackpassError, OSError) as error:
         raise click.ClickException(error_text(error)) from error
     except KeyboardInterrupt:

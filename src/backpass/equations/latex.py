@@ -152,6 +152,11 @@ def _big(x: Big) -> str:
 
 def _call(x: Call) -> str:
     inner = ", ".join(latex(a) for a in x.arguments)
+    if x.name == "where":
+        test, chosen, other = x.arguments
+        condition = latex(test.inner if isinstance(test, Fence) and test.square else test)
+        rows = (rf"{latex(chosen)} & \text{{if }} {condition}", rf"{latex(other)} & \text{{otherwise}}")
+        return rf"\begin{{cases}} {rows[0]} \\ {rows[1]} \end{{cases}}"
     if x.name == "conj":
         return rf"\overline{{{inner}}}"
     if x.name == "abs":

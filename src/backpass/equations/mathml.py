@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 
 from .latex import HAT, unfenced
-from .layout import Big, Call, Fraction, Layout, Letter, Name, Power, Range, Row, Script, Token, Whole
+from .layout import Big, Call, Fence, Fraction, Layout, Letter, Name, Power, Range, Row, Script, Token, Whole
 from .text import UNITS
 
 _LOWERED = {c: str(i) for i, c in enumerate("₀₁₂₃₄₅₆₇₈₉")}
@@ -48,6 +48,8 @@ def mathml(x: Layout) -> str:
         if x.name == "√":
             return f"<msqrt>{''.join(mathml(a) for a in x.arguments)}</msqrt>"
         inner = "<mo>,</mo>".join(mathml(a) for a in x.arguments)
+        if x.name == "where":
+            return _cases(x)
         if x.name == "abs":
             return _row(_fence("|") + inner + _fence("|"))
         if x.name == "conj":
@@ -91,6 +93,17 @@ def _token(text: str) -> str:
             return f"<mn>{mantissa}</mn><mo>×</mo><msup><mn>10</mn><mn>{exponent}</mn></msup>"
         return f"<mn>{bare}</mn>"
     return f"<mtext>{escape(text)}</mtext>"
+
+
+def _cases(x: Call) -> str:
+    test, chosen, other = x.arguments
+    condition = mathml(test.inner if isinstance(test, Fence) and test.square else test)
+    rows = ((mathml(chosen), f"<mtext>if&#xa0;</mtext>{condition}"), (mathml(other), "<mtext>otherwise</mtext>"))
+    cells = "".join(
+        f'<mtr><mtd style="text-align:left">{_row(value)}</mtd><mtd style="text-align:left">{_row(when)}</mtd></mtr>'
+        for value, when in rows
+    )
+    return _row(f"<mo>{{</mo><mtable>{cells}</mtable>")
 
 
 def _adjoint(below: str) -> str:

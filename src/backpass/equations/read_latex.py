@@ -111,6 +111,8 @@ class _Latex:
             return f"{_WORDS[word]}_{self.group()} "
         if word in ("mathit", "text"):
             return self.group()
+        if word == "begin" and self.source.startswith("{cases}", self.at):
+            return self.cases()
         if word == "mathrm" and self.source.startswith("{i}", self.at):
             self.at += 3
             return UNITS[1]
@@ -138,6 +140,26 @@ class _Latex:
         if word == "_":
             return "_"
         return word  # exp, log, tanh, …
+
+    def cases(self) -> str:
+        """Two rows, "value & if condition" and "value & otherwise", as where(condition, value, value)."""
+        start = at = self.at + len("{cases}")
+        depth, cuts = 1, []
+        while depth:
+            found = re.compile(r"\\(begin|end)\{cases\}|\\\\|&").search(self.source, at)
+            if found is None:
+                raise Unreadable(f"cases without an end in {self.source!r}")
+            at = found.end()
+            depth += {"begin": 1, "end": -1}.get(found[1], 0)
+            if found[1] is None and depth == 1:
+                cuts.append(found)
+        self.at = at
+        ends = [start, *[c.end() for c in cuts]], [*[c.start() for c in cuts], found.start()]  # type: ignore[union-attr]
+        parts = [self.source[a:b] for a, b in zip(*ends, strict=True)]
+        if len(parts) != 4 or not parts[1].startswith(r" \text{if } ") or parts[3].strip() != r"\text{otherwise}":
+            raise Unreadable(f"cases that are not a choice of two in {self.source!r}")
+        chosen, condition, other = as_text(parts[0]), as_text(parts[1].removeprefix(r" \text{if } ")), as_text(parts[2])
+        return f"where({f'[{condition}]' if _compares(condition) else condition}, {chosen}, {other})"
 
     def exponent(self) -> str:
         """× 10^{-5} → e-5"""
@@ -174,6 +196,16 @@ class _Latex:
         if re.fullmatch(r"(?:[a-zα-ω]′*)+", letters):
             return "_" + letters
         return "_{" + inner.replace(", ", ",") + "}"
+
+
+def _compares(text: str) -> bool:
+    """Is it a comparison without its brackets?"""
+    depth = 0
+    for c in text:
+        depth += (c in "([{") - (c in ")]}")
+        if depth == 0 and c in "<>=≤≥≠":
+            return True
+    return False
 
 
 def _simple(text: str) -> bool:

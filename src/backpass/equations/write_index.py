@@ -237,8 +237,8 @@ class IndexWriter:
         above = [self._factor(b, p, n == len(top) - 1 and not bottom) for n, (b, p) in enumerate(top)]
         below = [self._factor(b, p, False) for b, p in bottom]
         size = abs(c)
-        if size < 1 and abs(1 / size - round(1 / size)) < 1e-12:
-            below.insert(0, Token(number(round(1 / size))))
+        if (under := divisor(size)) is not None:
+            below.insert(0, Token(number(under)))
             size = 1
         if size != 1 or units or not above:
             above.insert(0, Token(factor_of(size, units)))
@@ -289,6 +289,20 @@ class IndexWriter:
         return not (name.partial or name.base.startswith("δ")), name.base
 
 
+def divisor(size: float) -> float | None:
+    """What a coefficient is better divided by: /3 for 0.333…, /31.5 for 0.031746…
+
+    >>> divisor(1 / 3), divisor(2 / 63), divisor(0.7), divisor(6.02e-3)
+    (3.0, 31.5, None, None)
+    """
+    if size >= 1:
+        return None
+    turned = float(f"{1 / size:.9g}")
+    if abs(1 / size - turned) > 1e-12 * turned:
+        return None
+    return turned if turned.is_integer() or len(number(turned)) < len(number(size)) - 4 else None
+
+
 def factor_of(size: float, units: list[str]) -> str:
     """A coefficient with the imaginary unit and π: 2πi."""
     units = sorted(units, key=lambda c: c != "π")
@@ -316,4 +330,4 @@ def joined(parts: list[Layout], by: str) -> Layout:
     return Row(tuple(out))
 
 
-__all__ = ["IndexWriter", "Letters", "factor_of", "joined", "name_of", "number", "one_first", "powered"]
+__all__ = ["IndexWriter", "Letters", "divisor", "factor_of", "joined", "name_of", "number", "one_first", "powered"]

@@ -10,7 +10,7 @@ from .layout import Big, Call, Fence, Fraction, Layout, Letter, Power, Row, Scri
 from .pull import softmax_of
 from .sheet import Sheet, Symbol
 from .text import bare
-from .write_index import IndexWriter, Letters, factor_of, joined, number, one_first, powered
+from .write_index import IndexWriter, Letters, divisor, factor_of, joined, number, one_first, powered
 
 _RANK = {"S": 0, "r": 1, "I": 2, "+": 3, "f": 3}
 TRANSPOSED, ADJOINT = Token("T"), Token("H")
@@ -163,8 +163,8 @@ class MatrixWriter:
         body: Layout | None = joined([factor(b, p) for b, p in arrays], " ⊙ ") if arrays else None
         front: list[Layout] = [factor(b, p, 3) for b, p in scalars]
         under = [factor(b, p, 3) for b, p in below]
-        if size < 1 and abs(1 / size - round(1 / size)) < 1e-12:
-            under.insert(0, Token(number(round(1 / size))))
+        if (turned := divisor(size)) is not None:
+            under.insert(0, Token(number(turned)))
             size = 1
         if size != 1 or units:
             front.insert(0, Token(factor_of(size, units)))
