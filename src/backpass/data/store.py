@@ -141,8 +141,9 @@ class RowStore:
             yield tuple(array[rows[skip:]] for array in self.gathered(spans))
             skip = 0
 
-    def batches(self, rng: np.random.Generator, batch: int, first: int = 0) -> Generator[list[np.ndarray], None, None]:
-        """Batches of the rows in a new order, from batch number `first` on; the next window is read meanwhile."""
+    def runs(self, rng: np.random.Generator, batch: int, first: int = 0) -> Generator[list[np.ndarray], None, None]:
+        """The rows in a new order, from batch number `first` on, in runs of whole batches, as many as lie in a window;
+        last of all what is less than a batch. The next window is read meanwhile."""
         rest: tuple[np.ndarray, ...] = ()
         with contextlib.closing(ahead(self.shuffled(rng, first * batch))) as windows:
             for window in windows:
@@ -154,8 +155,8 @@ class RowStore:
                         continue
                     yield list(rest)
                 whole = start + (len(window[0]) - start) // batch * batch
-                for place in range(start, whole, batch):
-                    yield [array[place : place + batch] for array in window]
+                if whole > start:
+                    yield [array[start:whole] for array in window]
                 rest = tuple(array[whole:].copy() for array in window)
         if rest and len(rest[0]):
             yield list(rest)

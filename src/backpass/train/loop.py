@@ -131,10 +131,12 @@ class Loop:
     def _pieces(self, saving: Saving | None) -> Generator[tuple[Arrays, np.ndarray, int, int], None, None]:
         """What is left of an epoch, from `position` on: (data, the order of its rows, rows a batch, batches)."""
         if self.store is not None:
-            with contextlib.closing(self.store.batches(self.rng, self.batch, self.position)) as batches:
-                for arrays in batches:
-                    rows = len(arrays[0])
-                    yield tuple(arrays), np.arange(rows), rows, 1
+            with contextlib.closing(self.store.runs(self.rng, self.batch, self.position)) as runs:
+                for arrays in runs:
+                    order, rows, begun = np.arange(len(arrays[0])), min(self.batch, len(arrays[0])), self.position
+                    while (left := begun + len(order) // rows - self.position) > 0:
+                        most = left if saving is None else min(left, saving.steps_left())
+                        yield tuple(arrays), order[(self.position - begun) * rows :], rows, most
             return
         order = self.rng.permutation(self.n)
         full = self.n // self.batch
