@@ -13,7 +13,7 @@ import numpy as np
 
 from backpass.graph.aval import Aval
 from backpass.graph.op import Kind, Op
-from backpass.graph.origin import Adjoint, here, line, state
+from backpass.graph.origin import NOWHERE, Adjoint, here, state
 from backpass.graph.traced import ALIAS, INPUT, Node, Traced
 from backpass.partials.declare import dtype_of, value_of
 
@@ -22,11 +22,12 @@ from .nonfinite import examine
 from .rules import fitted, is_risky, joined, masked_pull, pulled, pulled_mask
 
 REAL, COMPLEX = np.dtype(float), np.dtype(complex)
-FLOAT64 = np.float64
+ARRAY, FLOAT64 = np.ndarray, np.float64
 POINTWISE, LINEAR = Kind.POINTWISE, Kind.LINEAR
 CONTROL = Kind.CONTROL
-FIRST = (0,)
-"""The positions that lead back to an input, of an operation with one argument."""
+FIRST = [0]
+"""The positions that lead back to an input, of an operation with one argument; below, of one with two."""
+LEFT, RIGHT, BOTH = (0,), (1,), (0, 1)
 Seed = tuple[Node, Any, Any]
 """An output, its cotangent, and the cotangent's mask (or None)."""
 
@@ -35,7 +36,7 @@ def fresh(x: Any, name: str | None = None) -> Traced:
     """A new identity for a value: what one derivative differentiates with respect to, apart from every other."""
     if x.__class__ is Traced:
         return Traced(Node(ALIAS, (x.node,), None, x.node.value, here(2)))
-    return Traced(Node(INPUT, (), {"name": name} if name else None, x, line(2)))
+    return Traced(Node(INPUT, (), {"name": name} if name else None, x, NOWHERE))
 
 
 class Slice:
@@ -51,7 +52,7 @@ class Slice:
     """An operation on the way leaves entries out: structural zeros are born there."""
 
     def __init__(self, outputs: list[Node], inputs: list[Node]):
-        active = set(map(_by_index, inputs))
+        active = {n.index for n in inputs}
         nodes, nested = _between(outputs, active, min(active) if active else 0)
         nodes.sort(key=_by_index)
         self.steps = steps = []
@@ -66,9 +67,18 @@ class Slice:
             places: Sequence[int]
             if len(arguments) == 1:
                 q = arguments[0]
-                if q.__class__ is not Node or q.index not in active or (smooth is not None and not any(smooth)):
+                if q.__class__ is not Node or q.index not in active or smooth == ():
                     continue
                 places = FIRST
+            elif len(arguments) == 2 and (smooth is None or len(smooth) == 2):
+                a, b = arguments
+                left = a.__class__ is Node and a.index in active and (smooth is None or smooth[0])
+                if b.__class__ is Node and b.index in active and (smooth is None or smooth[1]):
+                    places = BOTH if left else RIGHT
+                elif left:
+                    places = LEFT
+                else:
+                    continue
             else:
                 places = []
                 i = 0
@@ -105,7 +115,7 @@ _by_index = attrgetter("index")
 
 def _between(outputs: list[Node], wanted: set[int], floor: int) -> tuple[list[Node], bool]:
     """The nodes that the outputs were made from, back to the inputs; and whether older ones are among them."""
-    seen = set(map(_by_index, outputs))
+    seen = {n.index for n in outputs}
     stack = list(outputs if len(seen) == len(outputs) else {n.index: n for n in outputs}.values())
     nodes: list[Node] = []
     nested = False
@@ -178,7 +188,13 @@ def _plain_sweep(part: Slice, seeds: list[Seed]) -> dict[int, Any]:
         out = node.value
         inputs = node.inputs
         values: Any
-        values = (inputs[0].value,) if places is FIRST else [q.value if q.__class__ is Node else q for q in inputs]
+        if places is FIRST:
+            values = (inputs[0].value,)
+        elif len(inputs) == 2:
+            a, b = inputs
+            values = (a.value if a.__class__ is Node else a, b.value if b.__class__ is Node else b)
+        else:
+            values = [q.value if q.__class__ is Node else q for q in inputs]
         found = pulled_control(op, places, g, out, values, node.attrs or {}) if kind is CONTROL else None
         for i in places:
             key = inputs[i].index
@@ -201,13 +217,17 @@ def _plain_sweep(part: Slice, seeds: list[Seed]) -> dict[int, Any]:
                 if c is None:
                     continue
             value = values[i]
-            if value.__class__ is float:
-                if c.__class__ is not FLOAT64:
+            kind_of = c.__class__
+            if kind_of is ARRAY and value.__class__ is ARRAY:
+                if c.shape != value.shape or c.dtype is not value.dtype:
+                    c = fitted(c, value.shape, value.dtype)
+            elif kind_of is not FLOAT64 or (value.__class__ is not float and value.__class__ is not FLOAT64):
+                if value.__class__ is float:
                     c = fitted(c, (), REAL)
-            elif value.__class__ is complex:
-                c = fitted(c, (), COMPLEX)
-            elif c.__class__ is not value.__class__ or c.shape != value.shape or c.dtype is not value.dtype:
-                c = fitted(c, value.shape, value.dtype)
+                elif value.__class__ is complex:
+                    c = fitted(c, (), COMPLEX)
+                else:
+                    c = fitted(c, value.shape, value.dtype)
             before = cotangents.get(key)
             if before is None:
                 cotangents[key] = c

@@ -16,7 +16,6 @@ from .op import Kind, Op
 from .origin import state
 
 _DEPTH = 64
-_DIAGONAL = (Ellipsis, "index", "index")
 _STRUCTURAL = frozenset(("gather", "sum", "prod", "max", "min"))
 
 
@@ -83,7 +82,7 @@ def _ghost_of(node: Any, depth: int, seen: dict[int, np.ndarray | None]) -> np.n
     if name == "input":
         order = (node.attrs or {}).get("order")
         return np.empty(shape, np.bool_, order=order) if order else None
-    if not depth or name == "einsum" or (name == "gather" and node.attrs["key"] == _DIAGONAL):
+    if not depth or name == "einsum":
         return None
     if node.op.window is not None or name in _STRUCTURAL:
         inner = _ghost(node.inputs[0], depth - 1, seen)

@@ -35,6 +35,8 @@ _settled: dict[int, dict[str, Any]] = {}
 """id → globals of a module: the user's, whose slots are in `_slots`, and those of libraries that were met."""
 _slots: list[Slot] = []
 _placed: list[list[Slot]] = []
+_DEPTH = range(40)
+"""How many callers are looked at."""
 
 
 def _is_user(module: Any) -> bool:
@@ -83,13 +85,14 @@ def _extra(function: Any) -> list[Slot]:
     if globals is not None and id(globals) not in _settled and not _settles(globals):
         found += _slots_of(globals)
     frame: FrameType | None = sys._getframe(4)  # above install, tracing, and who called that
-    left = 40
-    while frame is not None and left:
+    settled = _settled
+    for _ in _DEPTH:
+        if frame is None:
+            break
         globals = frame.f_globals
-        if id(globals) not in _settled and not _settles(globals) and all(slot[0] is not globals for slot in found):
+        if id(globals) not in settled and not _settles(globals) and all(slot[0] is not globals for slot in found):
             found += _slots_of(globals)
         frame = frame.f_back
-        left -= 1
     return found
 
 

@@ -122,7 +122,8 @@ def _smooth(op: Op) -> tuple[bool, ...] | None:
         return ()
     if op.variadic or op.kind is Kind.CONTROL:
         return None
-    return tuple(rule is not None for rule in (op.adjoints if op.kind in (Kind.LINEAR, Kind.CUSTOM) else op.partials))
+    rules = op.adjoints if op.kind in (Kind.LINEAR, Kind.CUSTOM) else op.partials
+    return tuple(rule is not None for rule in rules) if any(rules) else ()
 
 
 OPS: dict[str, Op] = {}

@@ -31,10 +31,19 @@ _LIBRARIES = (
     os.path.dirname(os.path.abspath(np.__file__)) + os.sep,
     os.sep + os.path.join("site-packages", "scipy") + os.sep,
 )
-_is_library: dict[str, int] = {}
-"""File → is it no user's code: 0, 1, or `_TOP` for the command line's."""
-
 _TOP = 2
+
+
+class _Libraries(dict[str, int]):
+    """File → is it no user's code: 0, 1, or `_TOP` for the command line's."""
+
+    def __missing__(self, file: str) -> int:
+        library = file.startswith(_MACHINERY) or file.startswith(_LIBRARIES[0]) or _LIBRARIES[1] in file
+        found = self[file] = _TOP if file.startswith(_ENTRY) else int(library)
+        return found
+
+
+_is_library = _Libraries()
 
 
 class Where(NamedTuple):
@@ -280,20 +289,11 @@ _ENTRY = os.path.join(_PACKAGE, "cli") + os.sep
 """Above the command line there is no user's code, only the program that called it."""
 
 
-def _library(file: str) -> int:
-    library = file.startswith(_MACHINERY) or file.startswith(_LIBRARIES[0]) or _LIBRARIES[1] in file
-    found = _is_library[file] = _TOP if file.startswith(_ENTRY) else int(library)
-    return found
-
-
 def user_frame(depth: int) -> FrameType | None:
     """The innermost frame that is neither machinery nor a library, `depth` frames up or higher."""
     frame: FrameType | None = sys._getframe(depth)
     while frame is not None:
-        file = frame.f_code.co_filename
-        library = _is_library.get(file)
-        if library is None:
-            library = _library(file)
+        library = _is_library[frame.f_code.co_filename]
         if not library:
             return frame
         if library == _TOP:
@@ -308,35 +308,21 @@ def here(depth: int = 2) -> Origin:
     if forced is not None:
         return forced
     frame: FrameType | None = sys._getframe(depth - 1)
-    while True:  # user_frame(depth), without another call for each operation
-        code = frame.f_code
-        library = _is_library.get(code.co_filename)
-        if library is None:
-            library = _library(code.co_filename)
-        if not library:
-            break
+    while library := _is_library[(code := frame.f_code).co_filename]:  # user_frame, without a call for each operation
         frame = frame.f_back
         if frame is None or library == _TOP:
             return NOWHERE
     back = frame.f_back
+    if back is None:
+        return _interned(code, frame.f_lasti, None)
     # While a function runs, its caller stands still: the caller's origin is worked out once, not for each operation.
     caller, lasti, parent = state.caller
-    if caller is not back or (back is not None and lasti != back.f_lasti):
-        parent = None
-        if back is not None:
-            parent = _chain(back)
-            state.caller = (back, back.f_lasti, parent)
-    key = (id(code), frame.f_lasti, id(parent))
-    origin = state.interned.get(key)
-    return _interned(code, frame.f_lasti, parent) if origin is None else origin
-
-
-def line(depth: int = 2) -> Origin:
-    """The user's line alone, without the calls that led there: enough for what bears a name of its own."""
-    if state.origin is not None:
-        return state.origin
-    frame = user_frame(depth)
-    return NOWHERE if frame is None else Origin(frame.f_code, frame.f_lasti, None)
+    if caller is not back or lasti != back.f_lasti:
+        parent = _chain(back)
+        state.caller = (back, back.f_lasti, parent)
+    lasti = frame.f_lasti
+    origin = state.interned.get((id(code), lasti, id(parent)))
+    return _interned(code, lasti, parent) if origin is None else origin
 
 
 def _interned(code: CodeType, lasti: int, parent: Origin | None) -> Origin:
@@ -355,8 +341,7 @@ def _chain(frame: FrameType) -> Origin | None:
     at: FrameType | None = frame
     while at is not None and len(chain) < 23:
         code = at.f_code
-        library = _is_library.get(code.co_filename)
-        if _library(code.co_filename) if library is None else library:
+        if _is_library[code.co_filename]:
             break
         chain.append((code, at.f_lasti))
         at = at.f_back

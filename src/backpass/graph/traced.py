@@ -21,7 +21,7 @@ from .kept import kept
 from .layout import contiguous, packed, shared_when_staged
 from .memory import Memory, View, derived, read_entry, shared, type_of, write
 from .op import FUNCTIONS, HANDLES, PACKED, UFUNCS, WATCHED, Kind, Op, declare
-from .origin import Origin, here
+from .origin import Origin, here, state
 
 _count = itertools.count()
 
@@ -97,8 +97,11 @@ def check_plain(value: Any) -> None:
     _PLAIN.add(kind)
 
 
-def bind(op: Op, args: Any, attrs: dict[str, Any] | None = None) -> Traced:
-    """Record ``op(*args, **attrs)``; `args` are traced values and plain constants."""
+def bind(op: Op, args: Any, attrs: dict[str, Any] | None = None, apart: bool = False) -> Traced:
+    """Record ``op(*args, **attrs)``; `args` are traced values and plain constants.
+
+    With `apart` nobody will write through the result, so that it need not be known as a view of the argument.
+    """
     origin = here(3)
     if len(args) == 1 and args[0].__class__ is Traced:  # most operations, on a shorter way
         node = args[0].node
@@ -111,7 +114,7 @@ def bind(op: Op, args: Any, attrs: dict[str, Any] | None = None) -> Traced:
             except (ValueError, TypeError, IndexError) as error:
                 raise messages.operation_failed(op, args, attrs or {}, error) from error
             result = Traced(Node(op, (node,), attrs, value, origin))
-            if op.window is not None and shares_memory(value, x):
+            if op.window is not None and not apart and shares_memory(value, x):
                 shared(result, View(args[0], op, attrs or {}))
             return result
     inputs: list[Any] = []
@@ -152,7 +155,7 @@ def bind(op: Op, args: Any, attrs: dict[str, Any] | None = None) -> Traced:
     except (ValueError, TypeError, IndexError) as error:
         raise messages.operation_failed(op, args, attrs or {}, error) from error
     result = Traced(Node(op, tuple(inputs), attrs, value, origin))
-    if op.window is not None and args[0].__class__ is Traced:
+    if op.window is not None and not apart and args[0].__class__ is Traced:
         shares = _shares(op, args[0].node, value, attrs)
         if shares is not False:
             shared(result, View(args[0], op, attrs or {}, shares is True))
@@ -454,14 +457,20 @@ class Traced:
             implementation = FUNCTIONS.get(function)
         if implementation is None:
             raise messages.no_rule(function)
-        out = kwargs.get("out")
-        if out is None:
-            result = implementation(*args, **kwargs)
-            return _in_c_order(result) if function in PACKED else result
-        if not isinstance(out, Traced):
-            raise messages.out_refused(getattr(function, "__name__", str(function)))
-        out[...] = implementation(*args, **{k: v for k, v in kwargs.items() if k != "out"})
-        return out
+        before = state.origin
+        if before is None:
+            state.origin = here(3)  # one place for all operations that the function is made of
+        try:
+            out = kwargs.get("out") if kwargs else None
+            if out is None:
+                result = implementation(*args, **kwargs)
+                return _in_c_order(result) if function in PACKED else result
+            if not isinstance(out, Traced):
+                raise messages.out_refused(getattr(function, "__name__", str(function)))
+            out[...] = implementation(*args, **{k: v for k, v in kwargs.items() if k != "out"})
+            return out
+        finally:
+            state.origin = before
 
     def __array_namespace__(self, *, api_version: str | None = None) -> Any:
         """NumPy, as code that is written to the array API standard asks for it."""

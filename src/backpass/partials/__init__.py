@@ -9,6 +9,7 @@ from . import (  # noqa: F401  (importing a family enters its records)
     covariance,
     cumulative,
     decompositions,
+    diagonals,
     eigen,
     exponential,
     fourier,

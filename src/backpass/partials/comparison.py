@@ -11,6 +11,7 @@ from .arithmetic import ANY
 from .declare import (
     Kind,
     Op,
+    Traced,
     as_array,
     bind,
     declare,
@@ -87,11 +88,17 @@ def where(condition, x=None, y=None, /):
 
 def _larger_gets(g, mine, other):
     # The complement of "other is larger", so that a NaN on either side keeps its cotangent.
-    return np.where(mine < other, 0.0, np.where(mine == other, g * 0.5, g))
+    return np.where(mine < other, 0.0, _halved(g, mine == other))
 
 
 def _smaller_gets(g, mine, other):
-    return np.where(mine > other, 0.0, np.where(mine == other, g * 0.5, g))
+    return np.where(mine > other, 0.0, _halved(g, mine == other))
+
+
+def _halved(g, tie):
+    if tie.__class__ is np.ndarray and not np.count_nonzero(tie):
+        return g
+    return np.where(tie, g * 0.5, g)
 
 
 _TIES = "At a tie each argument gets one half: the mean of the one-sided derivatives."
@@ -146,9 +153,11 @@ def clip(a, a_min=None, a_max=None, out=None, *, min=None, max=None):
     high = max if a_max is None else a_max
     if low is None and high is None:
         return np.positive(a)
+    if a.__class__ is not Traced:
+        a = as_array(a)
     if low is not None:
-        a = np.maximum(a, low)
-    return a if high is None else np.minimum(a, high)
+        a = MAXIMUM(a, low if isinstance(low, (float, int)) else as_array(low))
+    return a if high is None else MINIMUM(a, high if isinstance(high, (float, int)) else as_array(high))
 
 
 @rule_for(np.select)

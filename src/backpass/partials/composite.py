@@ -37,8 +37,8 @@ def composite(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         @functools.wraps(function)
         def marked(*args: Any, **kwargs: Any) -> Any:
             before = state.origin
-            if before is None:
-                state.origin = here(3).noted(Part(name, object()))
+            if before is None or before.note is None:
+                state.origin = (before or here(3)).noted(Part(name, object()))
             try:
                 return function(*args, **kwargs)
             finally:
@@ -107,6 +107,11 @@ def var(
     a = as_array(a)
     ddof = ddof if correction is OMITTED else correction
     own = dtype_of(a)
+    if where is OMITTED and mean is OMITTED and dtype is None and own.char in "fdFD":
+        axes = normal_axes(axis, len(shape_of(a)))
+        count = _count(a, axes, where)
+        x = a - SUM(a, axis=axes, keepdims=True) / count
+        return SUM(squared(x), axis=axes, keepdims=_keep(keepdims)) / max(count - ddof, 0)
     wide = dtype or (np.float64 if own.kind not in "fc" else np.float32 if own == np.float16 else None)
     axes = normal_axes(axis, len(shape_of(a)))
     x = _deviation(a, axes, where, wide) if mean is OMITTED else _masked(a - mean, where, 0)
@@ -191,9 +196,15 @@ NORM = _reduction(
 
 
 @rule_for(np.linalg.norm)
-@composite("norm")
 def norm(x, ord=None, axis=None, keepdims=False):
     x = as_array(x)
+    if ord is None and axis is None and not keepdims and len(shape_of(x)) == 1 and dtype_of(x).kind == "f":
+        return NORM(x, axis=(0,), keepdims=False, by_dot=True)
+    return _norm(x, ord, axis, keepdims)
+
+
+@composite("norm")
+def _norm(x, ord, axis, keepdims):
     ndim = len(shape_of(x))
     if dtype_of(x).kind not in "fc":
         x = x.astype(np.float64)

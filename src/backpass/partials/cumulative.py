@@ -10,15 +10,18 @@ from backpass.graph.aval import Aval, promoted
 
 from .arithmetic import ANY
 from .declare import Kind, Op, as_array, bind, declare, dtype_of, linear, normal_axis, rule_for, shape_of
+from .indexing import section
 from .reductions import _sum_dtype
+
+_WHOLE = (slice(None),) * 64
 
 
 def _reverse(x: Any, axis: int) -> Any:
-    return x[(slice(None),) * axis + (slice(None, None, -1),)]
+    return section(x, (*_WHOLE[:axis], slice(None, None, -1)))
 
 
 def _part(x: Any, axis: int, start: int | None, stop: int | None) -> Any:
-    return x[(slice(None),) * axis + (slice(start, stop),)]
+    return section(x, (*_WHOLE[:axis], slice(start, stop)))
 
 
 CUMSUM = linear(

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 import numpy as np
 
 from backpass.graph import messages
 from backpass.graph.aval import Aval
-from backpass.graph.memory import OddView, shared
 
 from .arithmetic import ANY
 from .declare import (
@@ -22,12 +20,10 @@ from .declare import (
     linear,
     normal_axes,
     normal_axis,
-    read_only,
     rule_for,
     shape_of,
     value_of,
 )
-from .reductions import sum_
 from .shape import CONCATENATE
 
 Key = tuple[Any, ...]
@@ -76,6 +72,11 @@ SLICE = linear(
     domain=ANY,
     doc="Basic indexing: whole numbers, slices, new axes and an ellipsis.",
 )
+
+
+def section(x: Any, key: Key) -> Any:
+    """``x[key]`` on the way to something else: nobody will write through it, so it need not be known as a view."""
+    return bind(SLICE, (x,), {"key": key}, True) if x.__class__ is Traced else x[key]
 
 
 def _unslice(g: Any, shape: tuple[int, ...], key: Key) -> Any:
@@ -347,8 +348,8 @@ def roll(a, shift, axis=None):
         s = s % length if length else 0
         if s:
             head, moved = (_WHOLE,) * ax, True
-            last = SLICE(a, key=(*head, slice(length - s, None)))
-            a = CONCATENATE(last, SLICE(a, key=(*head, slice(None, length - s))), axis=ax)
+            last = section(a, (*head, slice(length - s, None)))
+            a = CONCATENATE(last, section(a, (*head, slice(None, length - s))), axis=ax)
     return a.copy() if type(a) is Traced and not moved else a
 
 
@@ -368,76 +369,12 @@ def tile(A, reps):
     shape = (1,) * (ndim - len(shape)) + shape
     reps = (1,) * (ndim - len(reps)) + reps
     paired = [n for pair in zip(reps, shape, strict=True) for n in pair]
-    spread = np.broadcast_to(np.reshape(A, tuple(n for s in shape for n in (1, s))), tuple(paired))
+    apart = [n for s in shape for n in (1, s)]
+    while len(apart) > len(shape_of(A)) and apart[0] == 1:
+        del apart[0]  # broadcasting puts axes in front by itself
+    rows = A if tuple(apart) == shape_of(A) else np.reshape(A, tuple(apart))
+    spread = np.broadcast_to(rows, tuple(paired))
     return np.reshape(spread, tuple(r * s for r, s in zip(reps, shape, strict=True)))
-
-
-@rule_for(np.diagonal)
-def diagonal(a, offset=0, axis1=0, axis2=1):
-    ndim = len(shape_of(a))
-    i, j = normal_axis(axis1, ndim), normal_axis(axis2, ndim)
-    moved = a if (i, j) == (ndim - 2, ndim - 1) else np.moveaxis(a, (i, j), (-2, -1))
-    result = _entries(moved, offset)
-    return (
-        shared(result, OddView(moved, lambda x: _entries(x, offset), read_only))
-        if isinstance(result, Traced)
-        else result
-    )
-
-
-def _entries(x: Any, offset: int) -> Any:
-    """The diagonal of the last two axes."""
-    n, m = shape_of(x)[-2:]
-    length = max(0, min(n + min(offset, 0), m - max(offset, 0)))
-    rows, columns = _counting(max(-offset, 0), length), _counting(max(offset, 0), length)
-    result = GATHER(x, rows, columns, key=(Ellipsis, "index", "index"))
-    if result.__class__ is Traced and result.node.value.__class__ is np.ndarray:
-        result.node.value = x.node.value.diagonal(offset, -2, -1)  # with NumPy's strides
-    return result
-
-
-@functools.lru_cache(256)
-def _counting(start: int, length: int) -> Any:
-    """start, start + 1, …: not to be written to."""
-    places = np.arange(start, start + length)
-    places.flags.writeable = False
-    return places
-
-
-@rule_for(np.diag)
-def diag(v, k=0):
-    if len(shape_of(v)) == 2:
-        return diagonal(v, k)
-    return diagflat(v, k)
-
-
-@rule_for(np.diagflat)
-def diagflat(v, k=0):
-    v = np.ravel(v)
-    n = shape_of(v)[0]
-    along = np.arange(n)
-    size = n + abs(k)
-    return SCATTER_ADD(v, along + max(-k, 0), along + max(k, 0), shape=(size, size), key=("index", "index"))
-
-
-@rule_for(np.trace)
-def trace(a, offset=0, axis1=0, axis2=1, dtype=None, out=None):
-    return sum_(diagonal(a, offset, axis1, axis2), -1, dtype)
-
-
-# np.linalg works on the last two axes, np on the first two.
-rule_for(np.linalg.diagonal)(lambda x, /, *, offset=0: diagonal(x, offset, -2, -1))
-rule_for(np.linalg.trace)(lambda x, /, *, offset=0, dtype=None: trace(x, offset, -2, -1, dtype))
-
-
-@rule_for(np.tril)
-def tril(m, k=0):
-    return np.where(np.tri(*shape_of(m)[-2:], k=k, dtype=bool), m, np.zeros(1, dtype_of(m)))
-
-
-@rule_for(np.triu)
-def triu(m, k=0):
-    return np.where(np.tri(*shape_of(m)[-2:], k=k - 1, dtype=bool), np.zeros(1, dtype_of(m)), m)
 
 
 rule_for(np.tril_indices_from)(lambda arr, k=0: np.tril_indices(shape_of(arr)[-2], k, shape_of(arr)[-1]))

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from backpass.graph.origin import forced_origin
+
 from .declare import Traced, as_array, dtype_of, is_staged, rule_for, shape_of, value_of
 from .indexing import GATHER, SCATTER_ADD
 
@@ -83,14 +85,16 @@ def _piece(function, x, condition, args, kw):
     """The function's values at their places; None where it has none."""
     if is_staged(condition):
         # Which entries it gets is not known yet: an elementwise function gives the same on all of them.
-        return function(x, *args, **kw)
+        with forced_origin(None):  # what it calls has lines of its own
+            return function(x, *args, **kw)
     # As NumPy: a function sees the entries where its condition holds, and no others.
     shape = shape_of(x)
     places = np.nonzero(np.ravel(value_of(condition)))[0]
     if not len(places):
         return None
     mine = np.ravel(x)[places]
-    made = np.broadcast_to(function(mine, *args, **kw), shape_of(mine))
+    with forced_origin(None):
+        made = np.broadcast_to(function(mine, *args, **kw), shape_of(mine))
     return np.reshape(SCATTER_ADD(made, places, shape=(int(np.prod(shape)),), key=("index",)), shape)
 
 

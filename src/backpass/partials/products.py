@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
@@ -92,17 +93,27 @@ def _einsum_aval(*operands: Aval, subscripts: str) -> Aval:
     return Aval(tuple(lengths[letter] for letter in output), np.result_type(*[operand.dtype for operand in operands]))
 
 
-def _einsum_adjoint(g: Any, out: Any, *operands: Any, subscripts: str, i: int) -> Any:
-    """The adjoint of an einsum is an einsum with its subscripts permuted: operand i and the result change places."""
+@functools.lru_cache(1024)
+def _turned_round(subscripts: str, i: int) -> tuple[str, str, str, str]:
+    """(the subscripts with operand i and the result exchanged; i's letters; these once each; those that are left)."""
     inputs, output = subscripts.split("->")
     terms = inputs.split(",")
     mine = terms[i]
-    others = [(t, op) for j, (t, op) in enumerate(zip(terms, operands, strict=True)) if j != i]
-    present = set(output).union(*[set(t) for t, _ in others]) if others else set(output)
+    others = terms[:i] + terms[i + 1 :]
+    present = set(output).union(*others)
     wanted = "".join(dict.fromkeys(mine))
     kept = "".join(letter for letter in wanted if letter in present)
-    result = np.einsum(",".join([output, *[t for t, _ in others]]) + "->" + kept, g, *[op for _, op in others])
+    return ",".join([output, *others]) + "->" + kept, mine, wanted, kept
+
+
+def _einsum_adjoint(g: Any, out: Any, *operands: Any, subscripts: str, i: int) -> Any:
+    """The adjoint of an einsum is an einsum with its subscripts permuted: operand i and the result change places."""
+    turned, mine, wanted, kept = _turned_round(subscripts, i)
+    same = turned == f"{kept}->{kept}"
+    result = g if same else np.einsum(turned, g, *operands[:i], *operands[i + 1 :])
     shape = shape_of(operands[i])
+    if kept == mine and shape_of(result) == shape:
+        return result
     lengths = dict(zip(mine, shape, strict=True))
     if kept != wanted:
         # An index summed away inside the operand alone: its cotangent is the same along it.
@@ -113,6 +124,10 @@ def _einsum_adjoint(g: Any, out: Any, *operands: Any, subscripts: str, i: int) -
     stretched = tuple(k for k, c in enumerate(wanted) if lengths[c] == 1 and shape_of(result)[k] != 1)
     if stretched:
         result = np.sum(result, axis=stretched, keepdims=True)
+    if wanted != mine and result.__class__ is np.ndarray:
+        whole = np.zeros(shape, result.dtype)
+        np.einsum(f"{mine}->{wanted}", whole)[...] = result  # a view of the diagonal
+        return whole
     if wanted != mine:
         # A repeated index reads a diagonal: put the cotangent back onto it.
         for k, letter in enumerate(wanted):
@@ -142,12 +157,13 @@ def einsum(*operands, out=None, optimize=False, **kwargs):
         subscripts, arrays = operands[0].replace(" ", ""), [as_array(op) for op in operands[1:]]
     else:
         subscripts, arrays = _from_lists(operands)
-    plain = _spelled_out(subscripts, [len(shape_of(a)) for a in arrays])
+    plain = _spelled_out(subscripts, tuple([len(shape_of(a)) for a in arrays]))
     if optimize and len(arrays) > 2:
         return _pairwise(plain, arrays)
-    mine, _, wanted = plain.partition("->")
-    if len(arrays) == 1 and set(mine) == set(wanted) and type(arrays[0]) is Traced:
-        return _einsum_view(arrays[0], mine, wanted)
+    if len(arrays) == 1 and type(arrays[0]) is Traced:
+        mine, _, wanted = plain.partition("->")
+        if set(mine) == set(wanted):
+            return _einsum_view(arrays[0], mine, wanted)
     return bind(EINSUM, arrays, {"subscripts": plain})
 
 
@@ -175,7 +191,8 @@ def _from_lists(operands: Any) -> tuple[str, list[Any]]:
     return (text + "->" + word(operands[-1]) if len(operands) % 2 else text), arrays
 
 
-def _spelled_out(subscripts: str, ndims: list[int]) -> str:
+@functools.lru_cache(1024)
+def _spelled_out(subscripts: str, ndims: tuple[int, ...]) -> str:
     """Give the ellipsis letters of its own, and write the implicit output out."""
     inputs, arrow, output = subscripts.partition("->")
     terms = inputs.split(",")
@@ -283,8 +300,8 @@ for _name, _rule in (("matvec", matvec), ("vecmat", vecmat)):
 
 @rule_for(np.outer, np.linalg.outer)
 def outer(a, b, out=None):
-    a, b = as_array(a), as_array(b)
-    return np.reshape(a, (math.prod(shape_of(a)), 1)) * np.reshape(b, (1, math.prod(shape_of(b))))
+    a, b = (x if len(shape_of(x)) == 1 else np.ravel(x) for x in (as_array(a), as_array(b)))
+    return EINSUM(a, b, subscripts="i,j->ij")
 
 
 @rule_for(np.tensordot, np.linalg.tensordot)
@@ -328,6 +345,10 @@ _ONWARD, _BACK = np.array([1, 2, 0]), np.array([2, 0, 1])
 _ONWARD.flags.writeable = _BACK.flags.writeable = False
 
 
+def _to_last(x: Any, axis: int) -> Any:
+    return x if axis in (-1, len(shape_of(x)) - 1) else np.moveaxis(x, axis, -1)
+
+
 def _turned(x: Any, order: Any) -> Any:
     """The three entries along the last axis in another order."""
     return GATHER(x, order, key=(Ellipsis, "index"))
@@ -337,11 +358,12 @@ def _turned(x: Any, order: Any) -> Any:
 def cross(a, b, axisa=-1, axisb=-1, axisc=-1, axis=None):
     if axis is not None:
         axisa = axisb = axisc = axis
-    a, b = np.moveaxis(as_array(a), axisa, -1), np.moveaxis(as_array(b), axisb, -1)
+    a, b = _to_last(as_array(a), axisa), _to_last(as_array(b), axisb)
     if shape_of(a)[-1] != 3 or shape_of(b)[-1] != 3:
         raise ValueError(f"cross: both arguments need length 3 along their axis, got {shape_of(a)} and {shape_of(b)}")
     c = _turned(a, _ONWARD) * _turned(b, _BACK) - _turned(a, _BACK) * _turned(b, _ONWARD)
-    return np.moveaxis(c, -1, axisc) if len(shape_of(c)) > 1 else c
+    ndim = len(shape_of(c))
+    return c if ndim == 1 or axisc in (-1, ndim - 1) else np.moveaxis(c, -1, axisc)
 
 
 rule_for(np.linalg.cross)(lambda x1, x2, /, *, axis=-1: cross(x1, x2, axis=axis))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from backpass.graph import messages
+from backpass.graph.origin import forced_origin
 
 from .declare import as_array, dtype_of, is_staged, normal_axis, rule_for, shape_of, value_of
 
@@ -48,7 +49,8 @@ def apply_along_axis(func1d, axis, arr, *args, **kwargs):
     outer = shape_of(moved)[:-1]
     if 0 in outer:
         raise ValueError("Cannot apply_along_axis when any iteration dimensions are 0")
-    results = [as_array(func1d(moved[place], *args, **kwargs)) for place in np.ndindex(outer)]
+    with forced_origin(None):  # what it calls has lines of its own
+        results = [as_array(func1d(moved[place], *args, **kwargs)) for place in np.ndindex(outer)]
     inner = shape_of(results[0])
     whole = np.reshape(np.stack(results), (*outer, *inner))
     back = list(range(len(outer), len(outer) + len(inner)))
@@ -61,7 +63,8 @@ def apply_over_axes(func, a, axes):
     a = as_array(a)
     ndim = len(shape_of(a))
     for axis in np.atleast_1d(axes).tolist():
-        result = func(a, axis + ndim if axis < 0 else axis)
+        with forced_origin(None):
+            result = func(a, axis + ndim if axis < 0 else axis)
         if len(shape_of(result)) != ndim:
             result = np.expand_dims(result, axis)
             if len(shape_of(result)) != ndim:

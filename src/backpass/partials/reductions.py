@@ -111,9 +111,9 @@ def _products_of_others(x: Any, axis: Axes) -> Any:
 def _prod_partial(out: Any, x: Any, axis: Axes, keepdims: bool, dtype: Any = None) -> Any:
     if x.__class__ is np.ndarray and x.dtype.kind == "f" and out.dtype is x.dtype:
         # A product that neither vanishes nor leaves the normal numbers may be divided again.
-        size = np.abs(out)
-        limits = np.finfo(x.dtype)
-        if np.all((size >= limits.tiny) & (size <= limits.max)):
+        size, limits = abs(out), np.finfo(x.dtype)
+        normal = (size >= limits.tiny) & (size <= limits.max)
+        if normal if normal.__class__ is np.bool_ else normal.all():
             return restore(out, x.shape, axis, keepdims) / x
     return _products_of_others(x, axis) if math.prod(shape_of(x)) else np.ones(shape_of(x), dtype_of(x))
 
