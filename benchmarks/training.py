@@ -160,12 +160,17 @@ def ours(job: Perceptron, threads: int | None = None) -> Contender:
     pace = Pace(stepper.threads)
 
     def run(steps: int = 0) -> np.ndarray:
-        steps, number = steps or job.steps, pace.next()[1]
-        started = time.perf_counter()
-        losses, _ = stepper.take(loop.data, order, steps, loop.count, 0, number)
-        pace.took(steps, number, time.perf_counter() - started)
-        loop.count += steps
-        return losses
+        left, found = steps or job.steps, []
+        while left:
+            _, number, most = pace.next()
+            mine = order[-left * job.batch :] if left < job.steps else order
+            started = time.perf_counter()
+            losses, _ = stepper.take(loop.data, mine, left, loop.count, 0, number, most)
+            pace.took(len(losses), number, time.perf_counter() - started)
+            loop.count += len(losses)
+            left -= len(losses)
+            found.append(losses)
+        return np.concatenate(found)
 
     def losses() -> np.ndarray:
         begin()

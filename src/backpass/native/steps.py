@@ -11,6 +11,7 @@ import contextlib
 import ctypes
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -23,15 +24,16 @@ from backpass.graph.program import Graph
 from . import denormal
 from .code import code_for
 from .engine import ENTRY
-from .lanes import I8, I32, I64, POINTER, Value, i64, intrinsic, loop
+from .lanes import I8, I32, I64, POINTER, Builder, Value, i64, intrinsic, loop
 from .module import ModuleWriter
 from .program import Memory
-from .target import Target, host
+from .target import Target, host, x86
 
 LOOP = "backpass_loop"
-ORDER, COUNT, FIRST, SEED, LOSSES, SQUARES, DONE, DATA = range(8)
+ORDER, COUNT, FIRST, SEED, LOSSES, SQUARES, LIMIT, DONE, CLOCK, STOP, DATA = range(11)
 """Words of the loop's own table: where the order of rows begins, how many steps, the first one's number, the seed,
-where losses and squared norms go, how many steps were done, and from there on the data."""
+where losses and squared norms go, the ticks after which no step is begun (0: no such limit); what comes back: how many
+steps were done, in how many ticks, whether the limit was reached; and from there on the data."""
 _P, _I = ctypes.c_void_p, ctypes.c_int64
 LOOP_TYPE = ctypes.CFUNCTYPE(None, _P, _P, _P, _I, _I, _P, _P)
 
@@ -68,6 +70,8 @@ class Steps:
         self._given: tuple[np.ndarray, ...] = ()
         self._data: list[np.ndarray] = []
         self._entry = LOOP_TYPE(self.code.loaded.address(LOOP))
+        self._rate = 0.0
+        """Ticks of the processor's clock a second, once known."""
 
     def bind(self) -> None:
         """Tell the memory where everything lies."""
@@ -85,25 +89,39 @@ class Steps:
             self._table[DATA:] = [array.ctypes.data for array in self._data]
 
     def run(
-        self, data: tuple[np.ndarray, ...], order: np.ndarray, steps: int, first: int, seed: int, ranks: int = 1
+        self,
+        data: tuple[np.ndarray, ...],
+        order: np.ndarray,
+        steps: int,
+        first: int,
+        seed: int,
+        ranks: int = 1,
+        seconds: float = 0.0,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Take up to `steps` steps on the rows of `data` that `order` names, the first one numbered `first`.
 
-        Returns losses and squared norms of the steps done. It stops after one whose loss or norm is not finite.
+        Returns losses and squared norms of the steps done. It stops after one whose loss or norm is not finite, and,
+        where the processor has a clock, begins none after so many `seconds` (0: whenever).
         """
         self._read_from(data)
         losses, squares = np.zeros(steps), np.zeros(steps)
         order = np.ascontiguousarray(order, np.int64)
         table = self._table
-        table[:DATA] = (order.ctypes.data, steps, first, seed, losses.ctypes.data, squares.ctypes.data, 0)
+        limit = int(seconds * self._rate)
+        table[:DATA] = (
+            order.ctypes.data, steps, first, seed, losses.ctypes.data, squares.ctypes.data, limit, 0, 0, 0,
+        )  # fmt: skip
         self.memory.begin()
         arguments = self.memory.arguments
 
         def call(rank: int) -> None:
             self._entry(*arguments[:3], rank, ranks, arguments[5], table.ctypes.data)
 
+        began = time.perf_counter()
         with _undisturbed() if ranks > 1 else contextlib.nullcontext():
             self._shared(call, ranks)
+        if ranks == 1:
+            self._rate = int(table[CLOCK]) / (time.perf_counter() - began)
         self.memory.end(self.graph, self._arguments)
         return losses[: self.done], squares[: self.done]
 
@@ -175,6 +193,8 @@ def _write_loop(w: ModuleWriter, sizes: tuple[int, ...], rows: int, held: int) -
     pointer = lambda k: b.inttoptr(word(k), POINTER)  # noqa: E731
     order, steps, first, seed = pointer(ORDER), word(COUNT), word(FIRST), word(SEED)
     losses, squares = pointer(LOSSES), pointer(SQUARES)
+    limit = word(LIMIT)
+    began = _clock(b)
     sources = [pointer(DATA + k) for k in range(len(sizes))]
     number, key, *batch = [slot(item) for item in w.plan.inputs[held:]]
     results = w.plan.outputs[held : held + 2]
@@ -199,7 +219,13 @@ def _write_loop(w: ModuleWriter, sizes: tuple[int, ...], rows: int, held: int) -
                 b.store(current, number, align=8)
                 b.store(b.trunc(seed, I32), key, align=4)
                 b.store(b.trunc(current, I32), b.gep(key, [i64(1)], source_etype=I32), align=4)
+                late = b.icmp_signed(">", b.sub(_clock(b), began), limit)
+                late = b.and_(b.and_(late, b.icmp_signed("!=", limit, i64(0))), b.icmp_signed(">", s, i64(0)))
+                b.store(b.zext(late, I64), b.gep(own, [i64(STOP)], source_etype=I64), align=8)
             b.call(w.meeting, [bar, ranks])
+            on = function.append_basic_block("on")
+            b.cbranch(b.icmp_signed("!=", word(STOP), i64(0)), out, on)
+            b.position_at_end(on)
             b.call(main, function.args[:6])
             values = []
             for item, end in zip(results, ends, strict=True):
@@ -218,4 +244,11 @@ def _write_loop(w: ModuleWriter, sizes: tuple[int, ...], rows: int, held: int) -
             b.position_at_end(go)
         b.branch(out)
         b.position_at_end(out)
+    with b.if_then(is_first):
+        b.store(b.sub(_clock(b), began), b.gep(own, [i64(CLOCK)], source_etype=I64), align=8)
     b.ret_void()
+
+
+def _clock(b: Builder) -> Value:
+    """The processor's count of ticks, which on x86 go at one rate; 0 elsewhere, where a program may not ask for it."""
+    return b.call(intrinsic(b, "llvm.readcyclecounter", I64, []), []) if x86() else i64(0)

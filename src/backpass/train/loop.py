@@ -150,12 +150,12 @@ class Loop:
         """Take some steps on batches of `rows`, at most so many."""
         stepper = self._stepper(rows)
         pace = self._paces.setdefault(rows, Pace(stepper.threads))
-        steps, threads = pace.next()
+        steps, threads, seconds = pace.next()
         steps = min(steps, most)
         before, first = [array.copy() for array in self._held], self.count
         began = time.perf_counter()
         try:
-            losses, squares = stepper.take(data, order, steps, first, self.seed, threads)
+            losses, squares = stepper.take(data, order, steps, first, self.seed, threads, seconds)
         finally:
             self.count = first + stepper.done
         pace.took(len(losses), threads, time.perf_counter() - began)

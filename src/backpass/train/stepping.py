@@ -38,7 +38,7 @@ class Stepper(Protocol):
         ...
 
     def take(
-        self, data: Arrays, order: np.ndarray, steps: int, first: int, seed: int, threads: int
+        self, data: Arrays, order: np.ndarray, steps: int, first: int, seed: int, threads: int, seconds: float = 0.0
     ) -> tuple[np.ndarray, np.ndarray]: ...
 
 
@@ -64,7 +64,7 @@ class Interpreted:
         self.done = 0
 
     def take(
-        self, data: Arrays, order: np.ndarray, steps: int, first: int, seed: int, threads: int
+        self, data: Arrays, order: np.ndarray, steps: int, first: int, seed: int, threads: int, seconds: float = 0.0
     ) -> tuple[np.ndarray, np.ndarray]:
         self.done = 0
         losses, squares = np.zeros(steps), np.zeros(steps)
@@ -94,9 +94,9 @@ class Native:
         return self.steps.done
 
     def take(
-        self, data: Arrays, order: np.ndarray, steps: int, first: int, seed: int, threads: int
+        self, data: Arrays, order: np.ndarray, steps: int, first: int, seed: int, threads: int, seconds: float = 0.0
     ) -> tuple[np.ndarray, np.ndarray]:
-        return self.steps.run(data, order, steps, first, seed, threads)
+        return self.steps.run(data, order, steps, first, seed, threads, seconds)
 
 
 def inputs_of(data: Arrays, rows: np.ndarray, number: int, seed: int) -> list[Any]:
@@ -127,10 +127,14 @@ SLOW = 20e-6
 """Seconds: a step that takes less is not worth a second thread."""
 CHUNK = 0.08
 """Seconds of work between two looks at progress and Ctrl-C."""
-PROBE = 0.01
-"""Seconds of work by which the other number of threads is tried."""
-AGAIN = 1.0
-"""Seconds until it is tried again."""
+TASTE, PROBE = 0.5e-3, 0.01
+"""Seconds of work by which the other number of threads is tried: first a little, and if that was not bad, more."""
+BAD = 1.5
+"""A taste that took so many times longer is enough: on a busy machine two threads may take a hundred times as long."""
+AGAIN, LONGEST = 1.0, 8.0
+"""Seconds until it is tried again; twice as many after each try in vain."""
+CHANGED = 0.75
+"""If a step takes so much less than at the last try, the machine is another one: it is tried again."""
 
 
 class Pace:
@@ -142,28 +146,49 @@ class Pace:
 
     def __init__(self, most: int):
         self.most = most
-        self.seconds: dict[int, float] = {}
         self.threads = 1
-        self.tried = 0.0
+        self.seconds: dict[int, float] = {}
+        """Of a step, when so many threads last took some."""
+        self._tasted = False
+        self._tried = 0.0
+        self._wait = 0.0
+        self._then = 0.0
 
-    def next(self) -> tuple[int, int]:
-        """(steps, threads) of the next call."""
+    def next(self) -> tuple[int, int, float]:
+        """(steps, threads, seconds at most) of the next call; 0 for as long as it takes."""
         if 1 not in self.seconds:
-            return 4, 1
+            return 4, 1, 0.0
         alone = self.seconds[1]
-        if self.most > 1 and alone >= SLOW and time.monotonic() - self.tried > AGAIN:
-            other = self.most if self.threads == 1 else 1
-            return self._steps(PROBE, alone), other
-        return self._steps(CHUNK, self.seconds[self.threads]), self.threads
+        if self.most > 1 and alone >= SLOW and (self._tasted or time.monotonic() - self._tried > self._wait):
+            other, work = self.most if self.threads == 1 else 1, PROBE if self._tasted else TASTE
+            return self._steps(work, alone, 2), other, BAD * work
+        return self._steps(CHUNK, self.seconds[self.threads], 1), self.threads, BAD * CHUNK * (self.threads > 1)
 
     @staticmethod
-    def _steps(seconds: float, each: float) -> int:
-        return max(1, min(100_000, int(seconds / max(each, 1e-8))))
+    def _steps(seconds: float, each: float, least: int) -> int:
+        return max(least, min(100_000, int(seconds / max(each, 1e-8))))
 
     def took(self, steps: int, threads: int, seconds: float) -> None:
         """Note what a call took, and go on with the faster number of threads."""
         each = seconds / max(steps, 1)
-        if threads != self.threads or len(self.seconds) < 2:
-            self.tried = time.monotonic() if threads > 1 or len(self.seconds) > 1 else self.tried
+        if threads == self.threads:
+            self.seconds[threads] = each
+            if threads > 1 and each > BAD * self._then:
+                self._waits_on(1, seconds)
+            elif each < CHANGED * self._then:
+                self._wait, self._then = AGAIN, each
+            return
+        usual = self.seconds[self.threads]
+        if not self._tasted and each < BAD * usual:
+            self._tasted = True
+            return
         self.seconds[threads] = each
-        self.threads = min(self.seconds, key=lambda k: self.seconds[k])
+        if each < usual:
+            self.threads, self._wait = threads, AGAIN / 2
+        self._waits_on(self.threads, seconds)
+
+    def _waits_on(self, threads: int, seconds: float) -> None:
+        """Go on with so many threads, and wait twice as long until the next try, and many times what this one took."""
+        self.threads, self._tasted, self._tried = threads, False, time.monotonic()
+        self._then = self.seconds[threads]
+        self._wait = max(min(max(AGAIN, 2 * self._wait), LONGEST), 10 * seconds)
