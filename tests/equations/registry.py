@@ -323,6 +323,7 @@ OTHERS: dict[str, list[tuple[Callable[..., Any], list[np.ndarray]]]] = {
     "solve_sylvester": [
         (_apply("solve_sylvester"), [positive_definite(3), positive_definite(2), R.normal(size=(3, 2))])
     ],
+    "logm": [(_apply("logm"), [R.normal(size=(3, 3)) / 9 + np.eye(3)])],
     "expm": [(_apply("expm"), [R.normal(size=(3, 3)) / 3])],
     "sqrtm": [(_apply("sqrtm"), [positive_definite(3)])],
     "item": [(_branch, [R.normal(size=3)])],

@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib
 import math
 import math as mathematics
+import pickle
 import sys
 import threading
+import warnings
 from math import sqrt
 from typing import Any
 
@@ -489,10 +491,6 @@ def float_of(x):
     return float(x[0]) * x[1]
 
 
-def float64_of(x):
-    return np.float64(x[0]) * x[1]
-
-
 def written_read_only(x):
     np.diagonal(np.outer(x, x))[0] = 1.0
     return x[0]
@@ -511,7 +509,6 @@ def method_of_a_plain_array(x):
         made_by_a_reference,
         made_by_a_default,
         float_of,
-        float64_of,
     ],
 )
 @pytest.mark.parametrize("way", [bp.grad, lambda f: bp.compile(bp.grad(f))])
@@ -791,3 +788,127 @@ def test_code_of_the_array_api_standard():
     np.testing.assert_allclose(bp.grad(standardised)(X, y), slopes(lambda x: standardised(x, y), X), rtol=1e-7)
     np.testing.assert_allclose(bp.compile(bp.grad(standardised))(X, y), bp.grad(standardised)(X, y), rtol=1e-13)
     assert bp.grad(lambda x: x.to_device(x.device).sum())(X).tolist() == [1.0] * 4
+
+
+# ---- what looks at a traced value from outside
+def asked_for_its_type(x):
+    return x[0] * (2 if isinstance(x[0], float) and isinstance(x[1], (int, np.floating)) else 3)
+
+
+def asked_for_an_array(x):
+    return x[0] * (2 if isinstance(x, np.ndarray) and not isinstance(x[0], np.ndarray) else 3)
+
+
+def asked_for_a_scalar(x):
+    return x[0] * (2 if np.isscalar(x[0]) and not np.isscalar(x) and isinstance(x[0], np.float64) else 3)
+
+
+def an_array_without_axes(x):
+    h = np.asarray(x[0] * 6.0)
+    h[np.asarray(h > 3.0)] = 2.0 * x[1]
+    return np.sum(h) * (2 if isinstance(h, np.ndarray) else 3)
+
+
+def its_layout(x):
+    return np.sum(x) * x.strides[0] * (2 if x.flags.c_contiguous else 3)
+
+
+def methods_of_arrays(x):
+    places = x.argpartition(2)[:2].sum() + np.sort(x).searchsorted(1.0)
+    return np.sum(x.compress(x > 1)) * places + np.sum(x.view() * x.view(np.float64))
+
+
+def imaginary_part(x):
+    z = np.zeros(4, complex)
+    z.real = x
+    z.imag = x**2
+    return np.sum(np.abs(z))
+
+
+def text_of_it(x):
+    return x[0] * len(str(x[0])) * len(f"{x[1]:.3f}")
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        asked_for_its_type, asked_for_an_array, asked_for_a_scalar, an_array_without_axes, its_layout,
+        methods_of_arrays, imaginary_part, text_of_it,
+    ],
+)  # fmt: skip
+def test_it_answers_as_what_it_stands_for(function):
+    value, gradient = bp.value_and_grad(function)(X)
+    assert np.array_equal(value, function(X))
+    # Along 1e-7 the text of a number is another one, so the differences are of the value's own slope.
+    assert np.any(gradient != 0)
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        (lambda x: len({x[0], x[1]}) * x[0], "a member of a set"),
+        (lambda x: {0.7: 2.0}.get(x[0], 1.0) * x[0], "key of a dictionary"),
+        (lambda x: (2 if type(x) == np.ndarray else 3) * x[0], "isinstance"),  # noqa: E721
+        (lambda x: np.frombuffer(x.tobytes())[0], "tobytes"),
+        (lambda x: pickle.loads(pickle.dumps(x))[0], "without its derivative"),
+        (lambda x: np.array([x[0], x[1]], dtype=object)[0], "dtype object"),
+        (lambda x: shuffled(np.outer(x, x))[0, 0], "rng.permutation"),
+    ],
+)
+def test_what_would_lose_the_derivative_unseen_is_refused(function, words):
+    with pytest.raises(TracingError, match=words):
+        bp.grad(function)(X)
+
+
+def shuffled(rows):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # NumPy's own
+        np.random.default_rng(0).shuffle(rows)
+    return rows
+
+
+def test_rows_of_a_filled_array_are_not_shuffled_either():
+    def f(x):
+        rows = np.zeros((4, 2))
+        rows[1] = 3.0
+        return x[0] * shuffled(rows)[0, 0]
+
+    with pytest.raises(TracingError, match=r"rng\.permutation"):
+        bp.grad(f)(X)
+
+
+def test_entries_are_shuffled_and_rows_are_swapped_as_in_numpy():
+    def f(x):
+        entries = x * 1.0
+        shuffled(entries)
+        rows = np.outer(x, x)
+        rows[0], rows[1] = rows[1], rows[0]  # of views: the second is stored as it was overwritten
+        return np.sum(entries * np.arange(4.0)) + np.sum(rows * np.arange(4.0)[:, None])
+
+    assert np.array_equal(bp.vjp(f, X)[0], f(X))
+
+
+def test_an_attribute_that_is_refused_is_not_there():
+    def f(x):
+        assert not hasattr(x, "tobytes")
+        assert not hasattr(x, "no_such_thing")
+        return x[0]
+
+    assert np.array_equal(bp.grad(f)(X), [1.0, 0.0, 0.0, 0.0])
+
+
+def test_windows_see_what_is_written():
+    def f(x):
+        x = x * 1.0
+        windows = np.lib.stride_tricks.sliding_window_view(x, 2)
+        x[1] = x[0] ** 2
+        return np.sum(windows * np.arange(6.0).reshape(3, 2))
+
+    assert np.array_equal(bp.vjp(f, X)[0], f(X))
+
+
+def test_a_mask_without_out_leaves_zeros():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        f = lambda x: np.sum(np.where(x > 1, np.log(x - 1, where=x > 1), 0.0))  # noqa: E731
+        assert np.allclose(bp.grad(f)(X), np.where(X > 1, 1 / (X - 1), 0.0))

@@ -131,3 +131,175 @@ row(
 row(sp.expit, (3,), call=lambda x: sp.expit(x), as_="")
 row(sp.logsumexp, (2, 3), call=lambda x: sp.erf(x) * sp.gammaln(x) + sp.xlogy(x, 2.0), low=0.3, as_="ufuncs together")
 row(sp.zeta, (3,), call=lambda q: sp.zeta(2.5, q), low=0.5, as_="python function around a ufunc")
+
+# ---- where=: what is not computed stays as it was, or is 0
+for _u in (np.log, np.sqrt):
+    row(_u, (4,), call=lambda a, u=_u: _into(u, a * 0.5, a > 1, a), as_="where out")
+row(np.divide, (4,), (4,), call=lambda a, b: _into(np.divide, a * 1.0, b > 1, a, b), as_="where out")
+
+# ---- reduceat, and reductions and accumulations of any pair
+for _u in (np.add, np.multiply, np.maximum, np.logaddexp):
+    row(_u, (5, 2), call=lambda a, u=_u: u.reduceat(a, [0, 3, 1, 4]), as_="reduceat", low=0.3, ulps=2, why=ORDER)
+    row(_u, (2, 5), call=lambda a, u=_u: u.reduceat(a, [1, 2], axis=1), as_="reduceat axis", low=0.3, ulps=2, why=ORDER)
+for _u in (np.fmax, np.fmin, np.logaddexp2, np.hypot):
+    row(_u, (4,), call=lambda a, u=_u: u.reduce(a), as_="reduce", low=0.3)
+for _u in (np.hypot, np.power, np.logaddexp2):
+    row(_u, (3, 2), call=lambda a, u=_u: u.accumulate(a, axis=1), as_="accumulate", low=0.3)
+row(np.add, (4,), call=lambda a: np.add.reduce(a, initial=2.0, where=a > 1), as_="reduce initial where")
+row(np.subtract, (4,), call=lambda a: np.subtract.reduce(a, initial=2.0), as_="reduce initial")
+
+# ---- objects
+row(np.r_.__class__, (3,), call=lambda a: np.r_[a[0], a, 0:2, [a[1], 0.5]], as_="r_")
+row(np.r_.__class__, (3,), call=lambda a: np.r_["0,2", a, a * 2], as_="r_ 0,2")
+row(np.r_.__class__, (3,), call=lambda a: np.r_["1,2,0", a, [0.5, 0.1, a[2]]], as_="r_ 1,2,0")
+row(np.r_.__class__, (2, 3), call=lambda a: np.r_["-1", a, a], as_="r_ -1")
+row(np.c_.__class__, (3,), (3, 2), call=lambda a, b: np.c_[a, b, [1.0, 2.0, 3.0]], as_="c_")
+row(np.float64, (3,), call=lambda a: np.float64(a[0]) * np.float64(a), as_="")
+row(
+    np.vectorize,
+    (2, 3),
+    (3,),
+    call=lambda a, b: np.vectorize(_branch)(a, b),
+    as_="",
+    eager_only=True,
+    low=0.3,
+    float32=False,
+)
+row(np.vectorize, (2, 3), call=lambda a: _decorated(a, 2.0), as_="decorated", eager_only=True, low=0.3)
+row(np.vectorize, (2, 3), (3,), call=lambda a, b: np.vectorize(np.dot, signature="(n),(n)->()")(a, b), as_="signature")
+row(np.vectorize, (3,), call=lambda a: np.vectorize(_two, otypes=[float, float])(a)[1], as_="two results")
+row(
+    np.vectorize,
+    (3,),
+    call=lambda a: np.vectorize(_branch, excluded=[1])(a, 2.0),
+    as_="excluded",
+    eager_only=True,
+    float32=False,
+)
+row(
+    np.frompyfunc,
+    (3,),
+    (3,),
+    call=lambda a, b: np.frompyfunc(_branch, 2, 1)(a, b).astype(float),
+    eager_only=True,
+    as_="",
+)
+row(np.nditer, (2, 3), call=lambda a: sum(v * v for v in np.nditer(a)), as_="")
+row(np.nditer, (2, 3), call=lambda a: _written(a * 1.0), as_="written")
+row(np.nditer, (2, 3), (3,), call=lambda a, b: sum(v * w for v, w in np.nditer([a, b])), as_="two")
+row(np.ndenumerate, (2, 3), call=lambda a: sum(v * (i + 2 * j) for (i, j), v in np.ndenumerate(a)), as_="")
+row(np.ndarray, (3,), call=lambda a: _made(a), as_="made")
+
+# ---- series
+_P = np.polynomial
+for _m, _n in (
+    ("polynomial", "polyval"), ("chebyshev", "chebval"), ("legendre", "legval"), ("hermite", "hermval"),
+    ("hermite_e", "hermeval"), ("laguerre", "lagval"),
+):  # fmt: skip
+    for _k in (1, 2, 4):
+        _label = f"of {_k} coefficients"
+        row(
+            getattr(getattr(_P, _m), _n),
+            (2, 3),
+            (_k,),
+            call=lambda x, c, m=_m, n=_n: getattr(getattr(np.polynomial, m), n)(x, c),
+            as_=_label,
+            low=-0.4,
+            high=0.4,
+        )
+    row(
+        getattr(getattr(_P, _m), _n),
+        (3,),
+        (4, 2),
+        call=lambda x, c, m=_m, n=_n: getattr(getattr(np.polynomial, m), n)(x, c),
+        as_="columns",
+    )
+row(_P.Polynomial, (3,), (4,), call=lambda x, c: np.polynomial.Polynomial(c)(x), as_="of traced coefficients")
+row(_P.Chebyshev, (3,), call=lambda x: np.polynomial.Chebyshev([1.0, 2.0, 0.5], domain=[0, 4])(x), as_="with a domain")
+row(np.poly1d, (3,), call=lambda x: np.poly1d([1.0, 2.0])(x) + np.poly1d([1.0, 2.0, 3.0]).deriv()(x), as_="")
+row(np.poly1d, (3,), call=lambda c: np.poly1d(c)(0.7), as_="of traced coefficients", eager_only=True)
+
+# ---- roots and logarithms that become complex
+for _n in ("sqrt", "log", "log2", "log10", "arccos", "arcsin", "arctanh"):
+    _low, _high = (-0.9, 0.9) if "arc" in _n else (0.2, 2.0)
+    row(
+        getattr(np.emath, _n),
+        (4,),
+        call=lambda a, n=_n: getattr(np.emath, n)(a),
+        low=_low,
+        high=_high,
+        as_="",
+        eager_only=True,
+    )
+    row(
+        getattr(np.emath, _n), (4,), call=lambda a, n=_n: np.abs(getattr(np.emath, n)(a * [-1.0, 1, 1, 1])),
+        low=1.2, high=2.0, as_="complex", eager_only=True,
+    )  # fmt: skip
+row(np.emath.logn, (), (4,), call=lambda n, x: np.emath.logn(n, x), low=1.3, as_="", eager_only=True)
+row(np.emath.power, (4,), (), call=lambda x, p: np.emath.power(x, p), low=0.3, as_="", eager_only=True)
+
+# ---- counts and windows
+_W = np.lib.stride_tricks.sliding_window_view
+row(_W, (5,), call=lambda a: np.lib.stride_tricks.sliding_window_view(a, 3), as_="")
+row(_W, (3, 4), call=lambda a: np.lib.stride_tricks.sliding_window_view(a, (2, 3)), as_="2-d")
+row(_W, (3, 4), call=lambda a: np.lib.stride_tricks.sliding_window_view(a, 2, axis=0), as_="axis")
+_B = np.array([0.1, 0.2, 0.3, 0.5, 0.9])
+row(np.histogram, (5,), call=lambda w: np.histogram(_B, 3, weights=w)[0], as_="weights")
+row(
+    np.histogram,
+    (5,),
+    call=lambda w: np.histogram(_B, [0.0, 0.25, 0.5, 0.6], weights=w, density=True)[0],
+    as_="density",
+    float32=False,
+)
+row(np.histogram, (5,), call=lambda a: np.histogram(a, 4)[1], as_="edges", eager_only=True)
+row(np.histogram, (5,), call=lambda a: np.histogram(a, 4)[0], as_="counts", smooth=False, eager_only=True)
+row(
+    np.histogram,
+    (5,),
+    call=lambda a: np.histogram(a, "auto", range=(0.0, 3.0))[0],
+    as_="by a rule",
+    smooth=False,
+    eager_only=True,
+)
+row(np.einsum_path, (2, 3), call=lambda a: a * len(np.einsum_path("ij,ij->", a, a)[0]), as_="")
+row(np.take, (3,), call=lambda a: np.take(np.array([1.0, 2.0, 3.0]), np.argsort(a)) * a, as_="of a plain array")
+row(np.pad, (3,), call=lambda a: np.pad(a, 1, constant_values=a[0]), as_="with a traced value")
+row(
+    np.pad,
+    (3,),
+    call=lambda a: np.pad(a, 2, "linear_ramp", end_values=a[0]),
+    as_="ramp to a traced value",
+    float32=False,
+)
+
+
+def _into(function, out, where, *args):
+    function(*args, out=out, where=where)
+    return out
+
+
+def _branch(a, b):
+    return a * b if a > b else np.sin(a) + b
+
+
+@np.vectorize
+def _decorated(a, b):
+    return _branch(a, b)
+
+
+def _two(a):
+    return a * 2.0, a**2
+
+
+def _written(a):
+    with np.nditer(a, op_flags=["readwrite"]) as entries:
+        for v in entries:
+            v[...] = v * v
+    return a
+
+
+def _made(a):
+    out = np.ndarray((3,))
+    out[:] = a * a
+    return out

@@ -250,6 +250,7 @@ CASES: dict[str, list[Case]] = {
     ],
     "solve_sylvester": [case((3, 3), (2, 2), (3, 2)), case((2, 2), (2, 2), (2, 2))],
     "sqrtm": [case((3, 3))],
+    "logm": [case((3, 3))],
     "eig": [case(s) for s in ((3, 3), (2, 2, 2), (0, 2, 2), (1, 1))],
     "eigvals": [case(s) for s in ((3, 3), (2, 2, 2), (0, 2, 2), (1, 1))],
     "phasedet": [case(s) for s in ((3, 3), (2, 2, 2), (0, 2, 2), (1, 1), (0, 0))],
@@ -530,7 +531,7 @@ NOT_ANALYTIC = {
     ),
     **dict.fromkeys(["fft", "ifft", "eig", "eigvals"], "the result is complex: differences"),
     **dict.fromkeys(
-        ["expm", "solve_triangular", "solve_sylvester", "sqrtm"], "LAPACK rounds a tiny imaginary part away"
+        ["expm", "solve_triangular", "solve_sylvester", "sqrtm", "logm"], "LAPACK rounds a tiny imaginary part away"
     ),
     "rfft": "NumPy takes real numbers alone: differences",
     "irfft": "it reads real parts apart: differences",

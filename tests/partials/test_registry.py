@@ -133,7 +133,7 @@ PAIRS = [
 ]
 
 
-DTYPE_BY_VALUE = ("sqrtm",)
+DTYPE_BY_VALUE = ("sqrtm", "logm")
 """SciPy's root of a real matrix is complex where it has to be: the type rule says real, which the values decide."""
 
 

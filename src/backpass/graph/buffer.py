@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from .aval import Aval, aval_of
-from .memory import View, derived, made_stale, memory_of, own_copy, root_of, shared, take_away
+from .memory import View, check_swap, derived, made_stale, memory_of, own_copy, root_of, shared, take_away
 from .op import FUNCTIONS, HANDLES, UFUNCS, WATCHED, WRITERS
 from .origin import here, state
 from .traced import CONSTANT, Flat, Node, Traced, bind, shares_memory
@@ -151,6 +151,9 @@ class Buffer(Traced):
     def value(self) -> Any:
         return self.captured()
 
+    def _in_memory(self) -> Any:
+        return self.node
+
     def __repr__(self) -> str:
         return repr(self.node)
 
@@ -240,6 +243,7 @@ class Buffer(Traced):
             promote(self)
             self[key] = value
             return
+        check_swap(self, value)
         value = plain(value)
         own(self)
         self.node[plain(key)] = value
@@ -293,8 +297,8 @@ def _forwarded(name: str) -> Any:
 
 
 _METHODS = """
-sum prod mean var std max min any all argmax argmin argsort cumsum cumprod clip dot take round nonzero repeat trace
-conj conjugate
+sum prod mean var std max min any all argmax argmin argsort argpartition searchsorted choose compress cumsum cumprod
+clip dot take round nonzero repeat trace conj conjugate
 """
 for _name in _METHODS.split():
     setattr(Buffer, _name, _forwarded(_name))

@@ -32,7 +32,7 @@ def shared_when_staged(op: Op, source: Any, attrs: dict[str, Any]) -> bool | Non
 
 def order_of(leaf: Any) -> str:
     """How an argument lies in memory: "C", "F", or "" for neither."""
-    if getattr(leaf, "ndim", 0) < 2 or not hasattr(leaf, "flags"):
+    if getattr(leaf, "ndim", 0) < 2 or not isinstance(leaf, np.ndarray):
         return "C"
     flags = leaf.flags
     return "C" if flags.c_contiguous else "F" if flags.f_contiguous else ""

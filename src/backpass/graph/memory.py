@@ -22,6 +22,8 @@ Writes to single entries wait until somebody reads the whole, so that filling n 
 
 from __future__ import annotations
 
+import dis
+import sys
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -298,6 +300,28 @@ def _descends(handle: Any, ancestor: Any) -> bool:
         if handle is ancestor:
             return True
     return False
+
+
+_STORES = frozenset(dis.opmap[name] for name in ("STORE_SUBSCR", "STORE_SLICE") if name in dis.opmap)
+
+
+def check_swap(x: Any, value: Any) -> None:
+    """Refuse ``x[i], x[j] = x[j], x[i]`` of rows when it is not Python code that says so.
+
+    In Python both rows are views, and the second is stored as it was overwritten: NumPy's own semantics, and ours.
+    Compiled code such as rng.shuffle means what it says; of plain arrays it copies the rows.
+    """
+    if not isinstance(base_of(value) if hasattr(type(value), "kin") else None, View):
+        return
+    try:
+        object.__getattribute__(value, "node")
+    except AttributeError:  # it was written over since it was taken
+        if root_of(value) is root_of(x):
+            frame = sys._getframe(1)
+            while frame.f_code.co_name in ("setitem", "__setitem__") and frame.f_back is not None:
+                frame = frame.f_back
+            if frame.f_code.co_code[frame.f_lasti] not in _STORES:
+                raise messages.swapped_by_code(x) from None
 
 
 # ---- single entries

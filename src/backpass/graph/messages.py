@@ -66,8 +66,7 @@ def operation_failed(op: Op, args: Any, attrs: dict[str, Any], error: Exception)
 
 def no_rule(function: Any, kind: str = "function") -> NoRuleError:
     name = getattr(function, "__name__", str(function))
-    module = (getattr(function, "__module__", "") or "").replace("numpy", "np", 1)
-    full = f"{module}.{name}" if module else name
+    full = _full_name(function)
     FUNCTIONS["late"]()  # reasons of modules that came after the first import
     mend = "  To give it one: @bp.custom_rule(vjp=...) around a function that calls it."
     if function in REFUSALS:
@@ -82,6 +81,15 @@ def no_rule(function: Any, kind: str = "function") -> NoRuleError:
     )
 
 
+def _full_name(function: Any) -> str:
+    """``scipy.linalg.expm``, ``np.sort``, ``scipy.stats.norm.ppf``: as a person writes it."""
+    name = getattr(function, "__name__", str(function))
+    module = (getattr(function, "__module__", "") or "").replace("numpy", "np", 1)
+    owner = getattr(getattr(function, "__self__", None), "name", None)
+    parts = [part for part in module.split(".") if not part.startswith("_")]
+    return ".".join([*parts, *([owner] if isinstance(owner, str) else []), name])
+
+
 def out_refused(name: str) -> TracingError:
     return TracingError(
         f"{name}(..., out=...) would write a traced value into an existing array.\n{place()}\n"
@@ -91,6 +99,44 @@ def out_refused(name: str) -> TracingError:
 
 def option_refused(name: str, option: str, instead: str) -> TracingError:
     return TracingError(f"{name}(..., {option}=...) is not differentiated yet.\n{place()}\n  {instead}")
+
+
+def stand_in_refused(what: str, instead: str) -> TracingError:
+    return TracingError(f"{what} is not followed.\n{place()}\n  Instead: {instead}.")
+
+
+def type_compared(name: str) -> TracingError:
+    return TracingError(
+        f"type(x) of a traced value was compared with np.{name}, and is neither it nor another of NumPy's types.\n"
+        f"{place()}\n  isinstance(x, np.{name}) knows a traced value for what it stands for."
+    )
+
+
+def no_hash(traced: Any) -> TracingError:
+    return TracingError(
+        f"A traced value ({described(traced)}) is to be a member of a set or a key of a dictionary, where the number "
+        f"would be kept and its derivative lost.\n{place()}\n"
+        "  Use the place of the value as the key, or t.value for a key that carries no derivative."
+    )
+
+
+def swapped_by_code(traced: Any) -> TracingError:
+    return TracingError(
+        f"Rows of a traced array ({described(traced)}) were swapped by code that is not Python, as rng.shuffle does, "
+        f"which knows how to do so for plain arrays only.\n{place()}\n"
+        "  Shuffle the places: x = x[rng.permutation(len(x))]."
+    )
+
+
+def memory_asked(traced: Any, name: str) -> TracingError:
+    return NoMemoryError(
+        f".{name} of a traced value ({described(traced)}) would be plain memory without its derivative.\n{place()}\n"
+        "  NumPy functions take it as it is; under bp.grad, t.value is the plain array."
+    )
+
+
+class NoMemoryError(TracingError, AttributeError):
+    """hasattr says no where the attribute is refused."""
 
 
 def value_unknown(traced: Any, what: str) -> TracingError:

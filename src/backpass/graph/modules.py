@@ -13,7 +13,9 @@ import threading
 from types import FrameType, FunctionType, ModuleType
 from typing import Any
 
-from . import namespace
+import numpy as np
+
+from . import namespace, stand_ins
 
 _LIBRARIES = """
 numpy scipy backpass pandas matplotlib sklearn skimage torch jax jaxlib tensorflow numba llvmlite pyarrow polars xarray
@@ -58,6 +60,10 @@ def _slots_of(globals: dict[str, Any]) -> list[Slot]:
             found.append((globals, name, value, known[1]))
         elif type(value).__name__ == "CPUDispatcher" and hasattr(value, "py_func"):
             found.append((globals, name, value, namespace.dispatcher(value)))
+        elif type(value) is np.vectorize:
+            found.append((globals, name, value, stand_ins.Vectorized(value)))
+    if "isinstance" not in globals:
+        found.append((globals, "isinstance", None, stand_ins.instance_of))
     return found
 
 
@@ -66,6 +72,7 @@ def _look() -> None:
     global _known, _dicts, _settled, _slots
     modules, names = len(sys.modules), sum(map(len, _dicts))
     if modules != _known[0]:
+        namespace.follow()
         _dicts = [vars(module) for module in list(sys.modules.values()) if _is_user(module)]
         _settled = {id(globals): globals for globals in _dicts}
         names = sum(map(len, _dicts))
@@ -137,7 +144,10 @@ def _remove() -> None:
         for slots in _placed:
             for globals, name, real, proxy in slots:
                 if globals.get(name) is proxy:
-                    globals[name] = real
+                    if real is None:  # a builtin, which had no name here
+                        del globals[name]
+                    else:
+                        globals[name] = real
         _placed.clear()
         if (len(sys.modules), sum(map(len, _dicts))) != _known:
             _put_back_copies()

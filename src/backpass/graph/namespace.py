@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import functools
 import math
+import sys
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from . import messages
+from . import messages, scipy_names, stand_ins
 from .aval import Aval
 from .buffer import Buffer, depends, plain, watched
 from .op import FUNCTIONS, UFUNCS
@@ -76,6 +77,9 @@ def _asks(function: Any) -> Callable[..., Any]:
                     if function in OF_ARRAYS and implementation is not None:
                         return implementation(*args, **kwargs)
                     break
+            for arg in args:
+                if arg.__class__ is Traced:  # NumPy itself asks some of the arguments only
+                    return arg.__array_function__(function, (), args, kwargs)
         return function(*args, **kwargs)
 
     return call
@@ -175,6 +179,8 @@ def _converted(function: Any, value: Any, args: tuple[Any, ...], kwargs: dict[st
         result = result.copy(order=options.get("order") or "K")
     if not result.shape and type(result) is Traced and (copied or not is_array(result.node)):
         result = Traced(FUNCTIONS[np.reshape](result, ()).node)  # an array without axes
+        if type(result.node.value) is not Aval:
+            result.node.value = np.asarray(result.node.value)
     if result.ndim < ndmin:
         result = FUNCTIONS[np.reshape](result, (1,) * (ndmin - result.ndim) + result.shape)
     return result
@@ -300,39 +306,6 @@ def dispatcher(compiled: Any) -> Any:
 
 
 # ---- the namespaces
-class _ArrayType(type):
-    """``isinstance(x, np.ndarray)`` holds for a traced array."""
-
-    def __instancecheck__(cls, instance: Any) -> bool:
-        if isinstance(instance, np.ndarray):
-            return True
-        if instance.__class__ is Traced:
-            return bool(instance.shape) or is_array(instance.node)
-        return instance.__class__ is Buffer
-
-    def __subclasscheck__(cls, subclass: Any) -> bool:
-        return issubclass(subclass, np.ndarray)
-
-    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        return np.ndarray(*args, **kwargs)
-
-    def __getattr__(cls, name: str) -> Any:
-        return getattr(np.ndarray, name)
-
-    def __getitem__(cls, item: Any) -> Any:
-        return np.ndarray[item]
-
-    def __eq__(cls, other: object) -> bool:
-        return other is cls or other is np.ndarray
-
-    def __hash__(cls) -> int:
-        return hash(np.ndarray)
-
-
-class _NDArray(metaclass=_ArrayType):
-    """numpy.ndarray, with traced arrays among its instances."""
-
-
 class Namespace(ModuleType):
     """A module with some of its functions replaced, each when it is first asked for."""
 
@@ -342,6 +315,8 @@ class Namespace(ModuleType):
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(self.__dict__["_module"], name)
+        if isinstance(value, ModuleType):
+            follow()
         found = replacement(value)
         if not name.startswith("__"):
             self.__dict__[name] = found
@@ -397,14 +372,52 @@ def fill() -> None:
         _enter(function, _creates(function, False))
     for function in CONVERTED:
         _enter(function, _converts(function))
+    for own in stand_ins.SCALARS:
+        _enter(own, stand_ins.scalar_type(own))
+    for joined in (np.r_, np.c_):
+        _enter(joined, stand_ins.Joined(joined))
+    _enter(np.nditer, stand_ins.nditer)
+    _enter(np.ndenumerate, stand_ins.ndenumerate)
+    _enter(np.vectorize, stand_ins.Vectorize)
+    _enter(np.frompyfunc, stand_ins.EntryFunction)
+    for module in (np.emath, np.lib.stride_tricks, np.lib):
+        _enter(module, Namespace(module))
     _enter(np.full, _full)
     _enter(np.fromiter, _fromiter)
-    _enter(np.ndarray, _NDArray)
+    _enter(np.ndarray, stand_ins.NDArray)
     _enter(np, NUMPY)
     _enter(math, Namespace(math))
     for name in MATH:
         own = getattr(math, name)
         _enter(own, _of_math(name, own))
+
+
+def _fill_series() -> None:
+    """numpy.polynomial: its functions ask no argument, and its classes call them."""
+    FUNCTIONS["late"]()
+    _enter(np.polynomial, Namespace(np.polynomial))
+    for module, own, value in (
+        (np.polynomial.polynomial, np.polynomial.Polynomial, np.polynomial.polynomial.polyval),
+        (np.polynomial.chebyshev, np.polynomial.Chebyshev, np.polynomial.chebyshev.chebval),
+        (np.polynomial.legendre, np.polynomial.Legendre, np.polynomial.legendre.legval),
+        (np.polynomial.hermite, np.polynomial.Hermite, np.polynomial.hermite.hermval),
+        (np.polynomial.hermite_e, np.polynomial.HermiteE, np.polynomial.hermite_e.hermeval),
+        (np.polynomial.laguerre, np.polynomial.Laguerre, np.polynomial.laguerre.lagval),
+    ):
+        _enter(module, Namespace(module))
+        _enter(own, stand_ins.series(own, value))
+        for name in module.__all__:
+            function = getattr(module, name)
+            if callable(function) and not isinstance(function, type):
+                _enter(function, _asks(function))
+
+
+def follow() -> None:
+    """Enter what was imported meanwhile of SciPy, and of NumPy itself."""
+    if "numpy.polynomial" in sys.modules and replacement(np.polynomial) is np.polynomial:
+        _fill_series()
+    if "scipy" in sys.modules:
+        scipy_names.enter(_enter, Namespace)
 
 
 def array_namespace() -> Namespace:

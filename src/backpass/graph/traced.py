@@ -325,6 +325,8 @@ class Traced:
     def __getattr__(self, name: str) -> Any:
         if name == "node":  # taken away, because the memory was written to
             return derived(self)
+        if name in _MEMORY:
+            raise messages.memory_asked(self, name)
         raise AttributeError(f"a traced value has no attribute {name!r}")
 
     # ---- facts
@@ -383,8 +385,21 @@ class Traced:
     def __format__(self, spec: str) -> str:
         return format(self.value, spec)
 
+    def __str__(self) -> str:
+        value = self.node.value
+        return repr(self) if type(value) is Aval else str(value)
+
     def __hash__(self) -> int:
-        return id(self)
+        if self.shape or is_array(self.node):
+            raise TypeError("unhashable type: 'numpy.ndarray'")
+        if type(self.node.value) is Aval:
+            raise messages.value_unknown(self, "hash()")
+        if aval_of(self.node.value).differentiable:
+            raise messages.no_hash(self)
+        return hash(self.node.value)
+
+    def __reduce__(self) -> Any:
+        raise messages.memory_asked(self, "__reduce__")
 
     # ---- leaving the trace: allowed only where no derivative is lost
     def __bool__(self) -> bool:
@@ -518,6 +533,25 @@ class Traced:
     def imag(self) -> Any:
         return FUNCTIONS[np.imag](self)
 
+    @imag.setter
+    def imag(self, value: Any) -> None:
+        if self.dtype.kind != "c":
+            raise TypeError("array does not have imaginary part to set")
+        self.imag[...] = value
+
+    @property
+    def flags(self) -> Any:
+        return self._in_memory().flags
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        return self._in_memory().strides
+
+    def _in_memory(self) -> Any:
+        if type(self.node.value) is Aval:
+            raise messages.value_unknown(self, "how it lies in memory")
+        return np.asarray(self.node.value)
+
     @property
     def flat(self) -> Any:
         return Flat(self)
@@ -567,6 +601,14 @@ class Traced:
     def put(self, indices: Any, values: Any, mode: str = "raise") -> None:
         FUNCTIONS[np.put](self, indices, values, mode)
 
+    def compress(self, condition: Any, axis: int | None = None) -> Any:
+        return FUNCTIONS[np.compress](condition, self, axis=axis)
+
+    def view(self, *args: Any) -> Any:
+        if args and np.dtype(args[0]) != self.dtype:
+            raise messages.memory_asked(self, "view")
+        return self[...]
+
     def conj(self) -> Any:
         return self if self.dtype.kind != "c" else FUNCTIONS[np.conjugate](self)
 
@@ -592,6 +634,9 @@ class Traced:
     argmax = _method(np.argmax)
     argmin = _method(np.argmin)
     argsort = _method(np.argsort)
+    argpartition = _method(np.argpartition)
+    searchsorted = _method(np.searchsorted)
+    choose = _method(np.choose)
     cumsum = _method(np.cumsum)
     cumprod = _method(np.cumprod)
     clip = _method(np.clip)
@@ -672,6 +717,11 @@ class Traced:
 
 WATCHED[Traced] = bind
 _power = _operator(np.power, operator.pow)
+_MEMORY = frozenset((
+    "tobytes", "tofile", "dump", "dumps", "data", "ctypes", "base", "byteswap", "getfield", "setfield", "setflags",
+    "resize", "newbyteorder", "__array_interface__", "__array_struct__", "__buffer__", "__dlpack__",
+))  # fmt: skip
+"""What an ndarray has and a traced value refuses."""
 
 
 class Flat:

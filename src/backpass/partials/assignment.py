@@ -11,7 +11,7 @@ import numpy as np
 
 from backpass.graph import messages
 from backpass.graph.aval import Aval, aval_of
-from backpass.graph.memory import base_of, entry_key, own_copy, write, write_entry
+from backpass.graph.memory import base_of, check_swap, entry_key, own_copy, write, write_entry
 from backpass.graph.op import PACKED, WRITERS
 from backpass.graph.traced import is_array
 
@@ -183,6 +183,7 @@ def setitem(x, key, value):
         raise TypeError(f"{messages.described(x)} is a number and does not take an assignment\n{messages.place()}")
     if type(value) is Traced and base_of(value) is not None and _is_same(x, value, key):
         return None  # x[key] += y puts the view back where it is
+    check_swap(x, value)
     value = _stored(value, dtype_of(x))
     if (found := entry_key(x, key)) is not None:
         root, where = found

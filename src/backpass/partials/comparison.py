@@ -6,6 +6,7 @@ import numpy as np
 
 from backpass.graph import messages
 from backpass.graph.aval import Aval, promoted
+from backpass.graph.traced import is_array
 
 from .arithmetic import ANY
 from .declare import (
@@ -222,7 +223,7 @@ def isreal(x):
 
 @rule_for(np.isscalar)
 def isscalar(element):
-    return shape_of(element) == ()
+    return shape_of(element) == () and not (type(element) is Traced and is_array(element.node))
 
 
 __all__ = ["FMAX", "FMIN", "MAXIMUM", "MINIMUM", "WHERE"]

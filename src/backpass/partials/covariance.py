@@ -113,3 +113,39 @@ def digitize(x, bins, right=False):
     if not np.all(known[1:] <= known[:-1]):
         raise ValueError("bins must be monotonically increasing or decreasing")
     return len(known) - np.searchsorted(bins[::-1], x, side="right" if right else "left")
+
+
+def _edges(a, bins, range):
+    """The edges as NumPy has them; those between the smallest and the largest entry move with these two."""
+    if not isinstance(bins, (int, np.integer, str)):
+        return as_array(bins)
+    if is_staged(a) and (isinstance(bins, str) or range is None):
+        raise messages.value_unknown(a, "the edges of np.histogram's bins")
+    count = bins if not isinstance(bins, str) else len(np.histogram_bin_edges(value_of(a), bins, range)) - 1
+    if range is not None:
+        low, high = range
+    elif value_of(a).size and value_of(np.min(a)) != value_of(np.max(a)):
+        low, high = np.min(a), np.max(a)
+    else:
+        return np.histogram_bin_edges(value_of(a), bins, range)
+    return np.linspace(low, high, int(count) + 1)
+
+
+@rule_for(np.histogram)
+def histogram(a, bins=10, range=None, density=None, weights=None):
+    """Which bin an entry falls into is held fixed: counts have derivative 0, sums of weights are linear in these."""
+    a = as_array(a)
+    edges = _edges(a, bins, range)
+    if is_staged(a) or is_staged(edges):
+        raise messages.value_unknown(a, "the bin of each entry in np.histogram")
+    flat, known = np.ravel(value_of(a)), value_of(edges)
+    bound = known if not isinstance(bins, (int, np.integer)) else bins
+    counts = np.histogram(flat, bound, range)[0]
+    if weights is not None:
+        weights = np.ravel(as_array(weights))
+        inside = np.flatnonzero((flat >= known[0]) & (flat <= known[-1]))
+        places = np.clip(np.searchsorted(known, flat[inside], side="right") - 1, 0, len(known) - 2)
+        counts = SCATTER_ADD(weights[inside], places, shape=(len(known) - 1,), key=("index",))
+    if density:
+        counts = counts / np.diff(edges) / np.sum(counts)
+    return counts, edges

@@ -20,11 +20,13 @@ from .declare import (
     as_array,
     bind,
     declare,
+    dtype_of,
     holds_traced,
     is_complex,
     normal_axis,
     rule_for,
     shape_of,
+    value_of,
 )
 
 STOP_GRADIENT = declare(
@@ -58,23 +60,22 @@ _REDUCE = {
     np.logical_or: np.any,
     np.logical_and: np.all,
 }
+_UNORDERED = (np.power, np.float_power, np.arctan2)
+"""NumPy's own reductions of these do not go from left to right on every processor, so there is no value to agree on."""
 _UNSET = object()
 
 
 def _call(ufunc: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     name = ufunc.__name__
-    out = kwargs.pop("out", None)
+    out, where = kwargs.pop("out", None), kwargs.pop("where", True)
+    if where is not True:
+        return _where(ufunc, args, kwargs, out, as_array(where))
     if out is not None:
         return _into(out, _call(ufunc, args, kwargs), f"np.{name}")
     dtype = kwargs.pop("dtype", None)
-    where = kwargs.pop("where", True)
     kwargs.pop("casting", None)
     kwargs.pop("order", None)
     kwargs.pop("subok", None)
-    if where is not True:
-        raise messages.option_refused(
-            f"np.{name}", "where", f"Without out= the other entries are undefined; use np.where(mask, np.{name}(x), 0)."
-        )
     if ufunc is np.divmod:
         return np.floor_divide(*args), np.remainder(*args)
     if ufunc is np.modf:
@@ -95,6 +96,23 @@ def _call(ufunc: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     if dtype is not None:
         args = [np.asarray(a, dtype) if not hasattr(a, "node") else a.astype(dtype) for a in args]
     return bind(op, args)
+
+
+def _where(ufunc: Any, args: Any, kwargs: dict[str, Any], out: Any, where: Any) -> Any:
+    """The ufunc where the mask holds: what `out` has elsewhere stays, and is 0 where there is none (in NumPy anything).
+
+    Elsewhere the function is taken of 1, so that it warns of nothing that NumPy does not compute."""
+    held = [np.where(where, arg, np.ones((), dtype_of(arg))) for arg in args]
+    result = _call(ufunc, held, kwargs)
+    name = f"np.{ufunc.__name__}"
+    parts = result if isinstance(result, tuple) else (result,)
+    if out is None:
+        chosen = tuple([np.where(where, part, np.zeros((), dtype_of(part))) for part in parts])
+        return chosen if isinstance(result, tuple) else chosen[0]
+    if not all(isinstance(target, Traced) for target in out):
+        raise messages.out_refused(name)
+    kept = tuple([np.where(where, part, target) for part, target in zip(parts, out, strict=True)])
+    return _into(out, kept if isinstance(result, tuple) else kept[0], name)
 
 
 def _into(out: Any, result: Any, name: str) -> Any:
@@ -123,7 +141,7 @@ def ufunc(function: Any, method: str, args: Any, kwargs: dict[str, Any]) -> Any:
                 kwargs["dtype"] = dtype
             kwargs.setdefault("axis", 0)
             return known(*args, **kwargs)
-        if function in (np.logaddexp, np.subtract, np.divide, np.hypot):
+        if _is_binary(function) and function not in _UNORDERED:
             return _fold(function, *args, **kwargs)
     if method == "accumulate":
         a, axis = (
@@ -136,8 +154,10 @@ def ufunc(function: Any, method: str, args: Any, kwargs: dict[str, Any]) -> Any:
             return np.cumprod(a, axis=axis, dtype=kwargs.get("dtype"))
         if function in (np.maximum, np.minimum):
             return running_extreme(function, a, axis)
-        if function in (np.logaddexp, np.subtract, np.divide):
+        if _is_binary(function):
             return _scan(function, a, axis)
+    if method == "reduceat" and _is_binary(function):
+        return _reduceat(function, *args, **kwargs)
     if method == "outer":
         a, b = (as_array(x) for x in args)
         return function(np.reshape(a, shape_of(a) + (1,) * len(shape_of(b))), b, **kwargs)
@@ -146,6 +166,24 @@ def ufunc(function: Any, method: str, args: Any, kwargs: dict[str, Any]) -> Any:
             return write_at(function, args[0], args[1], args[2] if len(args) > 2 else None)
         raise messages.would_detach(next(a for a in args if type(a) is Traced), name)
     raise messages.no_rule(_Named(name))
+
+
+def _is_binary(function: Any) -> bool:
+    return function in UFUNCS and function.nin == 2 and function.nout == 1
+
+
+def _reduceat(function: Any, a: Any, indices: Any, axis: int = 0, dtype: Any = None) -> Any:
+    """Of each stretch from one index to the next; where the next is no larger, the entry at the index."""
+    a = as_array(a)
+    axis = normal_axis(axis, len(shape_of(a)))
+    head = (slice(None),) * axis
+    starts = [int(i) for i in np.asarray(value_of(indices))]
+    parts = []
+    for k, start in enumerate(starts):
+        stop = starts[k + 1] if k + 1 < len(starts) else shape_of(a)[axis]
+        stretch = a[(*head, slice(start, max(stop, start + 1)))]
+        parts.append(ufunc(function, "reduce", (stretch,), {"axis": axis, "keepdims": True, "dtype": dtype}))
+    return np.concatenate(parts, axis=axis)
 
 
 class _Named:
@@ -163,10 +201,16 @@ def _fold(
     initial: Any = _UNSET,
     where: Any = True,
 ) -> Any:
-    if initial is not _UNSET or where is not True or dtype is not None:
-        raise messages.option_refused(f"np.{function.__name__}.reduce", "initial, where or dtype", "Leave these out.")
+    if where is not True:
+        raise messages.option_refused(f"np.{function.__name__}.reduce", "where", "Leave it out.")
     a = as_array(a)
+    a = a if dtype is None else a.astype(dtype)
     axis = normal_axis(axis, len(shape_of(a)))
+    if initial is not _UNSET and initial is not None:
+        first = np.broadcast_to(
+            as_array(initial).astype(dtype_of(a)), (*shape_of(a)[:axis], 1, *shape_of(a)[axis + 1 :])
+        )
+        a = np.concatenate([first, a], axis=axis)
     last = _scan(function, a, axis)[(slice(None),) * axis + (slice(-1, None),)]
     return last if keepdims else np.squeeze(last, axis=axis)
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from backpass.graph import messages
 
-from .declare import as_array, dtype_of, normal_axis, rule_for, shape_of
+from .declare import Traced, as_array, dtype_of, normal_axis, rule_for, shape_of
 from .indexing import take
 
 _REPEATS = ("edge", "reflect", "symmetric", "wrap")
@@ -53,11 +53,12 @@ def pad(array, pad_width, mode="constant", **kwargs):
 def _pairs(value: Any, ndim: int) -> Any:
     if value is None:
         return [(None, None)] * ndim
-    return np.broadcast_to(np.asarray(value), (ndim, 2)).tolist()
+    pairs = np.broadcast_to(as_array(value), (ndim, 2))
+    return pairs if type(pairs) is Traced else pairs.tolist()
 
 
 def _as(value: Any, dtype: np.dtype) -> Any:
-    return np.asarray(value).astype(dtype)
+    return as_array(value).astype(dtype)
 
 
 def _with_length(a: Any, axis: int, n: int) -> tuple[int, ...]:
@@ -68,7 +69,7 @@ def _along(a: Any, axis: int, start: int | None, stop: int | None, step: int = 1
     return a[(slice(None),) * axis + (slice(start, stop, step),)]
 
 
-def _ramp(a: Any, axis: int, n: int, side: int, end: float) -> Any:
+def _ramp(a: Any, axis: int, n: int, side: int, end: Any) -> Any:
     """From the end value to the edge, the edge itself left out, as ``np.linspace(end, edge, n, endpoint=False)``."""
     edge = _along(a, axis, -1, None) if side else _along(a, axis, 0, 1)
     if n == 0:
@@ -76,7 +77,8 @@ def _ramp(a: Any, axis: int, n: int, side: int, end: float) -> Any:
     steps = np.arange(n).reshape(tuple(-1 if i == axis else 1 for i in range(len(shape_of(a)))))
     # np.linspace computes in float64 and rounds at the end.
     wide = edge.astype(np.float64)
-    ramp = (steps * ((wide - float(end)) / n) + float(end)).astype(dtype_of(a))
+    end = as_array(end).astype(np.float64)
+    ramp = (steps * ((wide - end) / n) + end).astype(dtype_of(a))
     return _along(ramp, axis, None, None, -1) if side else ramp
 
 

@@ -167,6 +167,16 @@ def einsum(*operands, out=None, optimize=False, **kwargs):
     return bind(EINSUM, arrays, {"subscripts": plain})
 
 
+@rule_for(np.einsum_path)
+def einsum_path(*operands, optimize="greedy", einsum_call=False):
+    """The plan asks for shapes alone."""
+    plan: Any = np.einsum_path
+    return plan(
+        *[np.broadcast_to(np.zeros(()), shape_of(o)) if isinstance(o, Traced) else o for o in operands],
+        optimize=optimize,
+    )
+
+
 def _einsum_view(x: Any, mine: str, wanted: str) -> Any:
     """Axes rearranged, or a diagonal: NumPy returns a view, into which one may write."""
     if len(mine) == len(wanted):

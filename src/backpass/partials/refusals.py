@@ -12,6 +12,7 @@ from backpass.graph.op import REFUSALS
 from .declare import rule_for
 from .fourier import enter_fourier
 from .scipy_functions import enter_scipy
+from .series import enter_series
 
 STEP = "counts are a step function of the values: their derivative is 0 wherever it exists"
 BITS = "it works on the bits of whole numbers, which carry no derivative"
@@ -22,7 +23,7 @@ MEMORY = "it asks how an array lies in memory, and a traced value has none"
 TYPES = "it answers about types; ask it about t.dtype"
 
 NUMPY = {
-    "histogram histogram2d histogramdd": f"{STEP}; sums of weights by bin are np.bincount(bins, weights)",
+    "histogram2d histogramdd": f"{STEP}; sums of weights by bin are np.bincount(bins, weights)",
     "histogram_bin_edges": "edges follow from the values by a rule of thumb; give them as an array",
     "packbits unpackbits bitwise_count": BITS,
     "is_busday busday_offset busday_count datetime_as_string isnat": DATES,
@@ -30,7 +31,6 @@ NUMPY = {
     "unravel_index ravel_multi_index": POSITIONS,
     "bmat": "np.matrix is not traced; use np.block",
     "may_share_memory shares_memory isfortran": MEMORY,
-    "einsum_path": "it makes a plan, not a value; np.einsum(..., optimize=True) follows one",
     "can_cast min_scalar_type common_type": TYPES,
 }
 
@@ -46,6 +46,21 @@ SPECIAL = {
     "pro_rad1 pro_rad1_cv pro_rad2 pro_rad2_cv": _WAVES,
     "zetac": "its derivative ζ′ has no closed form, and no function of SciPy computes it",
     "elliprj": "its derivatives have no rule; elliprf, elliprd, elliprg and elliprc have one",
+}
+
+_SOLVER = "a solver: differentiate the equation that it solves, with bp.implicit"
+_INTEGRAL = "it chooses its points by the values; scipy.integrate.fixed_quad takes a function of traced values"
+_EQUATION = "an adaptive solver: bp.odeint solves the same equation, with derivatives"
+SCIPY = {
+    "scipy.optimize": {
+        "minimize minimize_scalar root root_scalar brentq brenth ridder bisect newton toms748 fsolve fixed_point "
+        "least_squares curve_fit fmin fmin_bfgs fmin_cg fmin_l_bfgs_b fminbound brent golden leastsq nnls lsq_linear "
+        "linprog differential_evolution basinhopping dual_annealing shgo": _SOLVER,
+    },
+    "scipy.integrate": {
+        "quad dblquad tplquad nquad quad_vec cubature tanhsinh": _INTEGRAL,
+        "solve_ivp odeint solve_bvp": _EQUATION,
+    },
 }
 
 
@@ -66,6 +81,11 @@ def enter_late() -> None:
     special = sys.modules.get("scipy.special")
     if special is not None:
         _enter(special, SPECIAL)
+    for name, table in SCIPY.items():
+        if name in sys.modules:
+            _enter(sys.modules[name], table)
     if "numpy.fft" in sys.modules:
         enter_fourier()
+    if "numpy.polynomial" in sys.modules:
+        enter_series()
     enter_scipy()

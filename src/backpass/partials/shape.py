@@ -337,6 +337,10 @@ def astype(x, dtype, /, *, copy=True, device=None):
     if not copy and type(x) is Traced and x.dtype == np.dtype(dtype):
         return x
     target = np.dtype(dtype)
+    if target.kind not in "fciub":
+        raise messages.stand_in_refused(
+            f"An array of dtype {target.name} that is made of traced numbers", "keep floats"
+        )
     return bind(CAST if target.kind in "fc" else CAST_DISCRETE, (x,), {"dtype": target.name})
 
 

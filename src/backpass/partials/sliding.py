@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from backpass.graph.aval import Aval
+from backpass.graph.memory import OddView, shared
 
 from .arithmetic import ANY
-from .declare import as_array, conjugated, linear, rule_for, shape_of
+from .declare import Traced, as_array, conjugated, linear, normal_axes, read_only, rule_for, shape_of
 
 
 def _aval(a: Aval, v: Aval) -> Aval:
@@ -58,3 +59,24 @@ def convolve(a: Any, v: Any, mode: str = "full") -> Any:
     if shape_of(v)[0] > shape_of(a)[0]:
         a, v = v, a
     return correlate(a, conjugated(v[::-1]), mode)
+
+
+@rule_for(np.lib.stride_tricks.sliding_window_view)
+def sliding_window_view(x: Any, window_shape: Any, axis: Any = None, *, subok: bool = False, writeable: bool = False):
+    """Every window of x, by a gather: the windows' axes come last."""
+    x = as_array(x)
+    sizes = tuple(window_shape) if isinstance(window_shape, (list, tuple)) else (int(window_shape),)
+    axes = normal_axes(axis, len(shape_of(x)))
+    if len(sizes) != len(axes):
+        raise ValueError("Since axis is None, must provide window_shape for all dimensions of `x`")
+    if any(not 0 <= size <= shape_of(x)[along] for size, along in zip(sizes, axes, strict=True)):
+        raise ValueError("window shape cannot be larger than input array shape")
+
+    def derive(x: Any) -> Any:
+        for size, along in zip(sizes, axes, strict=True):
+            places = np.arange(shape_of(x)[along] - size + 1)[:, None] + np.arange(size)
+            x = np.moveaxis(np.take(x, places, axis=along), along + 1, len(shape_of(x)))
+        return Traced(x.node) if type(x) is Traced else x
+
+    result = derive(x)
+    return shared(result, OddView(x, derive, read_only)) if type(x) is Traced else result

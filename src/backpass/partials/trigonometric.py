@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
 from backpass.graph.aval import Aval, aval_of, promoted
 
 from .arithmetic import ANY, NONZERO
-from .declare import Kind, Op, bind, declare, pointwise, rule_for
+from .declare import Kind, Op, bind, declare, is_complex, pointwise, rule_for
 
 INSIDE = {"low": -0.9, "high": 0.9}
 
 SIN = pointwise(np.sin, lambda g, out, a: g * np.cos(a), risky=True, notation="sin({0})", domain=ANY)
 COS = pointwise(np.cos, lambda g, out, a: -g * np.sin(a), risky=True, notation="cos({0})", domain=ANY)
 TAN = pointwise(np.tan, lambda g, out, a: g * (1 + out * out), risky=True, notation="tan({0})", domain=INSIDE)
-ARCSIN = pointwise(np.arcsin, lambda g, out, a: g / np.sqrt(1 - a * a), risky=True, notation="asin({0})", domain=INSIDE)
-ARCCOS = pointwise(
-    np.arccos, lambda g, out, a: -g / np.sqrt(1 - a * a), risky=True, notation="acos({0})", domain=INSIDE
-)
+
+
+def _leg(a: Any) -> Any:
+    """√(1 − a²) on NumPy's side of the branch cut: 1 − z would lose the sign of a zero."""
+    return np.sqrt(-(a * a - 1)) if is_complex(a) else np.sqrt(1 - a * a)
+
+
+ARCSIN = pointwise(np.arcsin, lambda g, out, a: g / _leg(a), risky=True, notation="asin({0})", domain=INSIDE)
+ARCCOS = pointwise(np.arccos, lambda g, out, a: -g / _leg(a), risky=True, notation="acos({0})", domain=INSIDE)
 ARCTAN = pointwise(np.arctan, lambda g, out, a: g / (1 + a * a), notation="atan({0})", domain=ANY)
 ARCTAN2 = pointwise(
     np.arctan2,

@@ -1,0 +1,122 @@
+"""SciPy's Python functions as user code sees them while a trace runs.
+
+SciPy's ufuncs ask their arguments, as NumPy's do. Its Python functions do not: ``scipy.linalg.expm(t)`` makes an array
+of t first. So they are exchanged, like NumPy's creators in ``namespace.py``: where an argument is traced, the rule of
+that function is called (``partials/scipy_functions.py``), or it is refused by its name; else SciPy's own function is,
+with plain arrays.
+
+>>> import numpy as np, backpass as bp
+>>> from scipy.linalg import expm
+>>> bp.grad(lambda t: np.trace(expm(t * np.eye(2))))(0.0)
+2.0
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable, Mapping
+from types import FunctionType, MappingProxyType, MethodType, ModuleType
+from typing import Any
+
+import numpy as np
+
+from . import messages
+from .buffer import depends, plain, watched
+from .errors import TracingError
+from .op import FUNCTIONS
+from .origin import state
+
+MODULES = (
+    "scipy.special",
+    "scipy.linalg",
+    "scipy.integrate",
+    "scipy.signal",
+    "scipy.ndimage",
+    "scipy.interpolate",
+    "scipy.optimize",
+    "scipy.stats",
+    "scipy.fft",
+    "scipy.spatial.distance",
+)
+_entered: set[str] = set()
+
+
+def rule_of(function: Any) -> Any:
+    """The rule of one of SciPy's functions; None when it has none."""
+    found = FUNCTIONS.get(function)
+    if found is None:
+        FUNCTIONS["late"]()
+        found = FUNCTIONS.get(function)
+    return found
+
+
+def _all_watched(result: Any) -> Any:
+    return tuple(map(watched, result)) if type(result) is tuple else watched(result)
+
+
+def _detached(error: BaseException | None) -> bool:
+    """Was it a traced value that could not become a number?"""
+    while error is not None:
+        if isinstance(error, TracingError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def exchanged(function: Any) -> Callable[..., Any]:
+    """What stands for a function of SciPy while a trace runs."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if not state.depth:
+            return function(*args, **kwargs)
+        if depends(args) or depends(kwargs):
+            rule = rule_of(function)
+            if rule is None:
+                raise messages.no_rule(function)
+            return rule(*args, **kwargs)
+        try:
+            return _all_watched(function(*map(plain, args), **plain(kwargs)))
+        except Exception as error:
+            if _detached(error) and any(isinstance(a, (FunctionType, MethodType)) for a in (*args, *kwargs.values())):
+                raise messages.no_rule(function) from error  # a callback gave it a traced value
+            raise
+
+    return call
+
+
+class Distribution:
+    """A distribution of ``scipy.stats``: its methods go by their rules, also those of one with its parameters held."""
+
+    def __init__(self, own: Any, held: tuple[Any, ...] = (), named: Mapping[str, Any] = MappingProxyType({})):
+        self._own, self._held, self._named = own, held, named
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._own, name)
+        if name.startswith("_") or not callable(found):
+            return found
+        method = exchanged(found)
+        if not (self._held or self._named):
+            return method
+        return lambda *args, **kwargs: method(*args, *self._held, **{**self._named, **kwargs})
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return Distribution(self._own, args, kwargs) if state.depth else self._own(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        return repr(self._own)
+
+
+def enter(known: Callable[[Any, Any], None], namespace: Callable[[ModuleType], Any]) -> None:
+    """Enter the modules of SciPy that were imported since, and their functions, into the table of what is exchanged."""
+    for name in ("scipy", "scipy.spatial", *MODULES):
+        module = sys.modules.get(name)
+        if module is None or name in _entered or not hasattr(module, "__all__"):
+            continue
+        _entered.add(name)
+        known(module, namespace(module))
+        for attribute in module.__all__ if name in MODULES else ():
+            found = getattr(module, attribute, None)
+            if callable(found) and not isinstance(found, (type, np.ufunc)) and found is not np.sinc:
+                known(found, Distribution(found) if hasattr(found, "rvs") else exchanged(found))

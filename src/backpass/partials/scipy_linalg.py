@@ -1,0 +1,555 @@
+"""``scipy.linalg``: the matrix functions, factorisations and solvers that NumPy has not, and SciPy's own forms."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+
+from backpass.graph import messages
+from backpass.graph.aval import Aval
+
+from .declare import Kind, Op, as_array, conjugated, declare, dtype_of, is_complex, is_staged, shape_of, value_of
+from .decompositions import SOLVE, _mT, _square, adjoint_of
+from .scipy_functions import _rule
+from .shape import unbroadcast
+
+
+# ---- scipy.linalg: operations that NumPy has not
+def _scipy_linalg(name: str) -> Any:
+    def run(*args: Any, **options: Any) -> Any:
+        import scipy.linalg
+
+        return getattr(scipy.linalg, name)(*args, **options)
+
+    return run
+
+
+@functools.lru_cache(maxsize=256)
+def _dtype_as_run(name: str, *dtypes: np.dtype) -> np.dtype:
+    """The dtype that SciPy's function gives, by asking it."""
+    return _scipy_linalg(name)(*[np.eye(2, dtype=dtype) for dtype in dtypes]).dtype
+
+
+def _dtype(name: str, *avals: Aval) -> np.dtype:
+    return _dtype_as_run(name, *[aval.dtype for aval in avals])
+
+
+def _frechet(a: Any, e: Any, function: Any = None) -> Any:
+    """The derivative of expm, or of another function, at A along E: the upper right block of expm [[A, E], [0, A]]
+    (Mathias 1996)."""
+    n = shape_of(a)[-1]
+    upper = np.concatenate([a, e], axis=-1)
+    lower = np.concatenate([np.zeros_like(e), a], axis=-1)
+    return (function or EXPM)(np.concatenate([upper, lower], axis=-2))[..., :n, n:]
+
+
+EXPM = declare(
+    Op(
+        name="expm",
+        kind=Kind.CUSTOM,
+        run=_scipy_linalg("expm"),
+        aval=lambda a: (_square(a), Aval(a.shape, _dtype("expm", a)))[1],
+        adjoints=(lambda g, out, a: _frechet(_mT(a), g),),
+        tangent=lambda t, out, a: _frechet(a, t[0]),
+        notation="expm({0})",
+        domain={"low": -0.5, "high": 0.5, "matrix": "separated"},
+        doc="The matrix exponential Σ Aᵏ/k!.",
+    )
+)
+
+
+def _triangle(a: Any, lower: bool, unit: bool) -> Any:
+    """1 where solve_triangular reads."""
+    n = shape_of(a)[-1]
+    ones = np.ones((n, n), dtype_of(a))
+    return np.tril(ones, -int(unit)) if lower else np.triu(ones, int(unit))
+
+
+def _triangular_matrix(g: Any, out: Any, a: Any, b: Any, lower: bool, unit: bool) -> Any:
+    z = SOLVE_TRIANGULAR(_mT(a), g, lower=not lower, unit=unit)
+    return unbroadcast(-np.matmul(z, _mT(out)) * _triangle(a, lower, unit), shape_of(a))
+
+
+def _triangular_tangent(t: Any, out: Any, a: Any, b: Any, lower: bool, unit: bool) -> Any:
+    right = t[1]
+    if t[0] is not None:
+        pushed = np.matmul(t[0] * _triangle(a, lower, unit), out)
+        right = -pushed if right is None else right - pushed
+    return SOLVE_TRIANGULAR(a, right, lower=lower, unit=unit)
+
+
+def _triangular_run(a: Any, b: Any, lower: bool, unit: bool) -> Any:
+    return _scipy_linalg("solve_triangular")(a, b, lower=lower, unit_diagonal=unit)
+
+
+SOLVE_TRIANGULAR = declare(
+    Op(
+        name="solve_triangular",
+        kind=Kind.CUSTOM,
+        run=_triangular_run,
+        aval=lambda a, b, lower, unit: (
+            _square(a),
+            Aval((*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), *b.shape[-2:]), _dtype("solve_triangular", a, b)),
+        )[1],
+        adjoints=(
+            _triangular_matrix,
+            lambda g, out, a, b, lower, unit: unbroadcast(
+                SOLVE_TRIANGULAR(_mT(a), g, lower=not lower, unit=unit), shape_of(b)
+            ),
+        ),
+        tangent=_triangular_tangent,
+        notation="{0}⁻¹ {1}",
+        domain={"low": -0.5, "high": 0.5, "matrix": "separated"},
+        doc="The solution of a triangular system; only that triangle is read.",
+    )
+)
+
+
+def _sylvester_tangent(t: Any, out: Any, a: Any, b: Any, q: Any) -> Any:
+    right = t[2]
+    for part in (
+        None if t[0] is None else np.matmul(t[0], out),
+        None if t[1] is None else np.matmul(out, t[1]),
+    ):
+        if part is not None:
+            right = -part if right is None else right - part
+    return SYLVESTER(a, b, right)
+
+
+def _sylvester_adjoint(g: Any, a: Any, b: Any) -> Any:
+    return SYLVESTER(_mT(a), _mT(b), g)
+
+
+SYLVESTER = declare(
+    Op(
+        name="solve_sylvester",
+        kind=Kind.CUSTOM,
+        run=_scipy_linalg("solve_sylvester"),
+        aval=lambda a, b, q: (_square(a), _square(b), Aval(q.shape, _dtype("solve_sylvester", a, b, q)))[2],
+        adjoints=(
+            lambda g, out, a, b, q: -np.matmul(_sylvester_adjoint(g, a, b), _mT(out)),
+            lambda g, out, a, b, q: -np.matmul(_mT(out), _sylvester_adjoint(g, a, b)),
+            lambda g, out, a, b, q: _sylvester_adjoint(g, a, b),
+        ),
+        tangent=_sylvester_tangent,
+        notation="X: {0} X + X {1} = {2}",
+        domain={"low": -0.3, "high": 0.3, "matrix": "separated"},
+        doc="The X of A X + X B = Q (Bartels & Stewart 1972).",
+    )
+)
+SQRTM = declare(
+    Op(
+        name="sqrtm",
+        kind=Kind.CUSTOM,
+        run=_scipy_linalg("sqrtm"),
+        aval=lambda a: (_square(a), Aval(a.shape, _dtype("sqrtm", a)))[1],
+        # S dS + dS S = dA
+        adjoints=(lambda g, out, a: SYLVESTER(_mT(out), _mT(out), g),),
+        tangent=lambda t, out, a: SYLVESTER(out, out, t[0]),
+        notation="{0}^½",
+        domain={"low": -0.3, "high": 0.3, "matrix": "separated"},
+        doc="The principal square root of a matrix.",
+    )
+)
+
+
+# ---- scipy.linalg: its functions
+@_rule("linalg")
+def expm(A):
+    A = as_array(A)
+    return EXPM(A if dtype_of(A).kind in "fc" else A.astype(float))
+
+
+@_rule("linalg")
+def sqrtm(A):
+    A = as_array(A)
+    if len(shape_of(A)) != 2:
+        raise messages.option_refused("scipy.linalg.sqrtm", "A", "One matrix at a time.")
+    return SQRTM(A)
+
+
+@_rule("linalg")
+def solve_sylvester(a, b, q):
+    return SYLVESTER(as_array(a), as_array(b), as_array(q))
+
+
+def _with_columns(b: Any, solve: Any) -> Any:
+    """SciPy takes b with one axis too."""
+    b = as_array(b)
+    return solve(np.expand_dims(b, -1))[..., 0] if len(shape_of(b)) == 1 else solve(b)
+
+
+@_rule("linalg")
+def solve_triangular(a, b, trans=0, lower=False, unit_diagonal=False, overwrite_b=False, check_finite=True):
+    a = as_array(a)
+    if trans in (1, "T", 2, "C"):
+        a, lower = (_mT(a) if trans in (1, "T") else adjoint_of(a)), not lower
+    options = {"lower": bool(lower), "unit": bool(unit_diagonal)}
+    return _with_columns(b, lambda b: SOLVE_TRIANGULAR(a, b, **options))
+
+
+@_rule("linalg")
+def cho_solve(c_and_lower, b, overwrite_b=False, check_finite=True):
+    c, lower = c_and_lower
+    c = as_array(c)
+    first = c if lower else adjoint_of(c)
+
+    def solve(b: Any) -> Any:
+        half = SOLVE_TRIANGULAR(first, b, lower=True, unit=False)
+        return SOLVE_TRIANGULAR(adjoint_of(first), half, lower=False, unit=False)
+
+    return _with_columns(b, solve)
+
+
+@_rule("linalg")
+def cholesky(a, lower=False, overwrite_a=False, check_finite=True):
+    return np.linalg.cholesky(a, upper=not lower)
+
+
+@_rule("linalg")
+def cho_factor(a, lower=False, overwrite_a=False, check_finite=True):
+    return np.linalg.cholesky(a, upper=not lower), lower
+
+
+@_rule("linalg")
+def solve(a, b, lower=False, overwrite_a=False, overwrite_b=False, check_finite=True, assume_a=None, transposed=False):
+    a = as_array(a)
+    if assume_a in ("pos", "sym", "her", "positive definite", "symmetric", "hermitian"):
+        # One triangle is read, and stands for both.
+        half = np.tril(a, -1) if lower else np.triu(a, 1)
+        mirrored = _mT(half) if assume_a in ("sym", "symmetric") else adjoint_of(half)
+        a = half + mirrored + a * np.eye(shape_of(a)[-1], dtype=dtype_of(a))
+    if transposed:
+        a = _mT(a)
+    return _with_columns(b, lambda b: SOLVE(a, b))
+
+
+def _band(ab: Any, lower: int, upper: int) -> tuple[Any, Any]:
+    """Where the entries of a banded matrix stand: rows and columns of the matrix, and of its diagonals."""
+    n = shape_of(ab)[-1]
+    i, j = np.indices((n, n)).reshape(2, -1)
+    inside = (i - j <= lower) & (j - i <= upper)
+    i, j = i[inside], j[inside]
+    return (i, j), (upper + i - j, j)
+
+
+@_rule("linalg")
+def solve_banded(l_and_u, ab, b, overwrite_ab=False, overwrite_b=False, check_finite=True):
+    """By the full matrix: the diagonals are laid out, then it is ``solve``."""
+    from .indexing import SCATTER_ADD
+
+    ab = as_array(ab)
+    n = shape_of(ab)[-1]
+    places, own = _band(ab, *map(int, l_and_u))
+    full = SCATTER_ADD(ab[own], *places, shape=(n, n), key=("index", "index"))
+    return _with_columns(b, lambda b: SOLVE(full, b))
+
+
+@_rule("linalg")
+def norm(a, ord=None, axis=None, keepdims=False, check_finite=True):
+    return np.linalg.norm(a, ord, axis, keepdims)
+
+
+@_rule("linalg")
+def eigh(a, b=None, *, lower=True, eigvals_only=False, **options):
+    _plainly(
+        "eigh",
+        b=b,
+        **{
+            k: v
+            for k, v in options.items()
+            if k in ("type", "subset_by_index", "subset_by_value") and v not in (1, None)
+        },
+    )
+    side = "L" if lower else "U"
+    return np.linalg.eigvalsh(a, side) if eigvals_only else tuple(np.linalg.eigh(a, side))
+
+
+@_rule("linalg")
+def eigvalsh(a, b=None, *, lower=True, **options):
+    return eigh(a, b, lower=lower, eigvals_only=True, **options)
+
+
+def _plainly(name: str, **options: Any) -> None:
+    for option, value in options.items():
+        if value is not None:
+            raise messages.option_refused(f"scipy.linalg.{name}", option, "Leave it out.")
+
+
+@_rule("linalg")
+def svd(a, full_matrices=True, compute_uv=True, overwrite_a=False, check_finite=True, lapack_driver="gesdd"):
+    found = np.linalg.svd(a, full_matrices, compute_uv)
+    return tuple(found) if compute_uv else found
+
+
+@_rule("linalg")
+def pinv(a, *, atol=None, rtol=None, return_rank=False, check_finite=True):
+    if atol is not None or return_rank:
+        raise messages.option_refused("scipy.linalg.pinv", "atol or return_rank", "Give rtol alone.")
+    a = as_array(a)
+    return np.linalg.pinv(a, rtol=max(shape_of(a)[-2:]) * np.finfo(dtype_of(a)).eps if rtol is None else rtol)
+
+
+@_rule("linalg")
+def block_diag(*arrs):
+    arrs = [np.atleast_2d(as_array(a)) for a in arrs]
+    width = sum(shape_of(a)[-1] for a in arrs)
+    rows, start = [], 0
+    for a in arrs:
+        m, n = shape_of(a)[-2:]
+        parts = [np.zeros((m, start)), a, np.zeros((m, width - start - n))]
+        rows.append(np.concatenate([p for p in parts if shape_of(p)[1]], axis=1))
+        start += n
+    return np.concatenate(rows, axis=0)
+
+
+@_rule("linalg")
+def toeplitz(c, r=None):
+    c = np.ravel(as_array(c))
+    r = conjugated(c) if r is None else np.ravel(as_array(r))
+    m, n = shape_of(c)[0], shape_of(r)[0]
+    values = np.concatenate([c[::-1], r[1:]])
+    return values[(m - 1) - np.arange(m)[:, None] + np.arange(n)[None, :]]
+
+
+_rule("linalg", "inv")(lambda a, overwrite_a=False, check_finite=True, **_: np.linalg.inv(a))
+_rule("linalg", "det")(lambda a, overwrite_a=False, check_finite=True: np.linalg.det(a))
+_rule("linalg", "svdvals")(lambda a, overwrite_a=False, check_finite=True: np.linalg.svd(a, compute_uv=False))
+
+
+def _logm_run(a: Any) -> Any:
+    """In double precision: in single, SciPy finds its own result inaccurate."""
+    found = _scipy_linalg("logm")(a.astype(np.result_type(a, np.float64)))
+    return found.astype(np.result_type(a, np.complex64)) if is_complex(found) else found.astype(a.dtype)
+
+
+LOGM = declare(
+    Op(
+        name="logm",
+        kind=Kind.CUSTOM,
+        run=_logm_run,
+        aval=lambda a: (_square(a), Aval(a.shape, _dtype("logm", a)))[1],
+        adjoints=(lambda g, out, a: _frechet(_mT(a), g, LOGM),),
+        tangent=lambda t, out, a: _frechet(a, t[0], LOGM),
+        notation="logm({0})",
+        domain={"low": -0.3, "high": 0.3, "matrix": "separated"},
+        doc="The principal logarithm of a matrix, the inverse of expm.",
+    )
+)
+
+
+@_rule("linalg")
+def logm(A):
+    return LOGM(_one_matrix("logm", A))
+
+
+def _one_matrix(name: str, a: Any) -> Any:
+    a = as_array(a)
+    if len(shape_of(a)) != 2:
+        raise messages.option_refused(f"scipy.linalg.{name}", "A", "One matrix at a time.")
+    return a if dtype_of(a).kind in "fc" else a.astype(float)
+
+
+@_rule("linalg")
+def expm_frechet(A, E, method=None, compute_expm=True, check_finite=True):
+    a, e = as_array(A), as_array(E)
+    return (EXPM(a), _frechet(a, e)) if compute_expm else _frechet(a, e)
+
+
+def _of_exponentials(name: str, function: Any) -> None:
+    """A function of a matrix by exponentials of it and of its negative; by those of iA for the trigonometric ones."""
+    _rule("linalg", name)(lambda A: function(as_array(A)))
+
+
+def _waves(a: Any) -> tuple[Any, Any]:
+    if is_complex(a):
+        up, down = EXPM(1j * a), EXPM(-1j * a)
+        return (up + down) / 2, (up - down) / 2j
+    wave = EXPM(1j * a)
+    return np.real(wave), np.imag(wave)
+
+
+_of_exponentials("cosm", lambda a: _waves(a)[0])
+_of_exponentials("sinm", lambda a: _waves(a)[1])
+_of_exponentials("tanm", lambda a: SOLVE(*_waves(a)))
+_of_exponentials("coshm", lambda a: (EXPM(a) + EXPM(-a)) / 2)
+_of_exponentials("sinhm", lambda a: (EXPM(a) - EXPM(-a)) / 2)
+_of_exponentials("tanhm", lambda a: SOLVE((EXPM(a) + EXPM(-a)) / 2, (EXPM(a) - EXPM(-a)) / 2))
+
+
+# ---- factorisations by elimination
+def _eliminated(a: Any) -> tuple[np.ndarray, Any, Any]:
+    """(order of the rows, L, U) with A[order] = L U, column after column; the pivots are LAPACK's."""
+    if is_staged(a):
+        raise messages.value_unknown(a, "the choice of pivots in scipy.linalg.lu")
+    m, n = shape_of(a)
+    order = np.argmax(_scipy_linalg("lu")(np.asarray(value_of(a)))[0], axis=0)
+    rest, k = a[order], min(m, n)
+    below, above = [], []
+    for i in range(k):
+        row = rest[0]
+        column = rest[:, 0] / row[0]
+        below.append(np.concatenate([np.zeros(i), column]))
+        above.append(np.concatenate([np.zeros(i), row]))
+        rest = rest[1:, 1:] - column[1:, None] * row[None, 1:]
+    return order, np.stack(below, axis=1), np.stack(above)
+
+
+@_rule("linalg")
+def lu(a, permute_l=False, overwrite_a=False, check_finite=True, p_indices=False):
+    order, below, above = _eliminated(_one_matrix("lu", a))
+    back = np.argsort(order)
+    if permute_l:
+        return below[back], above
+    return (back if p_indices else np.eye(len(order))[:, order]), below, above
+
+
+@_rule("linalg")
+def lu_factor(a, overwrite_a=False, check_finite=True):
+    """L without its diagonal and U in one array, and LAPACK's exchanges of rows."""
+    a = _one_matrix("lu_factor", a)
+    _, below, above = _eliminated(a)
+    n = shape_of(a)[0]
+    pivots = _scipy_linalg("lu_factor")(np.asarray(value_of(a)))[1]
+    return below[:, :n] - np.eye(n, shape_of(below)[1]) + above, pivots
+
+
+@_rule("linalg")
+def lu_solve(lu_and_piv, b, trans=0, overwrite_b=False, check_finite=True):
+    both, pivots = lu_and_piv
+    if trans not in (0, "N"):
+        raise messages.option_refused("scipy.linalg.lu_solve", "trans", "Factor the transposed matrix.")
+    both = as_array(both)
+    order = np.arange(shape_of(both)[0])
+    for i, other in enumerate(np.asarray(value_of(pivots))):
+        order[[i, other]] = order[[other, i]]
+
+    def solve(b: Any) -> Any:
+        half = SOLVE_TRIANGULAR(both, b[order], lower=True, unit=True)
+        return SOLVE_TRIANGULAR(both, half, lower=False, unit=False)
+
+    return _with_columns(b, solve)
+
+
+@_rule("linalg")
+def qr(a, overwrite_a=False, lwork=None, mode="full", pivoting=False, check_finite=True):
+    modes: Any = {"full": "complete", "economic": "reduced", "r": "r"}
+    if pivoting or mode not in modes:
+        raise messages.option_refused("scipy.linalg.qr", "pivoting or mode", "Modes with a rule: full, economic, r.")
+    if mode == "r":
+        r = np.linalg.qr(a, "complete")[1] if shape_of(a)[-2] > shape_of(a)[-1] else np.linalg.qr(a, "r")
+        return (r,)
+    return tuple(np.linalg.qr(a, modes[mode]))
+
+
+@_rule("linalg")
+def eig(a, b=None, left=False, right=True, overwrite_a=False, overwrite_b=False, check_finite=True, **options):
+    _plainly("eig", b=b, left=left or None)
+    values, vectors = np.linalg.eig(_complex_if(a))
+    return (values, vectors) if right else values
+
+
+@_rule("linalg")
+def eigvals(a, b=None, overwrite_a=False, check_finite=True, **options):
+    _plainly("eigvals", b=b)
+    return np.linalg.eigvals(_complex_if(a))
+
+
+def _complex_if(a: Any) -> Any:
+    """SciPy's eigenvalues are complex numbers always."""
+    a = as_array(a)
+    return a if is_complex(a) else a.astype(complex)
+
+
+@_rule("linalg")
+def lstsq(a, b, cond=None, overwrite_a=False, overwrite_b=False, check_finite=True, lapack_driver=None):
+    found = np.linalg.lstsq(a, b, rcond=cond)
+    return tuple(found)
+
+
+# ---- equations of control
+@_rule("linalg", "solve_continuous_lyapunov", "solve_lyapunov")
+def solve_continuous_lyapunov(a, q):
+    """A X + X Aᴴ = Q"""
+    a = as_array(a)
+    return SYLVESTER(a, adjoint_of(a), as_array(q))
+
+
+@_rule("linalg")
+def solve_discrete_lyapunov(a, q, method=None):
+    """A X Aᴴ − X + Q = 0, as one linear system: (I − A ⊗ Ā) vec X = vec Q"""
+    a, q = as_array(a), as_array(q)
+    n = shape_of(a)[0]
+    full = np.eye(n * n) - np.kron(a, conjugated(a))
+    return np.reshape(SOLVE(full, np.reshape(q, (-1, 1))), (n, n))
+
+
+# ---- matrices with a pattern
+@_rule("linalg")
+def circulant(c):
+    c = as_array(c)
+    n = shape_of(c)[-1]
+    return np.take(c, (np.arange(n)[:, None] - np.arange(n)[None, :]) % n, axis=-1)
+
+
+@_rule("linalg")
+def hankel(c, r=None):
+    c = np.ravel(as_array(c))
+    r = np.zeros(shape_of(c)) if r is None else np.ravel(as_array(r))
+    values = np.concatenate([c, r[1:]])
+    return values[np.arange(shape_of(c)[0])[:, None] + np.arange(shape_of(r)[0])[None, :]]
+
+
+@_rule("linalg")
+def companion(a):
+    a = as_array(a)
+    n = shape_of(a)[0] - 1
+    first = np.reshape(-a[1:] / a[0], (1, n))
+    return np.concatenate([first, np.eye(n)[:-1]], axis=0)
+
+
+@_rule("linalg")
+def khatri_rao(a, b):
+    a, b = as_array(a), as_array(b)
+    return np.reshape(a[:, None, :] * b[None, :, :], (shape_of(a)[0] * shape_of(b)[0], shape_of(a)[1]))
+
+
+@_rule("linalg")
+def solve_toeplitz(c_or_cr, b, check_finite=True):
+    c, r = c_or_cr if isinstance(c_or_cr, tuple) else (c_or_cr, None)
+    return _with_columns(b, lambda b: SOLVE(toeplitz(c, r), b))
+
+
+@_rule("linalg")
+def solve_circulant(c, b, singular="raise", tol=None, caxis=-1, baxis=0, outaxis=0):
+    if (singular, caxis, baxis, outaxis) != ("raise", -1, 0, 0):
+        raise messages.option_refused("scipy.linalg.solve_circulant", "singular or an axis", "Leave these out.")
+    return _with_columns(b, lambda b: SOLVE(circulant(c), b))
+
+
+@_rule("linalg")
+def solveh_banded(ab, b, overwrite_ab=False, overwrite_b=False, lower=False, check_finite=True):
+    """By the full matrix, whose other half mirrors the diagonals that are given."""
+    from .indexing import SCATTER_ADD
+
+    ab = as_array(ab)
+    width, n = shape_of(ab)
+    u = width - 1
+    places, own = _band(ab, u, 0) if lower else _band(ab, 0, u)
+    half = SCATTER_ADD(ab[own], *places, shape=(n, n), key=("index", "index"))
+    strict = half * (1.0 - np.eye(n))
+    return _with_columns(b, lambda b: SOLVE(half + adjoint_of(strict), b))
+
+
+@_rule("linalg")
+def polar(a, side="right"):
+    """A = U P with P the positive root of AᴴA (right), or A = P U (left)."""
+    u, s, vh = np.linalg.svd(as_array(a), full_matrices=False)
+    v = adjoint_of(vh)
+    spread = np.matmul(v * s, vh) if side == "right" else np.matmul(u * s, adjoint_of(u))
+    return np.matmul(u, vh), spread
+
+
+__all__ = ["EXPM", "LOGM", "SOLVE_TRIANGULAR", "SQRTM", "SYLVESTER"]

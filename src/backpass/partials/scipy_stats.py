@@ -1,0 +1,472 @@
+"""``scipy.stats``: densities and distribution functions by their formulas; ``scipy.spatial.distance``.
+
+A distribution is the density and the distribution function of a standard variable z = (x − loc)/scale; where they are
+not given, ``pdf`` is exp of ``logpdf``, and so on. Outside of the support the density is 0. Formulas: SciPy's own
+documentation of each; Johnson, Kotz & Balakrishnan, Continuous Univariate Distributions (1994).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from backpass.graph import messages
+
+from .declare import as_array, dtype_of, normal_axis, shape_of
+from .decompositions import SOLVE
+from .scipy_functions import _rule
+from .special import _apply
+
+HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
+INF = math.inf
+
+
+def _call(name: str) -> Callable[..., Any]:
+    return lambda *args: _apply(name)(*map(as_array, args))
+
+
+gammaln, betaln, xlogy, xlog1py = map(_call, ("gammaln", "betaln", "xlogy", "xlog1py"))
+
+
+def _bound(args: tuple[Any, ...], named: dict[str, Any], names: tuple[str, ...], count: int) -> list[Any]:
+    """The parameters of a call and then (loc, scale), by place or name."""
+    values: dict[str, Any] = {"loc": 0.0, "scale": 1.0}
+    order = (*names, "loc", "scale")[:count]
+    values.update(zip(order, args, strict=False))
+    values.update(named)
+    missing = [n for n in order if n not in values]
+    if missing or len(args) > len(order):
+        raise TypeError(f"the distribution takes {', '.join(order)}")
+    return [as_array(values[n]) for n in order]
+
+
+def _chosen(inside: Any, value: Any, other: float) -> Any:
+    if isinstance(inside, (bool, np.bool_)):
+        return value if inside else np.full_like(value, other)
+    return np.where(inside, value, other)
+
+
+def _continuous(
+    name: str,
+    *names: str,
+    logpdf: Callable[..., Any],
+    cdf: Callable[..., Any] | None = None,
+    sf: Callable[..., Any] | None = None,
+    logcdf: Callable[..., Any] | None = None,
+    ppf: Callable[..., Any] | None = None,
+    support: tuple[float, float] = (-INF, INF),
+) -> None:
+    """Enter the methods of one distribution; the functions take z and the parameters."""
+    low, high = support
+
+    def rule(method: str, function: Callable[..., Any]) -> None:
+        def call(x: Any, *args: Any, **named: Any) -> Any:
+            *shapes, loc, scale = _bound(args, named, names, len(names) + 2)
+            return function((as_array(x) - loc) / scale, scale, *shapes)
+
+        _rule("stats", f"{name}.{method}")(call)
+
+    def within(z: Any) -> Any:
+        """(z where the density is, which z these are); z itself where all are."""
+        if low == -INF and high == INF:
+            return z, True
+        inside = (z >= low) & (z <= high)
+        middle = low + 1.0 if high == INF else (low + high) / 2
+        return np.where(inside, z, middle), inside
+
+    def log_density(z: Any, scale: Any, *shapes: Any) -> Any:
+        z, inside = within(z)
+        return _chosen(inside, logpdf(z, *shapes) - np.log(scale), -INF)
+
+    def probability(z: Any, *shapes: Any) -> Any:
+        assert cdf is not None
+        if low == -INF and high == INF:
+            return cdf(z, *shapes)
+        held, inside = within(z)
+        return np.where(inside, cdf(held, *shapes), np.where(z > high, 1.0, 0.0))
+
+    rule("logpdf", log_density)
+    rule("pdf", lambda z, scale, *shapes: np.exp(log_density(z, scale, *shapes)))
+    if cdf is None:
+        return
+    above = (lambda z, *s: 1.0 - probability(z, *s)) if sf is None or support != (-INF, INF) else sf
+    if sf is not None and support != (-INF, INF):
+        given = sf
+
+        def above(z: Any, *s: Any) -> Any:
+            held, inside = within(z)
+            return np.where(inside, given(held, *s), np.where(z > high, 0.0, 1.0))
+
+    rule("cdf", lambda z, scale, *shapes: probability(z, *shapes))
+    rule("sf", lambda z, scale, *shapes: above(z, *shapes))
+    rule("logcdf", lambda z, scale, *s: logcdf(z, *s) if logcdf else np.log(probability(z, *s)))
+    rule("logsf", lambda z, scale, *s: np.log(above(z, *s)))
+    if ppf is not None:
+
+        def quantile(q: Any, *args: Any, **named: Any) -> Any:
+            *shapes, loc, scale = _bound(args, named, names, len(names) + 2)
+            return loc + scale * ppf(as_array(q), *shapes)
+
+        _rule("stats", f"{name}.ppf")(quantile)
+        _rule("stats", f"{name}.isf")(lambda q, *args, **named: quantile(1.0 - as_array(q), *args, **named))
+
+
+def _log_t(z: Any, df: Any) -> Any:
+    constant = gammaln((df + 1) / 2) - gammaln(df / 2) - 0.5 * np.log(df * math.pi)
+    return constant - 0.5 * (df + 1) * np.log1p(z * z / df)
+
+
+def _log_gamma(z: Any, a: Any) -> Any:
+    return xlogy(a - 1, z) - z - gammaln(a)
+
+
+def _log_beta(z: Any, a: Any, b: Any) -> Any:
+    return xlog1py(b - 1, -z) + xlogy(a - 1, z) - betaln(a, b)
+
+
+def _log_f(z: Any, n: Any, m: Any) -> Any:
+    head = 0.5 * n * np.log(n) + 0.5 * m * np.log(m) + xlogy(n / 2 - 1, z)
+    return head - 0.5 * (n + m) * np.log(m + n * z) - betaln(n / 2, m / 2)
+
+
+_continuous(
+    "norm",
+    logpdf=lambda z: -0.5 * z * z - HALF_LOG_2PI,
+    cdf=_call("ndtr"),
+    sf=lambda z: _call("ndtr")(-z),
+    logcdf=_call("log_ndtr"),
+    ppf=_call("ndtri"),
+)
+_continuous(
+    "halfnorm",
+    logpdf=lambda z: -0.5 * z * z - HALF_LOG_2PI + math.log(2.0),
+    cdf=lambda z: _call("erf")(z / math.sqrt(2.0)),
+    sf=lambda z: _call("erfc")(z / math.sqrt(2.0)),
+    support=(0.0, INF),
+)
+_continuous(
+    "expon",
+    logpdf=lambda z: -z,
+    cdf=lambda z: -np.expm1(-z),
+    sf=lambda z: np.exp(-z),
+    ppf=lambda q: -np.log1p(-q),
+    support=(0.0, INF),
+)
+_continuous(
+    "uniform", logpdf=lambda z: 0.0 * z, cdf=lambda z: z, sf=lambda z: 1.0 - z, ppf=lambda q: q, support=(0.0, 1.0)
+)
+_continuous(
+    "laplace",
+    logpdf=lambda z: -np.abs(z) - math.log(2.0),
+    cdf=lambda z: np.where(z > 0, 1.0 - 0.5 * np.exp(-np.abs(z)), 0.5 * np.exp(-np.abs(z))),
+    sf=lambda z: np.where(z > 0, 0.5 * np.exp(-np.abs(z)), 1.0 - 0.5 * np.exp(-np.abs(z))),
+)
+_continuous(
+    "logistic",
+    logpdf=lambda z: -np.abs(z) - 2.0 * np.log1p(np.exp(-np.abs(z))),
+    cdf=_call("expit"),
+    sf=lambda z: _call("expit")(-z),
+    logcdf=lambda z: -np.logaddexp(0.0, -z),
+    ppf=_call("logit"),
+)
+_continuous(
+    "cauchy",
+    logpdf=lambda z: -math.log(math.pi) - np.log1p(z * z),
+    cdf=lambda z: np.arctan2(1.0, -z) / math.pi,
+    sf=lambda z: np.arctan2(1.0, z) / math.pi,
+    ppf=lambda q: np.tan(math.pi * q - math.pi / 2),
+)
+_continuous(
+    "gumbel_r",
+    logpdf=lambda z: -z - np.exp(-z),
+    cdf=lambda z: np.exp(-np.exp(-z)),
+    sf=lambda z: -np.expm1(-np.exp(-z)),
+    logcdf=lambda z: -np.exp(-z),
+    ppf=lambda q: -np.log(-np.log(q)),
+)
+_continuous(
+    "lognorm",
+    "s",
+    logpdf=lambda z, s: -0.5 * (np.log(z) / s) ** 2 - np.log(s * z) - HALF_LOG_2PI,
+    cdf=lambda z, s: _call("ndtr")(np.log(z) / s),
+    sf=lambda z, s: _call("ndtr")(-np.log(z) / s),
+    ppf=lambda q, s: np.exp(s * _call("ndtri")(q)),
+    support=(0.0, INF),
+)
+_continuous(
+    "gamma",
+    "a",
+    logpdf=_log_gamma,
+    cdf=lambda z, a: _call("gammainc")(a, z),
+    sf=lambda z, a: _call("gammaincc")(a, z),
+    support=(0.0, INF),
+)
+_continuous(
+    "invgamma",
+    "a",
+    logpdf=lambda z, a: -(a + 1) * np.log(z) - gammaln(a) - 1.0 / z,
+    cdf=lambda z, a: _call("gammaincc")(a, 1.0 / z),
+    sf=lambda z, a: _call("gammainc")(a, 1.0 / z),
+    support=(0.0, INF),
+)
+_continuous(
+    "chi2",
+    "df",
+    logpdf=lambda z, df: _log_gamma(z / 2, df / 2) - math.log(2.0),
+    cdf=lambda z, df: _call("chdtr")(df, z),
+    sf=lambda z, df: _call("chdtrc")(df, z),
+    support=(0.0, INF),
+)
+_continuous(
+    "beta",
+    "a",
+    "b",
+    logpdf=_log_beta,
+    cdf=lambda z, a, b: _call("betainc")(a, b, z),
+    sf=lambda z, a, b: _call("betaincc")(a, b, z),
+    support=(0.0, 1.0),
+)
+_continuous("t", "df", logpdf=_log_t, cdf=lambda z, df: _call("stdtr")(df, z), sf=lambda z, df: _call("stdtr")(df, -z))
+_continuous(
+    "f",
+    "dfn",
+    "dfd",
+    logpdf=_log_f,
+    cdf=lambda z, n, m: _call("fdtr")(n, m, z),
+    sf=lambda z, n, m: _call("fdtrc")(n, m, z),
+    support=(0.0, INF),
+)
+_continuous(
+    "pareto",
+    "b",
+    logpdf=lambda z, b: np.log(b) - (b + 1) * np.log(z),
+    cdf=lambda z, b: 1.0 - z**-b,
+    sf=lambda z, b: z**-b,
+    ppf=lambda q, b: (1.0 - q) ** (-1.0 / b),
+    support=(1.0, INF),
+)
+_continuous(
+    "weibull_min",
+    "c",
+    logpdf=lambda z, c: np.log(c) + xlogy(c - 1, z) - z**c,
+    cdf=lambda z, c: -np.expm1(-(z**c)),
+    sf=lambda z, c: np.exp(-(z**c)),
+    ppf=lambda q, c: (-np.log1p(-q)) ** (1.0 / c),
+    support=(0.0, INF),
+)
+
+
+# ---- discrete: the probabilities as functions of the parameters; counts are held fixed
+def _discrete(name: str, *names: str, logpmf: Callable[..., Any], top: Callable[..., Any] | None = None) -> None:
+    def log_mass(k: Any, *args: Any, **named: Any) -> Any:
+        *shapes, loc = _bound(args, named, names, len(names) + 1)
+        k = as_array(k) - loc
+        inside = (k >= 0) & np.equal(k, np.floor(k))
+        if top is not None:
+            inside = inside & (k <= top(*shapes))
+        return np.where(inside, logpmf(np.where(inside, k, 0), *shapes), -INF)
+
+    _rule("stats", f"{name}.logpmf")(log_mass)
+    _rule("stats", f"{name}.pmf")(lambda *args, **named: np.exp(log_mass(*args, **named)))
+
+
+def _log_choose(n: Any, k: Any) -> Any:
+    return gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1)
+
+
+_discrete("poisson", "mu", logpmf=lambda k, mu: xlogy(k, mu) - gammaln(k + 1) - mu)
+_discrete("bernoulli", "p", logpmf=lambda k, p: xlogy(k, p) + xlog1py(1 - k, -p), top=lambda p: 1)
+_discrete(
+    "binom",
+    "n",
+    "p",
+    logpmf=lambda k, n, p: _log_choose(n, k) + xlogy(k, p) + xlog1py(n - k, -p),
+    top=lambda n, p: n,
+)
+_discrete(
+    "nbinom",
+    "n",
+    "p",
+    logpmf=lambda k, n, p: gammaln(n + k) - gammaln(k + 1) - gammaln(n) + xlogy(n, p) + xlog1py(k, -p),
+)
+
+
+@_rule("stats", "poisson.cdf")
+def poisson_cdf(k, mu, loc=0):
+    k = np.floor(as_array(k) - loc)
+    return np.where(k >= 0, _call("pdtr")(np.where(k >= 0, k, 0.0), mu), 0.0)
+
+
+# ---- several variables
+@_rule("stats", "multivariate_normal.logpdf")
+def multivariate_normal_logpdf(x, mean=None, cov=1, allow_singular=False):
+    """−½ (n log 2π + log det Σ + (x − μ)ᵀ Σ⁻¹ (x − μ)); the last axis of x is the variable's."""
+    x, cov = as_array(x), as_array(cov)
+    size = [s[-1] for s in (shape_of(cov), shape_of(as_array(0.0 if mean is None else mean))) if s]
+    n = size[0] if size else 1
+    if not shape_of(x) or (len(shape_of(x)) == 1 and n == 1):
+        x = np.expand_dims(x, -1)
+    n = shape_of(x)[-1]
+    if not shape_of(cov):
+        cov = cov * np.eye(n)
+    elif len(shape_of(cov)) == 1:
+        cov = cov[:, None] * np.eye(n)
+    d = x - (np.zeros(n) if mean is None else as_array(mean))
+    solved = SOLVE(cov, np.reshape(d, (-1, n)).T)
+    square = np.reshape(np.sum(np.reshape(d, (-1, n)) * solved.T, axis=-1), shape_of(d)[:-1])
+    return -0.5 * (n * math.log(2 * math.pi) + np.linalg.slogdet(cov)[1] + square)
+
+
+_rule("stats", "multivariate_normal.pdf")(lambda *args, **named: np.exp(multivariate_normal_logpdf(*args, **named)))
+
+
+@_rule("stats", "dirichlet.logpdf")
+def dirichlet_logpdf(x, alpha):
+    x, alpha = as_array(x), as_array(alpha)
+    column = np.reshape(alpha, shape_of(alpha) + (1,) * (len(shape_of(x)) - 1))
+    if shape_of(x)[0] + 1 == shape_of(alpha)[0]:
+        x = np.concatenate([x, np.expand_dims(1.0 - np.sum(x, axis=0), 0)], axis=0)
+    return gammaln(np.sum(alpha)) - np.sum(gammaln(alpha)) + np.sum(xlogy(column - 1, x), axis=0)
+
+
+_rule("stats", "dirichlet.pdf")(lambda x, alpha: np.exp(dirichlet_logpdf(x, alpha)))
+
+
+# ---- statistics of a sample
+def _plain_only(name: str, nan_policy: str) -> None:
+    if nan_policy != "propagate":
+        raise messages.option_refused(f"scipy.stats.{name}", "nan_policy", "Use the nan-functions of NumPy.")
+
+
+@_rule("stats")
+def zscore(a, axis=0, ddof=0, nan_policy="propagate"):
+    _plain_only("zscore", nan_policy)
+    a = as_array(a)
+    return (a - np.mean(a, axis=axis, keepdims=True)) / np.std(a, axis=axis, ddof=ddof, keepdims=True)
+
+
+def _central(a: Any, order: int, axis: Any) -> Any:
+    return np.mean((a - np.mean(a, axis=axis, keepdims=True)) ** order, axis=axis)
+
+
+@_rule("stats")
+def skew(a, axis=0, bias=True, nan_policy="propagate", *, keepdims=False):
+    _plain_only("skew", nan_policy)
+    a = np.ravel(as_array(a)) if axis is None else as_array(a)
+    axis = 0 if axis is None else normal_axis(axis, len(shape_of(a)))
+    found = _central(a, 3, axis) / _central(a, 2, axis) ** 1.5
+    if not bias:
+        n = shape_of(a)[axis]
+        found = math.sqrt(n * (n - 1.0)) / (n - 2.0) * found
+    return np.expand_dims(found, axis) if keepdims else found
+
+
+@_rule("stats")
+def kurtosis(a, axis=0, fisher=True, bias=True, nan_policy="propagate", *, keepdims=False):
+    _plain_only("kurtosis", nan_policy)
+    a = np.ravel(as_array(a)) if axis is None else as_array(a)
+    axis = 0 if axis is None else normal_axis(axis, len(shape_of(a)))
+    found = _central(a, 4, axis) / _central(a, 2, axis) ** 2
+    if not bias:
+        n = shape_of(a)[axis]
+        found = ((n * n - 1.0) * found - 3.0 * (n - 1.0) ** 2) / ((n - 2.0) * (n - 3.0)) + 3.0
+    found = found - 3.0 if fisher else found
+    return np.expand_dims(found, axis) if keepdims else found
+
+
+@_rule("stats")
+def gmean(a, axis=0, dtype=None, weights=None, nan_policy="propagate", keepdims=False):
+    _plain_only("gmean", nan_policy)
+    return np.exp(np.average(np.log(as_array(a)), axis=axis, weights=weights, keepdims=keepdims))
+
+
+@_rule("stats")
+def hmean(a, axis=0, dtype=None, *, weights=None, nan_policy="propagate", keepdims=False):
+    _plain_only("hmean", nan_policy)
+    return 1.0 / np.average(1.0 / as_array(a), axis=axis, weights=weights, keepdims=keepdims)
+
+
+@_rule("stats")
+def sem(a, axis=0, ddof=1, nan_policy="propagate", *, keepdims=False):
+    _plain_only("sem", nan_policy)
+    a = as_array(a)
+    n = np.size(a) if axis is None else shape_of(a)[axis]
+    return np.std(a, axis=axis, ddof=ddof, keepdims=keepdims) / math.sqrt(n)
+
+
+@_rule("stats")
+def entropy(pk, qk=None, base=None, axis=0, *, nan_policy="propagate", keepdims=False):
+    _plain_only("entropy", nan_policy)
+    pk = as_array(pk)
+    pk = pk / np.sum(pk, axis=axis, keepdims=True)
+    if qk is None:
+        parts = _call("entr")(pk)
+    else:
+        qk = as_array(qk)
+        parts = _call("rel_entr")(pk, qk / np.sum(qk, axis=axis, keepdims=True))
+    found = np.sum(parts, axis=axis, keepdims=keepdims)
+    return found if base is None else found / np.log(base)
+
+
+# ---- scipy.spatial.distance
+def _lengths(d: Any, metric: str, p: Any = 2) -> Any:
+    """The lengths of differences along the last axis; 0 at 0, with derivative 0."""
+    if metric in ("euclidean", "minkowski") and p == 2:
+        return np.linalg.norm(d, axis=-1)
+    if metric == "minkowski":
+        return np.linalg.norm(d, ord=p, axis=-1)
+    if metric == "sqeuclidean":
+        return np.sum(d * d, axis=-1)
+    if metric in ("cityblock", "manhattan"):
+        return np.sum(np.abs(d), axis=-1)
+    if metric == "chebyshev":
+        return np.max(np.abs(d), axis=-1)
+    raise messages.option_refused(
+        "scipy.spatial.distance",
+        f"metric={metric!r}",
+        "Metrics with a rule: euclidean, sqeuclidean, cityblock, chebyshev, minkowski, cosine, correlation.",
+    )
+
+
+def _cosines(u: Any, v: Any) -> Any:
+    return 1.0 - np.sum(u * v, axis=-1) / (np.linalg.norm(u, axis=-1) * np.linalg.norm(v, axis=-1))
+
+
+def _between(u: Any, v: Any, metric: str, p: Any) -> Any:
+    if metric == "correlation":
+        u, v = (x - np.mean(x, axis=-1, keepdims=True) for x in (u, v))
+    return _cosines(u, v) if metric in ("cosine", "correlation") else _lengths(u - v, metric, p)
+
+
+@_rule("spatial.distance")
+def cdist(XA, XB, metric="euclidean", *, out=None, p=2):
+    a, b = (x if dtype_of(x).kind == "f" else x.astype(float) for x in (as_array(XA), as_array(XB)))
+    return _between(a[:, None, :], b[None, :, :], metric, p)
+
+
+@_rule("spatial.distance")
+def pdist(X, metric="euclidean", *, out=None, p=2):
+    x = as_array(X)
+    i, j = np.triu_indices(shape_of(x)[0], 1)
+    return _between(x[i], x[j], metric, p)
+
+
+@_rule("spatial.distance")
+def squareform(X, force="no", checks=True):
+    x = as_array(X)
+    if len(shape_of(x)) == 2:
+        return x[np.triu_indices(shape_of(x)[0], 1)]
+    n = int(np.ceil(np.sqrt(shape_of(x)[0] * 2)))
+    places = np.zeros((n, n), int)
+    places[np.triu_indices(n, 1)] = np.arange(1, shape_of(x)[0] + 1)
+    return np.concatenate([np.zeros(1, dtype_of(x)), x])[places + places.T]
+
+
+for _metric in ("euclidean", "sqeuclidean", "cityblock", "chebyshev", "cosine", "correlation"):
+    _rule("spatial.distance", _metric)(lambda u, v, metric=_metric: _between(as_array(u), as_array(v), metric, 2))
+_rule("spatial.distance", "minkowski")(lambda u, v, p=2: _between(as_array(u), as_array(v), "minkowski", p))
+
+__all__ = ["multivariate_normal_logpdf"]
