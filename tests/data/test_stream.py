@@ -189,8 +189,7 @@ MEASURED = """
 import resource, sys
 import backpass as bp
 from backpass.cli import main
-main(["train", sys.argv[1], "-t", "kind", "--stream", "--epochs", "1", "--hidden", "16", "-q", "-o", sys.argv[2]],
-     standalone_mode=False)
+main(sys.argv[1:], standalone_mode=False)
 if sys.platform == "linux":  # where ru_maxrss begins with what the process that started this one had
     peak = 1024 * int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0])
 else:
@@ -208,19 +207,31 @@ def test_memory_does_not_grow_with_the_file(tmp_path):
         f"{a:.6f},{b:.6f},{c:.6f},{d:.6f},c{k % 30},{'in' if a * b > 0 else 'out'}\\n"
         for k, (a, b, c, d) in enumerate(np.random.default_rng(0).normal(size=(20_000, 4)).tolist())
     ).replace("\\n", "\n")
-    peaks = []
+    peaks: dict[str, list[int]] = {"train": [], "predict": [], "evaluate": []}
+    sizes = []
     for times in (60, 180):
         path = tmp_path / f"{times}.csv"
         with open(path, "w") as file:
             file.write("a,b,c,d,word,kind\n")
             for _ in range(times):
                 file.write(rows)
-        command = [sys.executable, "-c", MEASURED, path, tmp_path / "a.bp"]
+        model, out = tmp_path / "a.bp", tmp_path / "out.csv"
+        commands = {
+            "train": (path, "-t", "kind", "--stream", "--epochs", "1", "--hidden", "16", "-q", "-o", model),
+            "predict": (model, path, "--stream", "-o", out),
+            "evaluate": (model, path, "--stream"),
+        }
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OPENBLAS_NUM_THREADS": "1"}
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-        peaks.append((int(done.stdout.split("peak ")[1]), path.stat().st_size))
+        for name, arguments in commands.items():
+            command = [sys.executable, "-c", MEASURED, name, *arguments]
+            done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+            peaks[name].append(int(done.stdout.split("peak ")[1]))
+        with open(out) as file:
+            assert sum(1 for _ in file) == 20_000 * times + 1
+        sizes.append(path.stat().st_size)
         Path(path).unlink()
-    (low, small), (high, large) = peaks
-    assert large - small > 80_000_000
-    assert high - low < large - small
-    assert high < 500_000_000
+    grown = sizes[1] - sizes[0]
+    assert grown > 80_000_000
+    for low, high in peaks.values():
+        assert high - low < grown
+        assert high < 500_000_000

@@ -23,9 +23,21 @@ from . import say
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the shuffling.")
 @click.option("--fill-missing-columns", is_flag=True, help="Take columns that FILE lacks as missing in every row.")
+@click.option(
+    "--stream/--no-stream",
+    default=None,
+    help="Read FILE in pieces, so that it may be larger than memory  [from 100 MB on]",
+)
 @click.option("--json", "as_json", is_flag=True, help="As JSON, with every number, for other programs.")
 def evaluate(
-    model: Path, file: Path, bins: int, repeats: int, seed: int, fill_missing_columns: bool, as_json: bool
+    model: Path,
+    file: Path,
+    bins: int,
+    repeats: int,
+    seed: int,
+    fill_missing_columns: bool,
+    stream: bool | None,
+    as_json: bool,
 ) -> None:
     """Judge MODEL on FILE, which has the target in it: best on rows that no training has seen.
 
@@ -35,6 +47,7 @@ def evaluate(
     with say.plainly():
         import backpass as bp
         from backpass.data.read import read_table
+        from backpass.data.stream import Stream, is_large
         from backpass.data.table import Reading
         from backpass.graph.errors import DataError
         from backpass.train.evaluation import evaluate as evaluated
@@ -44,7 +57,8 @@ def evaluate(
             raise DataError(f"{model.name} was trained on arrays, not on a table: compare model.predict(X) with y")
         left_out = dict.fromkeys(found.preprocessor.left_out if file.is_dir() else (), Reading("number"))
         known = {**left_out, **found.preprocessor.readings, found.target.name: found.target.reading}
-        table = read_table(file, kinds=known)
+        in_pieces = (is_large(file) if stream is None else stream) and not file.is_dir()
+        table = Stream(file, known) if in_pieces else read_table(file, kinds=known)
         notes: list[str] = []
         result = evaluated(
             found,

@@ -119,8 +119,8 @@ class Preprocessor:
         """
         notices = [] if notices is None else notices
         absent = [encoder.name for encoder in self.encoders if encoder.name not in table]
-        if absent and not fill_missing_columns:
-            raise DataError(_absent(absent, table))
+        if not fill_missing_columns:
+            self.require(table.names, table.source)
         if absent:
             notices.append(f"{table.source} lacks {listing(absent)}: taken as missing in every row")
         out = np.empty((len(table), len(self.feature_names)), np.float32)
@@ -132,6 +132,12 @@ class Preprocessor:
             encoder.encode(column, out[:, start:stop], notices if known else [])
             start = stop
         return out
+
+    def require(self, names: list[str], source: str) -> None:
+        """Raise the DataError that tells of columns which a table of these names lacks."""
+        absent = [encoder.name for encoder in self.encoders if encoder.name not in names]
+        if absent:
+            raise DataError(_absent(absent, names, source))
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values that `from_json` reads."""
@@ -235,13 +241,13 @@ def _nothing_varies(column: Column, rows: np.ndarray | None) -> str:
     return f"one value only, '{value}'" + (" in the training rows" if rows is not None else "")
 
 
-def _absent(absent: list[str], table: Table) -> str:
-    first = nearest(absent[0], table.names)
+def _absent(absent: list[str], names: list[str], source: str) -> str:
+    first = nearest(absent[0], names)
     hint = f" (rename '{first}'?)" if first else ""
     count = "a column" if len(absent) == 1 else f"{len(absent)} columns"
     return (
-        f"{table.source} lacks {count} that the model was trained on: {listing(absent)}{hint}. "
-        f"Its columns: {listing(table.names, 20)}"
+        f"{source} lacks {count} that the model was trained on: {listing(absent)}{hint}. "
+        f"Its columns: {listing(names, 20)}"
     )
 
 

@@ -7,6 +7,7 @@ then read that way.
 from __future__ import annotations
 
 import codecs
+import contextlib
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -76,6 +77,7 @@ class Stream:
         self.fixed = {n: k if isinstance(k, Reading) else Reading(k) for n, k in (kinds or {}).items()}
         self.notices: list[str] = []
         self.delimiter = ","
+        self.quoted = self.surveyed = False
         arrow("", f"reading {self.source}")
         with open(self.path, "rb") as file:
             start = file.read(8)
@@ -90,7 +92,6 @@ class Stream:
         else:
             self.layout, self.encoding = self._text_layout()
             self.delimiter = self.layout.delimiter
-            self.quoted = False
             self.blocks = self._delimited
 
     # ---- blocks of each kind of file
@@ -191,10 +192,19 @@ class Stream:
             block = np.ascontiguousarray(array[start : start + ROWS].T)
             yield pa.table({name: pa.array(column) for name, column in zip(names, block, strict=True)})
 
+    def names(self) -> list[str]:
+        """The names of the columns. Raises DataError where there are no rows."""
+        self.quoted = self.quoted or not self.surveyed
+        with contextlib.closing(self.blocks()) as blocks:
+            for block in blocks:
+                return block.column_names
+        raise DataError(f"{self.source} has no rows")
+
     # ---- two passes
     def survey(self, target: str | None = None, seed: int = 0) -> Survey:
         """One pass: count the rows, draw `SAMPLE` of them evenly, and one more for each value of the target that the
         draw missed; decide over them what each column holds."""
+        self.surveyed = True
         try:
             return self._survey(target, seed)
         except _Straddling:  # a value with a line break in it, in quotes
@@ -239,8 +249,12 @@ class Stream:
         return Survey(rows, table, readings)
 
     def tables(self, readings: dict[str, Reading]) -> Iterator[Table]:
-        """Every block as a Table, its columns read as `readings` say; other columns are left out."""
+        """Every block as a Table, its columns read as `readings` say; other columns are left out.
+
+        Without a survey before it, values with a line break in them are looked for in every line of a text file.
+        """
         pool = arrow().default_memory_pool()
+        self.quoted = self.quoted or not self.surveyed
         for block in self.blocks():
             wanted = [name for name in block.column_names if name in readings]
             yield table_of(block.select(wanted), self.source, readings, self.delimiter)

@@ -115,6 +115,8 @@ class Target:
             )
         if self.task == "regression":
             return ((column.values.astype(np.float64) - self.mean) / self.std).astype(np.float32)
+        if self.kind == "boolean":  # the classes stand for false and true, whatever words a file has for them
+            return column.values.astype(np.int64)
         text = column.as_kind("text")
         place = {name: index for index, name in enumerate(self.classes)}
         used = [text.levels[code] for code in np.unique(text.values)]

@@ -3,18 +3,22 @@ and which columns it leans on. Definitions are scikit-learn's."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from backpass.data.table import Table
+from backpass.data.prepare_large import merged
+from backpass.data.stream import Stream
+from backpass.data.table import Table, counted, listing
 from backpass.graph.errors import DataError
 
-from .curves import Bins, average_precision, calibration_error, reliability
-from .metrics import accuracy, classification_scores, confusion, r_squared, regression_scores, roc_auc
+from .curves import Bins
+from .metrics import accuracy, r_squared
 from .model import Model
 from .run_list import table as columns_of
+from .tally import ClassTally, NumberTally, RowSample
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,15 +107,26 @@ class Evaluation:
 
 IN_UNITS = ("MAE", "RMSE", "median AE", "largest error")
 MOST_SHOWN = 12
+SAMPLE_BYTES = 8 << 20
+"""What is kept in memory of a file that is read in pieces, for scores that need many rows at once."""
 
 
 def evaluate(
-    model: Model, table: Table, *, bins: int = 10, repeats: int = 5, seed: int = 0, fill_missing_columns: bool = False,
+    model: Model,
+    table: Table | Stream,
+    *,
+    bins: int = 10,
+    repeats: int = 5,
+    seed: int = 0,
+    fill_missing_columns: bool = False,
     notices: list[str] | None = None,
-) -> Evaluation:  # fmt: skip
-    """Evaluate a model that was trained on a table, on another table with the target in it.
+) -> Evaluation:
+    """Evaluate a model that was trained on a table, on another table with the target in it, or on a `Stream` of one
+    that is larger than memory.
 
-    `bins` are those of calibration; `repeats` is how often each column is shuffled for its importance, 0 for none.
+    `bins` are those of calibration; `repeats` is how often each column is shuffled for its importance, 0 for none. Of a
+    stream, areas under curves, medians, quantiles and importance are those of a sample where it has more rows than fit
+    into 8 MB; `notices` then says of how many.
 
     Raises DataError where the table has no target, a class that training did not have, or lacks a column.
 
@@ -128,104 +143,69 @@ def evaluate(
     if model.preprocessor is None or model.target is None:
         raise DataError("the model was trained on arrays, not on a table: compare model.predict(X) with y in Python")
     notes = [] if notices is None else notices
-    before = len(table)
-    table = table.where_known(model.target.name)
-    if len(table) < before:
-        notes.append(table.notices[-1])
-    x = model.preprocessor.transform(table, notes, fill_missing_columns)
-    truth = model.target.encode(table)
-    out = model.outputs(x)
-    if model.task == "classification":
-        found = _classes(model, truth, out, bins)
-    else:
-        found = _numbers(model.target.decode(truth), model.target.decode(out))
-    importance = permutation_importance(model, x, truth, repeats, seed) if repeats else []
-    return Evaluation(**{**vars(found), "importance": importance})
+    target, prepare = model.target, model.preprocessor
+    most = SAMPLE_BYTES // (8 + 4 * max(1, len(model.classes))) if isinstance(table, Stream) else None
+    few = SAMPLE_BYTES // (8 + 4 * len(prepare.feature_names)) if isinstance(table, Stream) else None
+    classes = ClassTally(model.classes, bins, most) if model.task == "classification" else None
+    numbers = NumberTally(most)
+    needed = RowSample(few, seed)
+    met: list[str] = []
+    for block in _known_blocks(model, table, fill_missing_columns, notes):
+        x, truth = prepare.transform(block, met, fill_missing_columns), target.encode(block)
+        out = model.outputs(x)
+        if classes is not None:
+            classes.add(truth, out)
+        else:
+            numbers.add(target.decode(truth), target.decode(out))
+        if repeats:
+            needed.add(x, truth)
+    notes += merged(met) if isinstance(table, Stream) else met
+    importance = []
+    if repeats:
+        x, truth = needed.arrays()
+        importance = permutation_importance(model, x, truth, repeats, seed)
+    tally = classes or numbers
+    told = {"importance": needed, "areas under curves" if classes else "medians and quantiles": tally.sample}
+    for what, sample in told.items():
+        if sample.partial:
+            notes.append(f"{what}: of {sample.most:,} rows drawn evenly from {sample.seen:,}")
+    if classes is not None:
+        scores, per_class, calibration = classes.result()
+        return Evaluation(
+            model.task, classes.sample.seen, scores, model.classes, classes.counts, per_class, calibration,
+            importance=importance,
+        )  # fmt: skip
+    scores, residuals = numbers.result()
+    return Evaluation(model.task, numbers.sample.seen, scores, residuals=residuals, importance=importance)
 
 
-def _classes(model: Model, truth: np.ndarray, out: np.ndarray, bins: int) -> Evaluation:
-    predicted = out.argmax(axis=1)
-    chances = np.asarray(out, np.float64)
-    counts = confusion(truth, predicted, len(model.classes))
-    right, said, there = np.diag(counts), counts.sum(axis=0), counts.sum(axis=1)
-    per_class = []
-    for k, name in enumerate(model.classes):
-        own = (truth == k).astype(np.int64)
-        per_class.append(
-            {
-                "class": str(name),
-                "precision": _share(right[k], said[k]),
-                "recall": _share(right[k], there[k]),
-                "F1": _share(2 * right[k], said[k] + there[k]),
-                "ROC AUC": _known(roc_auc(own, chances[:, k])),
-                "average precision": _known(average_precision(own, chances[:, k])),
-                "rows": int(there[k]),
-            }
-        )
-    scores = classification_scores(truth, out)
-    present = [row for row in per_class if row["rows"]]
-    scores["weighted F1"] = sum(row["F1"] * row["rows"] for row in present) / len(truth)
-    scores["Matthews"] = matthews(counts)
-    if len(model.classes) == 2:
-        scores["average precision"] = average_precision(truth, chances[:, 1])
-        scores["Brier score"] = float(np.mean((chances[:, 1] - truth) ** 2))
-        found = reliability(truth, chances[:, 1], bins)
-    else:
-        areas = [row["ROC AUC"] for row in per_class]
-        if None not in areas:
-            scores["ROC AUC"] = float(np.mean(areas))  # one against the rest, as the mean over the classes
-        found = reliability(predicted == truth, chances.max(axis=1), bins)
-    scores["calibration error"] = calibration_error(found)
-    return Evaluation("classification", len(truth), scores, model.classes, counts, per_class, found)
-
-
-def matthews(counts: np.ndarray) -> float:
-    """The correlation of truth and prediction from their confusion matrix (Matthews 1975; Gorodkin 2004); 0 where one
-    of them is constant.
-
-    >>> round(matthews(np.array([[2, 1], [0, 3]])), 4)
-    0.7071
-    """
-    counts = counts.astype(np.float64)
-    n, right, said, there = counts.sum(), np.trace(counts), counts.sum(axis=0), counts.sum(axis=1)
-    below = np.sqrt((n**2 - said @ said) * (n**2 - there @ there))
-    return float((right * n - said @ there) / below) if below > 0 else 0.0
-
-
-def _numbers(truth: np.ndarray, predicted: np.ndarray) -> Evaluation:
-    residual = truth - predicted
-    scores = regression_scores(truth, predicted)
-    size = np.abs(residual)
-    scores["median AE"] = float(np.median(size))
-    scores["largest error"] = float(size.max())
-    scores["explained variance"] = explained_variance(truth, predicted)
-    scores["MAPE"] = float(np.mean(size / np.maximum(np.abs(truth), np.finfo(np.float64).eps)))
-    parts = np.array_split(np.argsort(predicted, kind="stable"), min(10, len(truth)))
-    rows = [
-        {
-            "predicted": f"{predicted[part].min():.4g} to {predicted[part].max():.4g}",
-            "mean": float(residual[part].mean()),
-            "deviation": float(residual[part].std()),
-            "5 %": float(np.quantile(residual[part], 0.05)),
-            "median": float(np.median(residual[part])),
-            "95 %": float(np.quantile(residual[part], 0.95)),
-            "rows": len(part),
-        }
-        for part in parts
-    ]
-    return Evaluation("regression", len(truth), scores, residuals=rows)
-
-
-def explained_variance(truth: np.ndarray, predicted: np.ndarray) -> float:
-    """1 − var(y − ŷ) / var(y): R² of predictions freed of their mean error. 1 or 0 where y is constant.
-
-    >>> explained_variance(np.array([1.0, 2.0, 3.0]), np.array([2.0, 3.0, 4.0]))
-    1.0
-    """
-    left, all_of_it = float(np.var(truth - predicted)), float(np.var(truth))
-    if all_of_it == 0:
-        return 1.0 if left == 0 else 0.0
-    return 1 - left / all_of_it
+def _known_blocks(model: Model, table: Table | Stream, fill: bool, notes: list[str]) -> Iterator[Table]:
+    """The rows that have a target, in one table or block by block."""
+    assert model.preprocessor is not None
+    assert model.target is not None
+    name = model.target.name
+    if isinstance(table, Table):
+        known = table.where_known(name)
+        notes += known.notices[len(table.notices) :]
+        yield known
+        return
+    names = table.names()
+    if name not in names:
+        raise DataError(f"{table.source} has no column '{name}', the target. Its columns: {listing(names, 20)}")
+    if not fill:
+        model.preprocessor.require(names, table.source)
+    rows = missing = 0
+    for block in table.tables({**model.preprocessor.readings, name: model.target.reading}):
+        absent = block[name].missing
+        if block[name].kind == "number":
+            absent = ~np.isfinite(block[name].values)
+        rows, missing = rows + len(block), missing + int(absent.sum())
+        if not absent.all():
+            yield block.take(~absent)
+    if missing == rows:
+        raise DataError(f"column '{name}' of {table.source} has no value in any of its {rows:,} rows")
+    if missing:
+        notes.append(f"{counted(missing, 'row')} of {rows:,} without a value in '{name}' left out")
 
 
 def permutation_importance(
@@ -258,12 +238,4 @@ def permutation_importance(
     return sorted(found, key=lambda row: -row["lost"])
 
 
-def _share(part: Any, whole: Any) -> float:
-    return float(part / whole) if whole else 0.0
-
-
-def _known(value: float) -> float | None:
-    return None if np.isnan(value) else value
-
-
-__all__ = ["Evaluation", "evaluate", "explained_variance", "matthews", "permutation_importance"]
+__all__ = ["Evaluation", "evaluate", "permutation_importance"]

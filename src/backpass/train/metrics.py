@@ -35,7 +35,11 @@ def balanced_accuracy(truth: np.ndarray, predicted: np.ndarray) -> float:
     >>> balanced_accuracy(np.array([0, 0, 0, 1]), np.array([0, 0, 0, 0]))
     0.5
     """
-    counts = confusion(truth, predicted, int(max(truth.max(), predicted.max())) + 1)
+    return balanced_accuracy_of(confusion(truth, predicted, int(max(truth.max(), predicted.max())) + 1))
+
+
+def balanced_accuracy_of(counts: np.ndarray) -> float:
+    """The same from a confusion matrix."""
     sizes = counts.sum(axis=1)
     return float(np.mean(np.diag(counts)[sizes > 0] / sizes[sizes > 0]))
 
@@ -46,7 +50,11 @@ def macro_f1(truth: np.ndarray, predicted: np.ndarray) -> float:
     >>> round(macro_f1(np.array([0, 1, 1]), np.array([0, 1, 0])), 4)
     0.6667
     """
-    counts = confusion(truth, predicted, int(max(truth.max(), predicted.max())) + 1)
+    return macro_f1_of(confusion(truth, predicted, int(max(truth.max(), predicted.max())) + 1))
+
+
+def macro_f1_of(counts: np.ndarray) -> float:
+    """The same from a confusion matrix."""
     both = counts.sum(axis=0) + counts.sum(axis=1)
     return float(np.mean(2 * np.diag(counts)[both > 0] / both[both > 0]))
 
@@ -59,7 +67,7 @@ def log_loss(truth: np.ndarray, probabilities: np.ndarray) -> float:
     """
     tiny = np.finfo(probabilities.dtype).eps
     chosen = np.clip(probabilities, tiny, 1 - tiny)[np.arange(len(truth)), truth]
-    return float(-np.mean(np.log(chosen)))
+    return float(-np.mean(np.log(chosen), dtype=np.float64))
 
 
 def roc_auc(truth: np.ndarray, scores: np.ndarray) -> float:
@@ -85,10 +93,15 @@ def r_squared(truth: np.ndarray, predicted: np.ndarray) -> float:
     >>> r_squared(np.array([1.0, 2.0, 3.0]), np.array([1.0, 2.0, 4.0]))
     0.5
     """
-    if len(truth) < 2:
-        return float("nan")
     residual = float(np.sum((truth - predicted) ** 2, dtype=np.float64))
-    total = float(np.sum((truth - np.mean(truth, dtype=np.float64)) ** 2, dtype=np.float64))
+    total = float(np.sum((truth - np.mean(truth, dtype=np.float64)) ** 2, dtype=np.float64)) if len(truth) else 0.0
+    return r_squared_of(len(truth), residual, total)
+
+
+def r_squared_of(n: int, residual: float, total: float) -> float:
+    """The same from Σ(y − ŷ)² and Σ(y − ȳ)² over n rows."""
+    if n < 2:
+        return float("nan")
     if total == 0:
         return 1.0 if residual == 0 else 0.0
     return 1 - residual / total

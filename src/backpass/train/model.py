@@ -102,6 +102,30 @@ class Model:
             index = (out > (0.5 if self.gives == "probability" else 0.0)).astype(np.int64)
         return np.array(self.classes, dtype=object if self.target else None)[index]
 
+    def predict_file(
+        self,
+        file: str | os.PathLike[str],
+        output: str | os.PathLike[str],
+        *,
+        probabilities: bool = False,
+        fill_missing_columns: bool = False,
+        notices: list[str] | None = None,
+    ) -> int:
+        """Predict each row of a file, also of one larger than memory, into a CSV or Parquet file; the number of rows.
+
+        See `backpass.train.predictions.predict_file`.
+        """
+        from .predictions import predict_file
+
+        return predict_file(
+            self,
+            file,
+            output,
+            probabilities=probabilities,
+            fill_missing_columns=fill_missing_columns,
+            notices=notices,
+        )
+
     def predict_proba(self, x: Any) -> np.ndarray:
         """The probability of each class, (N, C), in the order of `classes`. DataError for a model that gives none."""
         if self.gives not in ("probabilities", "probability"):

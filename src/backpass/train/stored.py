@@ -47,17 +47,23 @@ def write_stored(
 
 
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
-    """Put `data` at `path` in one step: a reader sees the old file or the new one, never a part.
+    """Put `data` at `path` in one step; see `new_file`."""
+    with new_file(path) as place, open(place, "wb") as file:
+        file.write(data)
+
+
+@contextlib.contextmanager
+def new_file(path: str | os.PathLike[str]) -> Iterator[str]:
+    """A file to write, which takes its place at `path` in one step at the end of the block, and not at all after an
+    error: a reader sees the old file or the new one, never a part.
 
     A link stays one: what it points to is replaced. Devices and pipes are written to. OSError says what to do.
     """
     with _new_file(path) as (target, temporary):
-        with open(temporary or target, "wb") as file:
-            file.write(data)
-            file.flush()
-            if temporary is not None:
-                os.fsync(file.fileno())
+        yield str(temporary or target)
         if temporary is not None:
+            with open(temporary, "rb+") as file:
+                os.fsync(file.fileno())
             os.chmod(temporary, 0o666 & ~_umask())
             os.replace(temporary, target)
             _remember_name(target.parent)
