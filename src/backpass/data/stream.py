@@ -9,7 +9,7 @@ from __future__ import annotations
 import codecs
 import contextlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,7 @@ SAMPLE = 50_000
 MOST_CLASSES = 1000
 """Different values of the target up to which the sample holds a row of each."""
 
-Blocks = Iterator[Any]
+Blocks = Generator[Any, None, None]
 """Arrow tables, one after another."""
 
 
