@@ -1,11 +1,12 @@
 """Training and gradients by Backpass, PyTorch, JAX, HIPS autograd and scikit-learn, timed in turns in one process.
 
 All start from the same θ, and the losses of the first steps on the same batches, or the gradients, must agree before
-anything is timed. Then they take turns: a window that is not timed and one that is. Printed are the median time and the
-least, and the median over the turns of peer / Backpass of the same turn: above 1 Backpass is faster. What is not
-installed is left out.
+anything is timed. Then they take turns: a window that is not timed and one that is. Printed are the median time and
+the least, and the median over the turns of peer / Backpass of the same turn: above 1 Backpass is faster. Then each runs
+once more in a process of its own, for the time of its first run, which traces and compiles, and the peak of memory; who
+keeps on disk what was compiled does so twice. What is not installed is left out.
 
-    scripts/bench training [--seconds S] [--only TEXT ...] [--without TEXT ...] [--json PATH]
+    scripts/bench training [--seconds S] [--only TEXT ...] [--without TEXT ...] [--json PATH] [--picture PATH]
 
 A training step is gather, forward, backward and update. Backpass takes many a call, as `bp.fit` does, on as many
 threads as it chooses and on one; JAX one jitted call a step, and one `lax.scan` an epoch; PyTorch eager with the fused
@@ -60,6 +61,8 @@ class Contender:
     cold: float = 0.0
     """Seconds of the first run: tracing, compiling, running."""
     end: Callable[[], Any] = lambda: None
+    index: int = -1
+    """Among the workload's makers."""
     taken: list[float] = field(default_factory=list)
 
     def window(self) -> None:
@@ -160,16 +163,17 @@ def ours(job: Perceptron, threads: int | None = None) -> Contender:
     pace = Pace(stepper.threads)
 
     def run(steps: int = 0) -> np.ndarray:
-        left, found = steps or job.steps, []
-        while left:
+        found: list[np.ndarray] = []
+        done, steps = 0, steps or job.steps
+        while done < steps:
             _, number, most = pace.next()
-            mine = order[-left * job.batch :] if left < job.steps else order
             started = time.perf_counter()
-            losses, _ = stepper.take(loop.data, mine, left, loop.count, 0, number, most)
+            mine = order[done * job.batch :]
+            losses, _ = stepper.take(loop.data, mine, steps - done, loop.count + done, 0, number, most)
             pace.took(len(losses), number, time.perf_counter() - started)
-            loop.count += len(losses)
-            left -= len(losses)
+            done += len(losses)
             found.append(losses)
+        loop.count += steps
         return np.concatenate(found)
 
     def losses() -> np.ndarray:
@@ -327,6 +331,59 @@ def torch_steps(job: Perceptron, compiled: bool = False, threads: int = 0) -> Co
     return contender
 
 
+def tinygrad_steps(job: Perceptron) -> Contender:
+    tinygrad = importlib.import_module("tinygrad")
+    tensor, rate = tinygrad.Tensor, RATE[job.optimizer]
+    held = lambda array: tensor(np.asarray(array)).realize()  # noqa: E731
+    inputs, labels = job.data()
+    x, y = held(inputs), held(labels.astype(np.int32))
+    order = [held(rows) for rows in job.order().astype(np.int32)]
+    start = [array for layer in job.weights() for array in layer]
+    theta, number = [held(array) for array in start], held(np.zeros(1, np.float32))
+    adam = job.optimizer == "adam"
+    first, second = ([held(np.zeros_like(array)) for array in start] if adam else [] for _ in range(2))
+
+    def step(rows: Any) -> Any:
+        a = x[rows]
+        for k in range(0, len(theta), 2):
+            a = a @ theta[k] + theta[k + 1]
+            if k + 2 < len(theta):
+                a = a.relu()
+                if job.dropout:
+                    a = (tensor.rand(*a.shape) >= job.dropout).where(a / (1 - job.dropout), 0)
+        loss = a.sparse_categorical_crossentropy(y[rows])
+        number.assign(number + 1)
+        c = (1 - 0.999**number).sqrt()
+        for k, g in enumerate(loss.gradient(*theta)):
+            if adam:
+                first[k].assign(0.9 * first[k] + 0.1 * g)
+                second[k].assign(0.999 * second[k] + 0.001 * g * g)
+                g = c / (1 - 0.9**number) * first[k] / (second[k].sqrt() + c * 1e-8)
+            theta[k].assign(theta[k] - rate * g)
+        tensor.realize(loss, number, *theta, *first, *second)
+        return loss
+
+    jitted = tinygrad.TinyJit(step)
+
+    def begin() -> None:
+        zeros = [np.zeros_like(array) for array in start] * 2 if adam else []
+        values = [*start, *zeros, np.zeros(1, np.float32)]
+        for one, value in zip([*theta, *first, *second, number], values, strict=True):
+            one.assign(tensor(value)).realize()
+
+    def run(steps: int = 0) -> list[float]:
+        losses = [jitted(rows).item() if steps else jitted(rows) for rows in order[: steps or contender.units]]
+        return losses if steps else [losses[-1].item()]
+
+    def losses() -> np.ndarray:
+        begin()
+        return np.array(run(CHECKED))
+
+    contender = Contender("tinygrad", run, losses, begin)
+    contender.cold = seconds(lambda: run(min(3, job.steps)))  # it is compiled in the second call
+    return paced(contender, job.steps)
+
+
 def perceptron(job: Perceptron) -> Workload:
     makers: list[tuple[str, Callable[[], Contender]]] = [
         ("backpass", lambda: ours(job)),
@@ -336,6 +393,7 @@ def perceptron(job: Perceptron) -> Workload:
         ("torch", lambda: torch_steps(job, threads=1)),
         ("torch", lambda: torch_steps(job)),
         ("torch._inductor", lambda: torch_steps(job, compiled=True)),
+        ("tinygrad", lambda: tinygrad_steps(job)),
     ]
     if job.dropout:  # its other generator, which is faster
         makers.insert(3, ("jax", lambda: jax_scan(job, "rbg")))
@@ -599,59 +657,53 @@ def digits() -> Workload:
     return Workload(f"digits 64-128-64-10, {EPOCHS} epochs, whole call", 5, makers, 0.02)
 
 
-# ---- the first step in a new process
-
-COLD = "784-128-10"
+# ---- each in a process of its own
 
 
-def cold_job() -> Perceptron:
-    return Perceptron((784, 128, 10), 64, 1, 1.7)
+def child(workload: Workload, index: int) -> None:
+    """With everything imported: seconds of the first run, from Python functions to its end, and the peak of memory."""
+    module, make = workload.makers[index]
+    found: Any = importlib.import_module("backpass.native.steps" if module == "backpass" else module)
+    if module == "jax":
+        found.config.update("jax_enable_x64", True)
+        found.numpy.zeros(1).block_until_ready()
+    elif module.startswith("torch"):
+        importlib.import_module("torch").zeros(1)
+    del found
+    contender = make()
+    contender.window()
+    print(json.dumps({"cold": contender.cold, "memory": peak_memory()}))
 
 
-def child(kind: str) -> None:
-    """In a process of its own, with everything imported: seconds from Python functions to the end of the first step."""
-    job = cold_job()
-    if kind == "backpass":
-        importlib.import_module("backpass.native.steps")
-        took = ours(job).cold
-    elif kind == "jax":
-        import jax.numpy as jnp
-
-        jnp.zeros(1).block_until_ready()
-        job.weights()
-        took = jax_jit(job).cold
-    else:
-        import torch
-
-        torch.zeros(1)
-        job.weights()
-        took = torch_steps(job).cold
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 if sys.platform == "darwin" else 1024)
-    print(json.dumps({"seconds": took, "memory": memory / (2**20 if sys.platform == "darwin" else 1)}))
+def peak_memory() -> float:
+    """MB of this process. What Linux's getrusage tells is also the parent's, before the child was this program."""
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 1024)
 
 
-def in_processes(repeats: int, without: list[str]) -> list[dict[str, Any]]:
-    """First steps in turns, each in a new process; a second Backpass process finds what the first one kept."""
-    kinds = [k for k in ("backpass", "jax", "torch") if has(k) and k not in without]
-    found: dict[str, list[dict[str, float]]] = {}
-    for turn in range(repeats):
+def in_processes(workload: Workload, indices: list[int]) -> list[dict[str, float]]:
+    """What `child` tells of each contender; those that keep what they compiled run again, and find it: `warm`."""
+    found = []
+    for index in indices:
+        told: dict[str, float] = {}
         with tempfile.TemporaryDirectory() as kept:
-            for kind in [*kinds, "backpass"]:
-                name = {"backpass": OURS, "jax": "JAX", "torch": "PyTorch"}[kind]
-                if kind == "backpass" and len(found.get(OURS, ())) > turn:
-                    name = f"{OURS}, second process"
-                command = [sys.executable, __file__, "--child", kind]
+            kept_by = {"BACKPASS_CACHE": kept, "TORCHINDUCTOR_CACHE_DIR": kept, "CACHEDB": f"{kept}/tinygrad.db"}
+            again = workload.makers[index][0] in ("backpass", "torch._inductor", "tinygrad")
+            for turn in ("cold", "warm")[: 1 + again]:
+                command = [sys.executable, __file__, "--child", workload.title, str(index)]
                 done = subprocess.run(
-                    command, env={**os.environ, "BACKPASS_CACHE": kept}, capture_output=True, text=True, check=False
+                    command, env={**os.environ, **kept_by}, capture_output=True, text=True, check=False
                 )
                 if done.returncode:
-                    print(f"  {kind}: {done.stderr.strip()[-300:]}", file=sys.stderr)
-                    continue
-                found.setdefault(name, []).append(json.loads(done.stdout.splitlines()[-1]))
-    return [
-        {"name": name, **{what: statistics.median(run[what] for run in runs) for what in ("seconds", "memory")}}
-        for name, runs in found.items()
-    ]
+                    print(f"  {workload.makers[index][0]}: {done.stderr.strip()[-300:]}", file=sys.stderr)
+                    break
+                result = json.loads(done.stdout.splitlines()[-1])
+                told |= {turn: result["cold"], "memory": max(told.get("memory", 0.0), result["memory"])}
+        found.append(told)
+    return found
 
 
 # ---- taking turns
@@ -664,7 +716,7 @@ def has(module: str) -> bool:
 def contenders(workload: Workload, without: list[str]) -> list[Contender]:
     """Those that are installed and work, agreeing with each other."""
     found = []
-    for module, make in workload.makers:
+    for index, (module, make) in enumerate(workload.makers):
         if module in without or not has(module):
             continue
         try:
@@ -675,6 +727,7 @@ def contenders(workload: Workload, without: list[str]) -> list[Contender]:
             print(f"  {workload.title}: {module} is left out: {str(error)[:300]}", file=sys.stderr)
             continue
         if contender.name not in without:
+            contender.index = index
             found.append(contender)
     reference = None
     for contender in found:
@@ -708,10 +761,11 @@ def measure(workload: Workload, budget: float, without: list[str]) -> dict[str, 
                 "median": statistics.median(contender.taken),
                 "least": min(contender.taken),
                 "ratio": statistics.median(ratios),
-                "cold": contender.cold,
-                "steps": contender.units,
+                "units": contender.units,
             }
         )
+    for row, told in zip(rows, in_processes(workload, [contender.index for contender in found]), strict=True):
+        row |= told
     peers = [row for row in rows if not row["name"].startswith((OURS, "NumPy"))]
     best = min(peers, key=lambda row: row["ratio"], default=None)
     return {
@@ -738,10 +792,13 @@ def show(result: dict[str, Any]) -> None:
     if result["best"]:
         aim = f" (to reach: {result['target']:g})" if result["target"] else ""
         print(f"ratio to {result['best']}, the best peer: **{result['ratio']:.2f}**{aim}")
-    print("\n| | median | least | ratio | first run |\n| --- | --- | --- | --- | --- |")
+    print("\n| | median | least | ratio | first run | second process | peak memory |")
+    print("| --- | --- | --- | --- | --- | --- | --- |")
     for row in result["rows"]:
-        times = f"{shown(row['median'])} | {shown(row['least'])} | {row['ratio']:.2f} | {shown(row['cold'])}"
-        print(f"| {row['name']} | {times} |", flush=True)
+        cold, warm = (shown(row[what]) if what in row else "" for what in ("cold", "warm"))
+        memory = f"{row['memory']:.0f} MB" if "memory" in row else ""
+        times = f"{shown(row['median'])} | {shown(row['least'])} | {row['ratio']:.2f}"
+        print(f"| {row['name']} | {times} | {cold} | {warm} | {memory} |", flush=True)
 
 
 def workloads() -> Iterable[Workload]:
@@ -768,15 +825,17 @@ def main() -> None:
     )
     parser.add_argument("--without", nargs="*", default=[], metavar="TEXT", help="contenders, or modules, to leave out")
     parser.add_argument("--json", type=Path, help="where to write all numbers")
-    parser.add_argument("--child", help=argparse.SUPPRESS)
+    parser.add_argument("--picture", type=Path, help="where to draw the ratios (.png or .svg; needs Matplotlib)")
+    parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     if options.child:
-        child(options.child)
+        title, index = options.child
+        child(next(workload for workload in workloads() if workload.title == title), int(index))
         return
     if has("jax"):
         importlib.import_module("jax").config.update("jax_enable_x64", True)
-    packages = ("backpass", "numpy", "torch", "jax", "autograd", "scikit-learn")
+    packages = ("backpass", "numpy", "torch", "jax", "autograd", "scikit-learn", "tinygrad")
     versions = {name: importlib.metadata.version(name) for name in packages if found_version(name)}
     machine = f"{processor()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     print(f"{machine}; {', '.join(f'{name} {version}' for name, version in versions.items())}")
@@ -785,16 +844,13 @@ def main() -> None:
         if not options.only or any(text in workload.title for text in options.only):
             results.append(measure(workload, options.seconds, options.without))
             show(results[-1])
-    cold = []
-    title = f"first step of {COLD} in a new process"
-    if not options.only or any(text in title for text in options.only):
-        cold = in_processes(5, options.without)
-        print(f"\n### {title}\n\n| | from functions to its end | peak memory |\n| --- | --- | --- |")
-        for row in cold:
-            print(f"| {row['name']} | {shown(row['seconds'])} | {row['memory']:.0f} MB |")
     if options.json:
-        report = {"machine": machine, "versions": versions, "workloads": results, "cold": cold}
+        report = {"machine": machine, "versions": versions, "workloads": results}
         options.json.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
+    if options.picture:
+        from picture import draw
+
+        draw(results, machine, options.picture)
 
 
 def processor() -> str:
