@@ -6,7 +6,6 @@ No recursion: nodes are numbered when they are made, so sorting by number is a t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -28,6 +27,7 @@ CONTROL = Kind.CONTROL
 FIRST = [0]
 """The positions that lead back to an input, of an operation with one argument; below, of one with two."""
 LEFT, RIGHT, BOTH = (0,), (1,), (0, 1)
+Step = tuple[int, Node, Sequence[int]]
 Seed = tuple[Node, Any, Any]
 """An output, its cotangent, and the cotangent's mask (or None)."""
 
@@ -44,55 +44,90 @@ class Slice:
 
     __slots__ = ("steps", "nested", "selects")
 
-    steps: list[tuple[Node, Sequence[int]]]
-    """Nodes in order of construction, each with the positions of the arguments that lead back to an input."""
+    steps: list[Step]
+    """Nodes in order of construction, each with its number and the positions of arguments that lead to an input."""
     nested: bool
     """An outer trace's values take part, so the derivative may be differentiated again."""
     selects: bool
     """An operation on the way leaves entries out: structural zeros are born there."""
 
     def __init__(self, outputs: list[Node], inputs: list[Node]):
-        active = {n.index for n in inputs}
-        nodes, nested = _between(outputs, active, min(active) if active else 0)
-        nodes.sort(key=_by_index)
-        self.steps = steps = []
-        self.selects = False
-        for node in nodes:
+        wanted = {inputs[0].index} if len(inputs) == 1 else {n.index for n in inputs}
+        floor = min(wanted, default=0)
+        stack = list(outputs)
+        seen = {outputs[0].index} if len(outputs) == 1 else {n.index for n in outputs}
+        if len(seen) < len(outputs):
+            stack = list({n.index: n for n in outputs}.values())
+        steps: list[Step] = []
+        nested = selects = False
+        loose = False  # something was met that no path from an input leads to
+        places: Sequence[int]
+        while stack:
+            node = stack.pop()
             index = node.index
-            if index in active:
+            if index < floor:
+                nested = loose = True  # an outer trace's value
                 continue
             op = node.op
-            smooth = op.smooth
+            if index in wanted:
+                if op is ALIAS and node.inputs[0].index not in seen:
+                    seen.add(node.inputs[0].index)
+                    stack.append(node.inputs[0])
+                continue
             arguments = node.inputs
-            places: Sequence[int]
-            if len(arguments) == 1:
+            count = len(arguments)
+            if count == 1:
                 q = arguments[0]
-                if q.__class__ is not Node or q.index not in active or smooth == ():
+                if q.__class__ is Node and q.index not in seen:
+                    seen.add(q.index)
+                    stack.append(q)
+                if q.__class__ is not Node or not op.pair[0]:
+                    loose = True
                     continue
                 places = FIRST
-            elif len(arguments) == 2 and (smooth is None or len(smooth) == 2):
+            elif count == 2:
                 a, b = arguments
-                left = a.__class__ is Node and a.index in active and (smooth is None or smooth[0])
-                if b.__class__ is Node and b.index in active and (smooth is None or smooth[1]):
-                    places = BOTH if left else RIGHT
-                elif left:
-                    places = LEFT
+                left, right = op.pair
+                if a.__class__ is Node:
+                    if a.index not in seen:
+                        seen.add(a.index)
+                        stack.append(a)
                 else:
+                    left = False
+                if b.__class__ is Node:
+                    if b.index not in seen:
+                        seen.add(b.index)
+                        stack.append(b)
+                else:
+                    right = False
+                if left:
+                    places = BOTH if right else LEFT
+                elif right:
+                    places = RIGHT
+                else:
+                    loose = True
                     continue
             else:
+                smooth = op.smooth
                 places = []
                 i = 0
                 for q in arguments:
-                    if q.__class__ is Node and q.index in active:
+                    if q.__class__ is Node:
+                        if q.index not in seen:
+                            seen.add(q.index)
+                            stack.append(q)
                         if smooth is None or (i < len(smooth) and smooth[i]):
                             places.append(i)
                     i += 1  # noqa: SIM113  (enumerate costs a tuple for each of a million arguments)
                 if not places:
+                    loose = True
                     continue
-            active.add(index)
-            steps.append((node, places))
             if op.selects:
-                self.selects = True
+                selects = True
+            steps.append((index, node, places))
+        steps.sort()
+        self.steps = _reached(steps, wanted) if loose else steps
+        self.selects = selects
         self.nested = nested and state.depth > 0
 
     def risky_from_inputs(self, masked: bool) -> set[int]:
@@ -101,7 +136,7 @@ class Slice:
         None of them, when no mask can get there: it is given with a seed, or born where entries are left out of such.
         """
         reached: set[int] = set()
-        for node, places in self.steps:
+        for _, node, places in self.steps:
             if reached and any(node.inputs[i].index in reached for i in places):
                 reached.add(node.index)
                 masked = masked or node.op.selects
@@ -110,31 +145,21 @@ class Slice:
         return reached if masked else set()
 
 
-_by_index = attrgetter("index")
-
-
-def _between(outputs: list[Node], wanted: set[int], floor: int) -> tuple[list[Node], bool]:
-    """The nodes that the outputs were made from, back to the inputs; and whether older ones are among them."""
-    seen = {n.index for n in outputs}
-    stack = list(outputs if len(seen) == len(outputs) else {n.index: n for n in outputs}.values())
-    nodes: list[Node] = []
-    nested = False
-    while stack:
-        node = stack.pop()
-        index = node.index
-        if index < floor:
-            nested = True  # an outer trace's value
-            continue
-        nodes.append(node)
-        if index in wanted and node.op is not ALIAS:
-            continue
-        for q in node.inputs:
-            if q.__class__ is Node:
-                index = q.index
-                if index not in seen:
-                    seen.add(index)
-                    stack.append(q)
-    return nodes, nested
+def _reached(steps: list[Step], wanted: set[int]) -> list[Step]:
+    """The steps that a path from an input leads to, with the arguments that it comes by."""
+    active = set(wanted)
+    found: list[Step] = []
+    for index, node, places in steps:
+        if places is FIRST:
+            if node.inputs[0].index not in active:
+                continue
+        else:
+            places = [i for i in places if node.inputs[i].index in active]
+            if not places:
+                continue
+        active.add(index)
+        found.append((index, node, places))
+    return found
 
 
 def backward(seeds: list[Seed], wrt: list[Node], kept: dict[int, Any] | None = None) -> list[Any]:
@@ -162,7 +187,7 @@ def backward(seeds: list[Seed], wrt: list[Node], kept: dict[int, Any] | None = N
         cotangents = _sweep(part, seeds, record or part.nested, carried, kept)
     else:
         cotangents = _plain_sweep(part, seeds)
-    return [cotangents.get(n.index) for n in wrt]
+    return [cotangents.get(wrt[0].index)] if len(wrt) == 1 else [cotangents.get(n.index) for n in wrt]
 
 
 def _recorded(seed: Seed) -> bool:
@@ -179,8 +204,8 @@ def _plain_sweep(part: Slice, seeds: list[Seed]) -> dict[int, Any]:
             _add(cotangents, owned, node.index, g)
         else:
             cotangents[node.index] = g
-    for node, places in reversed(part.steps):
-        g = cotangents.pop(node.index, None)
+    for index, node, places in reversed(part.steps):
+        g = cotangents.pop(index, None)
         if g is None:
             continue
         op = node.op
@@ -268,8 +293,7 @@ def _sweep(
                 masks[node.index] = mask
     before = state.origin
     try:
-        for node, places in reversed(part.steps):
-            index = node.index
+        for index, node, places in reversed(part.steps):
             if index not in cotangents:
                 continue
             g = cotangents.pop(index)

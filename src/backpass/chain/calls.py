@@ -42,7 +42,7 @@ class Call:
             names = argument_names(function)
         if argnums.__class__ is int and 0 <= argnums < len(args):  # type: ignore[operator]
             leaf = args[argnums]  # type: ignore[index]
-            if leaf.__class__ is float or (leaf.__class__ is np.ndarray and leaf.dtype.kind == "f"):
+            if leaf.__class__ is float or (leaf.__class__ is np.ndarray and leaf.dtype.kind in "fc"):
                 # One array or number: nothing to take apart, and nothing to put together again.
                 self.leaves, self.tree = [leaf], LEAF
                 handle = fresh(leaf, names[argnums] if argnums < len(names) else f"arg{argnums}")  # type: ignore[index, operator]
@@ -69,7 +69,9 @@ class Call:
         """Rebuild the arguments' pytree with cotangents in the place of leaves, each with its leaf's type."""
         if self.tree is LEAF and not seeds and cotangents[0].__class__ is np.ndarray:
             (leaf,), (c,) = self.leaves, cotangents
-            if leaf.__class__ is np.ndarray and leaf.dtype is c.dtype and c.dtype.kind == "f":
+            if leaf.__class__ is np.ndarray and leaf.dtype is c.dtype:
+                if c.dtype.kind == "c":
+                    return np.conjugate(c)
                 return c if c.base is None and c.flags.writeable else c.copy()
         parts = [_like(leaf, c) for leaf, c in zip(self.leaves, cotangents, strict=True)]
         return self.tree.unflatten(apart(parts, seeds))

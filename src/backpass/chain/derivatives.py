@@ -21,7 +21,7 @@ from .calls import Call, apart, argument_names, unwrapped
 from .forward import forward
 
 Argnums = int | tuple[int, ...]
-ONE = np.float64(1)
+FLOAT64, ONE = (np.float64, float), np.float64(1)
 
 
 def value_and_grad(function: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[..., Any]:
@@ -62,13 +62,17 @@ def value_and_grad(function: Callable[..., Any], argnums: Argnums = 0, has_aux: 
             if not (isinstance(result, tuple) and len(result) == 2):
                 raise TracingError("has_aux=True needs a function that returns a pair (loss, aux)")
             result, aux = result
-        _check_scalar(result, function)
-        value = unwrapped(result, call.outer)
-        if type(result) is not Traced:
-            cotangents: list[Any] = [None] * len(call.inputs)
+        if result.__class__ is Traced and result.node.value.__class__ in FLOAT64:
+            node = result.node
+            value = result if call.outer else node.value
+            cotangents = backward([(node, ONE, None)], call.inputs)
         else:
-            one = ONE if type(value) is np.float64 else np.ones((), result.dtype)[()]
-            cotangents = backward([(result.node, one, None)], call.inputs)
+            _check_scalar(result, function)
+            value = unwrapped(result, call.outer)
+            if type(result) is Traced:
+                cotangents = backward([(result.node, np.ones((), result.dtype)[()], None)], call.inputs)
+            else:
+                cotangents = [None] * len(call.inputs)
         gradient = call.gradients(cotangents, [])
         return ((value, unwrapped(aux, call.outer)), gradient) if has_aux else (value, gradient)
 
@@ -101,8 +105,6 @@ def _place(result: Any) -> str:
 
 
 def _check_scalar(result: Any, function: Callable[..., Any]) -> None:
-    if type(result) is Traced and type(result.node.value) in (np.float64, float):
-        return
     name = getattr(function, "__name__", "function")
     if isinstance(result, (dict, list, tuple)) or result is None:
         raise ShapeError(

@@ -33,17 +33,17 @@ def forward(seeds: list[Push], outputs: list[Node]) -> list[Any]:
         tangents[node.index] = t
         if mask is not None:
             masks[node.index] = mask
-    carry = (bool(masks) or part.selects) and any(is_risky(node) for node, _ in part.steps)
+    carry = (bool(masks) or part.selects) and any(is_risky(node) for _, node, _ in part.steps)
     last_use: dict[int, int] = {}
-    for node, places in part.steps:
+    for index, node, places in part.steps:
         for i in places:
-            last_use[node.inputs[i].index] = node.index
+            last_use[node.inputs[i].index] = index
     for node in outputs:
         last_use.pop(node.index, None)
     before = state.origin
     try:
         with np.errstate(all="ignore"):
-            for node, places in part.steps:
+            for _, node, places in part.steps:
                 mine = [tangents.get(q.index) if q.__class__ is Node else None for q in node.inputs]
                 theirs = [masks.get(q.index) if q.__class__ is Node else None for q in node.inputs]
                 attrs = node.attrs or {}

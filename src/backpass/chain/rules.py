@@ -51,9 +51,14 @@ def pulled(op: Op, i: int, g: Any, out: Any, args: Any, attrs: dict[str, Any]) -
         return None if rule is None else rule(g, out, *args)
     if kind is Kind.REDUCTION:
         partial = op.partials[0](out, *args, **attrs)  # type: ignore[misc]
-        c = restore(g, shape_of(args[0]), attrs["axis"], attrs["keepdims"]) * partial
-        if not op.selects or (g.__class__ is np.float64 and math.isfinite(g)):
-            return c
+        if g.__class__ is np.float64:
+            c = g * partial
+            if not op.selects or math.isfinite(g):
+                return c
+        else:
+            c = restore(g, shape_of(args[0]), attrs["axis"], attrs["keepdims"]) * partial
+            if not op.selects:
+                return c
         return np.where(np.not_equal(partial, 0), c, 0.0)
     if kind is Kind.DISCRETE or kind is Kind.SOURCE:
         return None

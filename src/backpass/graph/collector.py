@@ -15,14 +15,16 @@ from typing import Any
 def collector_paused(function: Callable[..., Any]) -> Callable[..., Any]:
     """Decorator: no collection while the function runs; afterwards it is as it was, also after an error."""
 
+    isenabled, disable, enable = gc.isenabled, gc.disable, gc.enable
+
     @functools.wraps(function)
     def paused(*args: Any, **kwargs: Any) -> Any:
-        if not gc.isenabled():
+        if not isenabled():
             return function(*args, **kwargs)
-        gc.disable()
+        disable()
         try:
             return function(*args, **kwargs)
         finally:
-            gc.enable()
+            enable()
 
     return paused

@@ -56,11 +56,21 @@ def _listed(function: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple([array(a) if isinstance(a, (list, tuple)) and _holds(a) else a for a in args])
 
 
+def _held(value: Any) -> Any:
+    """A traced value in this (nested) list; None where there is none."""
+    if value.__class__ is Traced:
+        return value
+    if isinstance(value, (list, tuple)):
+        for part in value:
+            found = _held(part)
+            if found is not None:
+                return found
+    return None
+
+
 def _holds(value: Any) -> bool:
     """Is there a traced value in this (nested) list?"""
-    if value.__class__ is Traced:
-        return True
-    return isinstance(value, (list, tuple)) and any(map(_holds, value))
+    return _held(value) is not None
 
 
 def _asks(function: Any) -> Callable[..., Any]:
@@ -72,11 +82,13 @@ def _asks(function: Any) -> Callable[..., Any]:
         if state.depth:
             for arg in args:
                 kind = arg.__class__
-                if (kind is list or kind is tuple) and _holds(arg):
-                    args = _listed(function, args)
-                    if function in OF_ARRAYS and implementation is not None:
-                        return implementation(*args, **kwargs)
-                    break
+                if kind is list or kind is tuple:
+                    held = _held(arg)
+                    if held is not None:
+                        args = _listed(function, args)
+                        if function in OF_ARRAYS and implementation is not None:
+                            return held.__array_function__(function, (), args, kwargs)
+                        break
             for arg in args:
                 if arg.__class__ is Traced:  # NumPy itself asks some of the arguments only
                     return arg.__array_function__(function, (), args, kwargs)

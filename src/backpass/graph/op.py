@@ -98,9 +98,13 @@ class Op:
     doc: str = ""
     smooth: tuple[bool, ...] | None = field(init=False)
     """Which arguments have a derivative; None for all of them, however many there are."""
+    pair: tuple[bool, bool] = field(init=False)
+    """`smooth` of the first and the second argument."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "smooth", _smooth(self))
+        smooth = _smooth(self)
+        object.__setattr__(self, "smooth", smooth)
+        object.__setattr__(self, "pair", (True, True) if smooth is None else (*smooth, False, False)[:2])
 
     def __call__(self, *args: Any, **attrs: Any) -> Any:
         """Run on plain arrays; record when an argument is traced."""

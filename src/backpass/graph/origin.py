@@ -249,15 +249,13 @@ class tracing:
 
     def __init__(self, function: Any):
         self.function = function
-        self.held: Any = None
 
     def __enter__(self) -> None:
         depth = state.depth
         self.origin = state.origin
         if depth == 0:
             self.held = watch(self.function)
-        elif self.origin is not None:
-            state.origin = None
+        state.origin = None
         state.depth = depth + 1
 
     def __exit__(self, *exc: object) -> None:
@@ -269,8 +267,7 @@ class tracing:
                 state.kept = {}
             if state.layouts:
                 state.layouts = {}
-            if self.held is not None:
-                self.held()
+            self.held()
 
 
 def _first_watch(function: Any) -> Any:

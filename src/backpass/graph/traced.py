@@ -134,14 +134,15 @@ def bind(op: Op, args: Any, attrs: dict[str, Any] | None = None, apart: bool = F
             inputs.append(kept(arg, origin))
             values.append(arg)
         else:
-            if kind in HANDLES:
-                if not any(a.__class__ is Traced for a in args):
-                    return FUNCTIONS["plain"](op, args, attrs)
-                arg = arg.captured()
-            elif kind is Aval:
-                staged = True
-            elif kind not in _PLAIN:
-                check_plain(arg)
+            if kind not in _PLAIN:
+                if kind in HANDLES:
+                    if not any(a.__class__ is Traced for a in args):
+                        return FUNCTIONS["plain"](op, args, attrs)
+                    arg = arg.captured()
+                elif kind is Aval:
+                    staged = True
+                else:
+                    check_plain(arg)
             inputs.append(arg)
             values.append(arg)
     try:

@@ -89,17 +89,20 @@ def where(condition, x=None, y=None, /):
 
 def _larger_gets(g, mine, other):
     # The complement of "other is larger", so that a NaN on either side keeps its cotangent.
-    return np.where(mine < other, 0.0, _halved(g, mine == other))
+    return _split(g, mine < other, mine == other)
 
 
 def _smaller_gets(g, mine, other):
-    return np.where(mine > other, 0.0, _halved(g, mine == other))
+    return _split(g, mine > other, mine == other)
 
 
-def _halved(g, tie):
-    if tie.__class__ is np.ndarray and not np.count_nonzero(tie):
-        return g
-    return np.where(tie, g * 0.5, g)
+def _split(g, lost, tie):
+    """g where one's own entry is taken, half of it at a tie, 0 where it is lost."""
+    if g.__class__ is np.ndarray and lost.__class__ is np.ndarray and g.shape == lost.shape:
+        mine = np.where(tie, g * 0.5, g) if np.count_nonzero(tie) else g.copy()
+        np.putmask(mine, lost, 0.0)
+        return mine
+    return np.where(lost, 0.0, np.where(tie, g * 0.5, g))
 
 
 _TIES = "At a tie each argument gets one half: the mean of the one-sided derivatives."

@@ -18,6 +18,7 @@ from backpass.graph.origin import Part, here, state
 
 from .declare import (
     as_array,
+    bind,
     dtype_of,
     is_complex,
     is_staged,
@@ -81,7 +82,7 @@ def _deviation(a: Any, axes: tuple[int, ...], where: Any, dtype: Any) -> Any:
 
 def squared(x: Any) -> Any:
     """|x|², real."""
-    return np.real(np.multiply(x, np.conjugate(x))) if is_complex(x) else np.multiply(x, x)
+    return np.real(np.multiply(x, np.conjugate(x))) if is_complex(x) else np.square(x)
 
 
 def _divided(total: Any, count: Any) -> Any:
@@ -199,7 +200,7 @@ NORM = _reduction(
 def norm(x, ord=None, axis=None, keepdims=False):
     x = as_array(x)
     if ord is None and axis is None and not keepdims and len(shape_of(x)) == 1 and dtype_of(x).kind == "f":
-        return NORM(x, axis=(0,), keepdims=False, by_dot=True)
+        return bind(NORM, (x,), {"axis": (0,), "keepdims": False, "by_dot": True})
     return _norm(x, ord, axis, keepdims)
 
 

@@ -24,11 +24,19 @@ def _part(x: Any, axis: int, start: int | None, stop: int | None) -> Any:
     return section(x, (*_WHOLE[:axis], slice(start, stop)))
 
 
+def _cumsum_adjoint(g: Any, axis: int) -> Any:
+    if g.__class__ is not np.ndarray:
+        return _reverse(np.cumsum(_reverse(g, axis), axis=axis), axis)
+    total = np.empty(g.shape, g.dtype)
+    np.add.accumulate(_reverse(g, axis), axis=axis, out=_reverse(total, axis))
+    return total
+
+
 CUMSUM = linear(
     "cumsum",
     lambda x, axis: np.cumsum(x, axis=axis),
     lambda x, axis: Aval(x.shape, _sum_dtype(x.dtype, np.add)),
-    lambda g, out, x, axis: _reverse(np.cumsum(_reverse(g, axis), axis=axis), axis),
+    lambda g, out, x, axis: _cumsum_adjoint(g, axis),
     notation="cumsum({0})",
     domain=ANY,
     doc="Running sum along an axis.",

@@ -169,7 +169,7 @@ def as_array(x: Any) -> Any:
     if type(x) is Traced or isinstance(x, (np.ndarray, np.generic, Traced)):
         return x
     if isinstance(x, (list, tuple)) and holds_traced(x):
-        return np.stack([as_array(item) for item in x])
+        return FUNCTIONS[np.stack]([as_array(item) for item in x])
     return np.asarray(x)
 
 

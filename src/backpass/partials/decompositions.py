@@ -5,25 +5,60 @@ Source: Giles (2008), "Collected matrix derivative results for forward and rever
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
 
 from backpass.graph.aval import Aval
 
-from .declare import Kind, Op, as_array, bind, conjugated, declare, dtype_of, is_complex, rule_for, shape_of
+from .declare import (
+    Kind,
+    Op,
+    as_array,
+    bind,
+    conjugated,
+    declare,
+    dtype_of,
+    is_complex,
+    is_staged,
+    rule_for,
+    shape_of,
+    value_of,
+)
 from .shape import unbroadcast
 
 SQUARE_MATRIX = {"low": -1.0, "high": 1.0, "matrix": "well-conditioned"}
 
 
 def _mT(x: Any) -> Any:
-    return np.swapaxes(x, -1, -2)
+    return x.swapaxes(-1, -2)
+
+
+def column(x: Any) -> Any:
+    """A vector as a matrix of one column."""
+    return x[..., None] if x.__class__ is np.ndarray else np.expand_dims(x, -1)
+
+
+def row(x: Any) -> Any:
+    """A vector as a matrix of one row."""
+    return x[..., None, :] if x.__class__ is np.ndarray else np.expand_dims(x, -2)
+
+
+def matrix(x: Any) -> Any:
+    """A number as a matrix of one entry."""
+    return x[..., None, None] if x.__class__ is np.ndarray else x if shape_of(x) == () else np.expand_dims(x, (-1, -2))
+
+
+@functools.cache
+def named(function: Any) -> Any:
+    """The class of the several results of a function of numpy.linalg, such as EighResult."""
+    return type(function(np.eye(1)))
 
 
 def adjoint_of(x: Any) -> Any:
     """Xᴴ, the conjugate transpose; of a real matrix Xᵀ."""
-    return conjugated(np.swapaxes(x, -1, -2))
+    return conjugated(x.swapaxes(-1, -2))
 
 
 def _strictly(x: Any, lower: bool) -> Any:
@@ -119,12 +154,9 @@ def _cofactors(a: Any) -> Any:
 
 
 def _det_partial(out: Any, a: Any) -> Any:
-    from .declare import is_staged, value_of
-
-    singular = not is_staged(a) and np.any(value_of(out) == 0)
-    if singular and shape_of(a)[-1] <= 8:
+    if shape_of(a)[-1] <= 8 and not is_staged(a) and np.any(value_of(out) == 0):
         return _cofactors(a)
-    return np.expand_dims(out, (-1, -2)) * _mT(INV(a))
+    return matrix(out) * _mT(INV(a))
 
 
 DET = declare(
@@ -133,7 +165,7 @@ DET = declare(
         kind=Kind.CUSTOM,
         run=np.linalg.det,
         aval=lambda a: (_square(a), Aval(a.shape[:-2], _floating_aval(a)))[1],
-        adjoints=(lambda g, out, a: np.expand_dims(g, (-1, -2)) * _det_partial(out, a),),
+        adjoints=(lambda g, out, a: matrix(g) * _det_partial(out, a),),
         tangent=lambda t, out, a: np.sum(_det_partial(out, a) * t[0], axis=(-1, -2)),
         notation="det {0}",
         domain=SQUARE_MATRIX,
@@ -147,7 +179,7 @@ LOGABSDET = declare(
         kind=Kind.CUSTOM,
         run=lambda a: np.linalg.slogdet(a)[1],
         aval=lambda a: (_square(a), Aval(a.shape[:-2], _real(_floating_aval(a))))[1],
-        adjoints=(lambda g, out, a: np.expand_dims(g, (-1, -2)) * _mT(INV(a)),),
+        adjoints=(lambda g, out, a: matrix(g) * _mT(INV(a)),),
         tangent=lambda t, out, a: np.sum(_mT(INV(a)) * t[0], axis=(-1, -2)),
         notation="log |det {0}|",
         domain=SQUARE_MATRIX,
@@ -172,7 +204,7 @@ PHASEDET = declare(
         run=lambda a: (a := np.linalg.slogdet(a)[0]).astype(np.result_type(a.dtype, np.complex64)),
         aval=lambda a: (_square(a), Aval(a.shape[:-2], np.result_type(_floating_aval(a), np.complex64)))[1],
         # d det/|det| = i Im(tr A⁻¹ dA) det/|det|
-        adjoints=(lambda g, out, a: 1j * np.imag(np.expand_dims(g * out, (-1, -2))) * _mT(INV(a)),),
+        adjoints=(lambda g, out, a: 1j * np.imag(matrix(g * out)) * _mT(INV(a)),),
         tangent=lambda t, out, a: 1j * np.imag(np.sum(_mT(INV(a)) * t[0], axis=(-1, -2))) * out,
         notation="det {0}/|det {0}|",
         domain=SQUARE_MATRIX,
@@ -221,7 +253,7 @@ CHOLESKY = declare(
 def solve(a, b):
     a, b = as_array(a), as_array(b)
     if len(shape_of(b)) == 1:
-        return SOLVE(a, np.expand_dims(b, -1))[..., 0]
+        return SOLVE(a, column(b))[..., 0]
     return SOLVE(a, b)
 
 
@@ -231,11 +263,8 @@ rule_for(np.linalg.det)(lambda a: bind(DET, (a,)))
 
 @rule_for(np.linalg.slogdet)
 def slogdet(a):
-    from numpy.linalg import slogdet as reference
-
-    result = type(reference(np.eye(1)))
     a = as_array(a)
-    return result((PHASEDET if is_complex(a) else SIGNDET)(a), LOGABSDET(a))
+    return named(np.linalg.slogdet)((PHASEDET if is_complex(a) else SIGNDET)(a), LOGABSDET(a))
 
 
 @rule_for(np.linalg.cholesky)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -10,37 +11,50 @@ from backpass.graph.memory import OddView, shared
 
 from .declare import Traced, bind, dtype_of, normal_axis, read_only, rule_for, shape_of
 from .indexing import SCATTER_ADD, section
-from .products import EINSUM
+from .products import EINSUM, TRACE
 from .reductions import sum_
 
 _BATCH = "abcdefghjklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
-def _square_last(a: Any, axis1: int, axis2: int) -> Any:
-    """The array with these two axes last."""
-    ndim = len(shape_of(a))
-    i, j = normal_axis(axis1, ndim), normal_axis(axis2, ndim)
-    return a if (i, j) == (ndim - 2, ndim - 1) else np.moveaxis(a, (i, j), (-2, -1))
+@functools.cache
+def _subscripts(ndim: int, i: int, j: int) -> str:
+    """Of the diagonal of axes i and j, which comes last: ``ii->i``, ``aii->ai``."""
+    letters = list(_BATCH[: ndim - 2])
+    for axis in sorted((i, j)):
+        letters.insert(axis, "i")
+    return "".join(letters) + "->" + _BATCH[: ndim - 2] + "i"
 
 
-def _entries(x: Any, offset: int) -> Any:
-    """The diagonal of the last two axes, x[..., i, i + offset]."""
-    n, m = shape_of(x)[-2:]
+def _square(x: Any, offset: int, i: int, j: int) -> Any:
+    """The part of x whose diagonal on axes i and j has the entries of x whose places there differ by the offset."""
+    shape = shape_of(x)
+    if i == j:
+        raise ValueError("axis1 and axis2 cannot be the same")
+    n, m = shape[i], shape[j]
     if n != m or offset:
         row, column = max(-offset, 0), max(offset, 0)
         length = max(0, min(n - row, m - column))
-        x = section(x, (Ellipsis, slice(row, row + length), slice(column, column + length)))
-    batch = _BATCH[: len(shape_of(x)) - 2]
-    return bind(EINSUM, (x,), {"subscripts": f"{batch}ii->{batch}i"})
+        key = [slice(None)] * len(shape)
+        key[i], key[j] = slice(row, row + length), slice(column, column + length)
+        x = section(x, tuple(key))
+    return x
+
+
+def _entries(x: Any, offset: int, i: int, j: int) -> Any:
+    """The entries of x whose places on axes i and j differ by the offset."""
+    x = _square(x, offset, i, j)
+    return bind(EINSUM, (x,), {"subscripts": _subscripts(len(shape_of(x)), i, j)})
 
 
 @rule_for(np.diagonal)
 def diagonal(a, offset=0, axis1=0, axis2=1):
-    square = _square_last(a, axis1, axis2)
-    result = _entries(square, offset)
+    ndim = len(shape_of(a))
+    i, j = normal_axis(axis1, ndim), normal_axis(axis2, ndim)
+    result = _entries(a, offset, i, j)
     if not isinstance(result, Traced):
         return result
-    return shared(result, OddView(square, lambda x: _entries(x, offset), read_only))
+    return shared(result, OddView(a, lambda x: _entries(x, offset, i, j), read_only))
 
 
 @rule_for(np.diag)
@@ -59,7 +73,11 @@ def diagflat(v, k=0):
 
 @rule_for(np.trace)
 def trace(a, offset=0, axis1=0, axis2=1, dtype=None, out=None):
-    return sum_(_entries(_square_last(a, axis1, axis2), offset), -1, dtype)
+    ndim = len(shape_of(a))
+    i, j = normal_axis(axis1, ndim), normal_axis(axis2, ndim)
+    if ndim == 2 and dtype is None and dtype_of(a).kind in "fc":
+        return bind(EINSUM, (_square(a, offset, i, j),), {"subscripts": TRACE})
+    return sum_(_entries(a, offset, i, j), -1, dtype)
 
 
 # np.linalg works on the last two axes, np on the first two.

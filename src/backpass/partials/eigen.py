@@ -26,7 +26,7 @@ from .declare import (
     shape_of,
     value_of,
 )
-from .decompositions import SOLVE, _floating_aval, _mT, _square, adjoint_of
+from .decompositions import SOLVE, _floating_aval, _mT, _square, adjoint_of, column, named
 from .spectral import Shapes, _diagonal, _diagonal_of, _inverse_gaps, packed, unpacked
 
 
@@ -102,7 +102,7 @@ def _vectors(a: Any) -> Any:
 def _eigvals_adjoint(g: Any, out: Any, a: Any) -> Any:
     # ∂L/∂A = V⁻ᵀ diag(g) Vᵀ
     vt = _mT(_vectors(a))
-    return SOLVE(vt, np.expand_dims(g, -1) * vt)
+    return SOLVE(vt, column(g) * vt)
 
 
 def _eigvals_tangent(t: Any, out: Any, a: Any) -> Any:
@@ -144,7 +144,7 @@ def _as_numpy(a: Any, w: Any, *parts: Any) -> list[Any]:
 @rule_for(np.linalg.eig)
 def eig(a):
     a = as_array(a)
-    result = type(np.linalg.eig(np.eye(1)))
+    result = named(np.linalg.eig)
     return result(*_as_numpy(a, *unpacked(bind(EIG, (a,)), _shapes(a))))
 
 

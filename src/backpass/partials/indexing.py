@@ -35,7 +35,11 @@ def shape_after(shape: tuple[int, ...], key: Key) -> tuple[int, ...]:
 
 
 def _slice_add(buffer: Any, g: Any, x: Any, key: Key) -> None:
-    buffer[key] += g
+    part = buffer[key]
+    if part.__class__ is np.ndarray:
+        part += g  # a view
+    else:
+        buffer[key] = part + g
 
 
 def _entry_of_slice(whole: tuple[int, ...], part: tuple[int, ...], entry: Key, key: Key) -> Key:

@@ -15,7 +15,7 @@ from backpass.graph.aval import Aval
 
 from .composite import squared
 from .declare import Kind, Op, as_array, bind, conjugated, declare, dtype_of, is_staged, rule_for, shape_of, value_of
-from .decompositions import SOLVE, _floating_aval, _mT, adjoint_of
+from .decompositions import SOLVE, _floating_aval, _mT, adjoint_of, named
 from .spectral import Shapes, _at_least_a_matrix, packed, packed_aval, unpacked
 
 _RANK = "The rank is held: singular values below rcond stay 0."
@@ -263,7 +263,7 @@ def qr(a, mode="reduced"):
             "np.linalg.qr", f"mode={mode!r}", "The further columns of Q are an arbitrary choice: mode='reduced' or 'r'."
         )
     q, r = unpacked(bind(QR, (a,)), _qr_shapes(a))
-    return r if mode == "r" else type(np.linalg.qr(np.eye(1)))(q, r)
+    return r if mode == "r" else named(np.linalg.qr)(q, r)
 
 
 @rule_for(np.linalg.tensorsolve)

@@ -93,6 +93,17 @@ def _einsum_aval(*operands: Aval, subscripts: str) -> Aval:
     return Aval(tuple(lengths[letter] for letter in output), np.result_type(*[operand.dtype for operand in operands]))
 
 
+DIAGONAL, TRACE = "ii->i", "tt->"
+"""Where NumPy has a shorter way; the trace has letters of its own, since np.trace rounds otherwise than np.einsum."""
+
+
+def _einsum_run(operands: Any, subscripts: str) -> Any:
+    x = operands[0]
+    if subscripts in (DIAGONAL, TRACE) and x.__class__ is np.ndarray and x.ndim == 2 and len(x) == x.shape[1]:
+        return x.diagonal() if subscripts == DIAGONAL else x.trace()
+    return np.einsum(subscripts, *operands)
+
+
 @functools.lru_cache(1024)
 def _turned_round(subscripts: str, i: int) -> tuple[str, str, str, str]:
     """(the subscripts with operand i and the result exchanged; i's letters; these once each; those that are left)."""
@@ -109,6 +120,10 @@ def _turned_round(subscripts: str, i: int) -> tuple[str, str, str, str]:
 def _einsum_adjoint(g: Any, out: Any, *operands: Any, subscripts: str, i: int) -> Any:
     """The adjoint of an einsum is an einsum with its subscripts permuted: operand i and the result change places."""
     turned, mine, wanted, kept = _turned_round(subscripts, i)
+    if len(mine) == 2 and len(wanted) == 1 and len(operands) == 1 and isinstance(g, (np.ndarray, np.generic)):
+        whole = np.zeros(shape_of(operands[0]), g.dtype)
+        whole.reshape(-1)[:: len(whole) + 1] = g  # its diagonal
+        return whole
     same = turned == f"{kept}->{kept}"
     result = g if same else np.einsum(turned, g, *operands[:i], *operands[i + 1 :])
     shape = shape_of(operands[i])
@@ -141,7 +156,7 @@ def _einsum_adjoint(g: Any, out: Any, *operands: Any, subscripts: str, i: int) -
 
 EINSUM = linear(
     "einsum",
-    lambda *operands, subscripts: np.einsum(subscripts, *operands),
+    lambda *operands, subscripts: _einsum_run(operands, subscripts),
     _einsum_aval,
     _einsum_adjoint,
     variadic=True,

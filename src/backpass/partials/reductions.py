@@ -43,10 +43,10 @@ def restore(g: Any, shape: tuple[int, ...], axis: Axes, keepdims: bool) -> Any:
 
 def _spread(g: Any, out: Any, x: Any, axis: Axes, keepdims: bool, dtype: Any = None) -> Any:
     shape = shape_of(x)
-    if g.__class__ is np.float64 and x.__class__ is np.ndarray:
+    if isinstance(g, np.generic) and x.__class__ is np.ndarray:
         # One number for all entries. A small array of it is made sooner than a view without strides.
-        if math.prod(shape) <= SMALL:
-            spread = np.empty(shape)
+        if x.size <= SMALL:
+            spread = np.empty(shape, g.dtype)
             spread.fill(g)
             return spread
         return np.broadcast_to(g, shape)

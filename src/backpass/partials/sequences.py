@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 
 from .declare import as_array, dtype_of, normal_axes, normal_axis, rule_for, shape_of
+from .indexing import section, take
+from .shape import CONCATENATE
 
 
 def _spacings(f: Any, varargs: tuple[Any, ...], axes: tuple[int, ...]) -> list[Any]:
@@ -40,9 +42,14 @@ def _slope(f: Any, h: Any, axis: int, edge_order: int) -> Any:
     """The slope along one axis: second order inside, `edge_order` at both ends."""
 
     def part(start: int | None, stop: int | None) -> Any:
-        return f[(slice(None),) * axis + (slice(start, stop),)]
+        return section(f, (slice(None),) * axis + (slice(start, stop),))
 
     n, even = shape_of(f)[axis], len(shape_of(h)) == 0
+    if even and edge_order == 1 and h.__class__ is float and h == 1.0 and len(shape_of(f)) == 1:
+        above, below = np.arange(1, n + 1), np.arange(-1, n - 1)
+        above[-1], below[0] = n - 1, 0
+        width = (above - below).astype(dtype_of(f))
+        return (take(f, above, 0) - take(f, below, 0)) / width
     if even:
         inner = (part(2, None) - part(None, -2)) / (2.0 * h)
         first, last = h, h
@@ -56,7 +63,7 @@ def _slope(f: Any, h: Any, axis: int, edge_order: int) -> Any:
     if edge_order == 1:
         low = (part(1, 2) - part(0, 1)) / first
         high = (part(n - 1, n) - part(n - 2, n - 1)) / last
-        return np.concatenate([low, inner, high], axis=axis)
+        return CONCATENATE(low, inner, high, axis=axis)
     if even:
         a, b, c = -1.5 / h, 2.0 / h, -0.5 / h
     else:

@@ -294,6 +294,11 @@ def squeeze(a, axis=None):
     return reshape(a, tuple(n for i, n in enumerate(shape) if i not in gone))
 
 
+def _shaped(a: Any, shape: tuple[int, ...]) -> Any:
+    """In another shape on the way to something else: nobody will write through it."""
+    return bind(RESHAPE, (a,), {"shape": shape}, True) if a.__class__ is Traced else np.reshape(a, shape)
+
+
 def _at_least(ndim: int, pad: Any) -> Any:
     def implementation(*arrays):
         done = [reshape(a, pad(shape_of(a))) if len(shape_of(a)) < ndim else a for a in map(as_array, arrays)]
@@ -355,7 +360,7 @@ def concatenate(arrays, /, axis=0, out=None, *, dtype=None, casting="same_kind")
     parts = _as_arrays(arrays)
     if axis is None:
         parts, axis = [np.ravel(p) for p in parts], 0
-    if any(shape_of(p) == () for p in parts):
+    if () in map(shape_of, parts):
         raise ValueError("zero-dimensional arrays cannot be concatenated")
     joined = CONCATENATE(*parts, axis=normal_axis(axis, len(shape_of(parts[0]))))
     return joined if dtype is None else joined.astype(dtype)
@@ -368,17 +373,21 @@ def stack(arrays, axis=0, out=None, *, dtype=None, casting="same_kind"):
     if len(shapes) > 1:
         listed = "\n".join(f"    {messages.described(p)}" for p in parts[:8])
         raise messages.ShapeError(f"stack: all arrays must have the same shape\n  with\n{listed}\n{messages.place()}")
-    return concatenate([np.expand_dims(p, axis) for p in parts], axis=axis, dtype=dtype)
+    shape = shape_of(parts[0])
+    axis = normal_axis(axis, len(shape) + 1)
+    longer = (*shape[:axis], 1, *shape[axis:])
+    return concatenate([_shaped(p, longer) for p in parts], axis=axis, dtype=dtype)
 
 
 @rule_for(np.vstack)
 def vstack(tup, *, dtype=None, casting="same_kind"):
-    return concatenate([np.atleast_2d(p) for p in _as_arrays(tup)], axis=0, dtype=dtype)
+    parts = [p if len(shape_of(p)) > 1 else _shaped(p, (1, math.prod(shape_of(p)))) for p in _as_arrays(tup)]
+    return concatenate(parts, axis=0, dtype=dtype)
 
 
 @rule_for(np.hstack)
 def hstack(tup, *, dtype=None, casting="same_kind"):
-    parts = [np.atleast_1d(p) for p in _as_arrays(tup)]
+    parts = [p if shape_of(p) else _shaped(p, (1,)) for p in _as_arrays(tup)]
     return concatenate(parts, axis=0 if len(shape_of(parts[0])) == 1 else 1, dtype=dtype)
 
 
@@ -389,7 +398,8 @@ def dstack(tup):
 
 @rule_for(np.column_stack)
 def column_stack(tup):
-    return concatenate([p if len(shape_of(p)) > 1 else np.reshape(p, (-1, 1)) for p in _as_arrays(tup)], axis=1)
+    parts = [p if len(shape_of(p)) > 1 else _shaped(p, (math.prod(shape_of(p)), 1)) for p in _as_arrays(tup)]
+    return concatenate(parts, axis=1)
 
 
 @rule_for(np.append)

@@ -370,13 +370,22 @@ Y1 = special(
 _ORDER = {"low": 0.5, "high": 3.0, "hold": (0,)}
 
 
+def modified_slope(name: str, out: Any, v: Any, x: Any) -> Any:
+    """(C_{v−1} + C_{v+1})/2 of I and of exp(−x) I; away from 0 it is C_{v+1} + v/x C_v, by one call (10.29.2)."""
+    if v.__class__ in (int, float) and v >= 0 and x.__class__ is np.ndarray and x.dtype.kind == "f" and np.all(x != 0):
+        return _apply(name)(v + 1, x) + (v / x) * out
+    return 0.5 * (_apply(name)(v - 1, x) + _apply(name)(v + 1, x))
+
+
 def _bessel(name: str, sign: float, notation: str) -> Op:
     # C'_v = (C_{v−1} − s·C_{v+1})/2 with the family's signs (DLMF 10.6.1, 10.29.1).
     scale = -0.5 if name == "kv" else 0.5
     return special(
         name,
         undefined("in the order"),
-        lambda g, out, v, x: g * (scale * (_apply(name)(v - 1, x) + sign * _apply(name)(v + 1, x))),
+        (lambda g, out, v, x: g * modified_slope(name, out, v, x))
+        if name == "iv"
+        else lambda g, out, v, x: g * (scale * (_apply(name)(v - 1, x) + sign * _apply(name)(v + 1, x))),
         risky=True,
         notation=notation,
         domain=_ORDER,

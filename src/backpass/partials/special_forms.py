@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .special import TWO_OVER_ROOT_PI, _apply, real_only, special, undefined
+from .special import TWO_OVER_ROOT_PI, _apply, modified_slope, real_only, special, undefined
 
 _UNIT = {"low": 0.2, "high": 0.8}
 _LARGER = {"low": 0.4, "high": 3.0}
@@ -319,7 +319,7 @@ def _side(x: Any) -> Any:
 special(
     "ive",
     _IN_FIRST,
-    lambda g, out, v, x: g * (0.5 * (_apply("ive")(v - 1, x) + _apply("ive")(v + 1, x)) - _side(x) * out),
+    lambda g, out, v, x: g * (modified_slope("ive", out, v, x) - _side(x) * out),
     risky=True,
     notation="exp(−|{1}|) I_{0}({1})",
     domain=_FIRST_HELD,

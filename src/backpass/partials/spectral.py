@@ -16,6 +16,7 @@ apart keeps functions such as the polar factor U Vᵀ right at equal singular va
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,19 @@ from backpass.graph import messages
 from backpass.graph.aval import Aval
 
 from .declare import Kind, Op, as_array, bind, conjugated, declare, dtype_of, is_staged, rule_for, shape_of, value_of
-from .decompositions import _floating_aval, _real, _square, adjoint_of, onto_triangle, read_triangle
+from .decompositions import (
+    _floating_aval,
+    _real,
+    _square,
+    adjoint_of,
+    column,
+    matrix,
+    named,
+    onto_triangle,
+    read_triangle,
+    row,
+)
+from .indexing import section
 
 Shapes = tuple[tuple[int, ...], ...]
 
@@ -39,8 +52,7 @@ def packed(parts: list[Any], ndims: tuple[int, ...]) -> Any:
     for part, own in zip(parts, ndims, strict=True):
         shape = shape_of(part)
         batch = shape[: len(shape) - own]
-        size = int(np.prod(shape[len(shape) - own :], dtype=np.int64))
-        flat.append(np.reshape(part, (*batch, size)))
+        flat.append(part if own == 1 else part.reshape((*batch, math.prod(shape[len(shape) - own :]))))
     return np.concatenate(flat, axis=-1)
 
 
@@ -49,33 +61,33 @@ def unpacked(x: Any, shapes: Shapes) -> list[Any]:
     parts, start = [], 0
     batch = shape_of(x)[:-1]
     for shape in shapes:
-        size = int(np.prod(shape, dtype=np.int64))
-        parts.append(np.reshape(x[..., start : start + size], (*batch, *shape)))
+        size = math.prod(shape)
+        part = section(x, (Ellipsis, slice(start, start + size)))
+        parts.append(part if len(shape) == 1 else part.reshape((*batch, *shape)))
         start += size
     return parts
 
 
 def packed_aval(a: Aval, shapes: Shapes) -> Aval:
-    size = sum(int(np.prod(shape, dtype=np.int64)) for shape in shapes)
+    size = sum(map(math.prod, shapes))
     return Aval((*a.shape[:-2], size), _floating_aval(a))
-
-
-def _column(s: Any) -> Any:
-    return np.expand_dims(s, -1)
-
-
-def _row(s: Any) -> Any:
-    return np.expand_dims(s, -2)
 
 
 def _inverse_gaps(s: Any) -> Any:
     """1/(sⱼ − sᵢ), and 0 where the two count as equal."""
-    gap = _row(s) - _column(s)
+    gap = row(s) - column(s)
     n = shape_of(s)[-1]
     if not n:
         return gap
-    near = np.abs(gap) <= n * np.finfo(dtype_of(s)).eps * np.max(np.abs(s), axis=-1)[..., None, None]
-    return np.where(near, 0.0, 1.0 / np.where(near, 1.0, gap)).astype(dtype_of(s))
+    near = np.abs(gap) <= matrix(n * np.finfo(dtype_of(s)).eps * np.max(np.abs(s), axis=-1))
+    return _inverse_but(near, gap)
+
+
+def _inverse_but(near: Any, x: Any) -> Any:
+    """1/x, and 0 where it is near 0."""
+    if x.__class__ is np.ndarray and x.dtype.kind == "f":
+        return 1.0 / np.where(near, np.inf, x)
+    return np.where(near, 0.0, 1.0 / np.where(near, 1.0, x)).astype(dtype_of(x))
 
 
 def _inverse(x: Any, s: Any) -> Any:
@@ -85,12 +97,12 @@ def _inverse(x: Any, s: Any) -> Any:
     top = np.max(np.abs(s), axis=-1)
     top = np.reshape(top, shape_of(top) + (1,) * (len(shape_of(x)) - len(shape_of(top))))
     near = np.abs(x) <= shape_of(s)[-1] * np.finfo(dtype_of(s)).eps * top
-    return np.where(near, 0.0, 1.0 / np.where(near, 1.0, x)).astype(dtype_of(x))
+    return _inverse_but(near, x)
 
 
 def _diagonal(d: Any) -> Any:
     n = shape_of(d)[-1]
-    return _column(d) * np.eye(n, dtype=dtype_of(d))
+    return column(d) * np.eye(n, dtype=dtype_of(d))
 
 
 def _diagonal_of(x: Any) -> Any:
@@ -156,7 +168,7 @@ def _vectors(a: Any, uplo: str) -> Any:
 
 def _eigvalsh_adjoint(g: Any, out: Any, a: Any, uplo: str) -> Any:
     v = _vectors(a, uplo)
-    return conjugated(onto_triangle(np.matmul(v * _row(g), adjoint_of(v)), uplo == "L"))
+    return conjugated(onto_triangle(np.matmul(v * row(g), adjoint_of(v)), uplo == "L"))
 
 
 def _eigvalsh_tangent(t: Any, out: Any, a: Any, uplo: str) -> Any:
@@ -210,7 +222,7 @@ def _svd_adjoint(g: Any, out: Any, a: Any, full_matrices: bool) -> Any:
     u1, v1, gu1, gv1 = u[..., :k], v[..., :k], gu[..., :k], gv[..., :k]
     a_u, a_v = np.matmul(adjoint_of(u1), gu1), np.matmul(adjoint_of(v1), gv1)
     together = (a_u + a_v) * _inverse_gaps(s)
-    apart = (a_u - a_v) * _inverse(_row(s) + _column(s), s)
+    apart = (a_u - a_v) * _inverse(row(s) + column(s), s)
     inner = _diagonal(gs) + 0.5 * (together + adjoint_of(together) + apart - adjoint_of(apart))
     total = np.matmul(np.matmul(u1, inner), adjoint_of(v1))
     over = _inverse(s, s)
@@ -220,12 +232,12 @@ def _svd_adjoint(g: Any, out: Any, a: Any, full_matrices: bool) -> Any:
         across = gu1 - np.matmul(u1, a_u)
         if full_matrices:
             across = across - np.matmul(u[..., k:], np.matmul(adjoint_of(gu[..., k:]), u1))
-        total = total + np.matmul(across * _row(over), adjoint_of(v1))
+        total = total + np.matmul(across * row(over), adjoint_of(v1))
     if n > m:
         across = gv1 - np.matmul(v1, a_v)
         if full_matrices:
             across = across - np.matmul(v[..., k:], np.matmul(adjoint_of(gv[..., k:]), v1))
-        total = total + np.matmul(u1 * _row(over), adjoint_of(across))
+        total = total + np.matmul(u1 * row(over), adjoint_of(across))
     return conjugated(total)
 
 
@@ -237,8 +249,8 @@ def _svd_tangent(t: Any, out: Any, a: Any, full_matrices: bool) -> Any:
     k = min(m, n)
     u1, v1 = u[..., :k], v[..., :k]
     p = np.matmul(np.matmul(adjoint_of(u1), da), v1)
-    together, apart = (p + adjoint_of(p)) * _inverse_gaps(s), (p - adjoint_of(p)) * _inverse(_row(s) + _column(s), s)
-    over = _row(_inverse(s, s))
+    together, apart = (p + adjoint_of(p)) * _inverse_gaps(s), (p - adjoint_of(p)) * _inverse(row(s) + column(s), s)
+    over = row(_inverse(s, s))
     du = np.matmul(u1, 0.5 * (together + apart))
     dv = np.matmul(v1, 0.5 * (together - apart))
     if m > n:
@@ -279,7 +291,7 @@ def _svdvals_vectors(a: Any) -> tuple[Any, Any]:
 
 def _svdvals_adjoint(g: Any, out: Any, a: Any) -> Any:
     u, vt = _svdvals_vectors(a)
-    return conjugated(np.matmul(u * _row(g), vt))
+    return conjugated(np.matmul(u * row(g), vt))
 
 
 def _svdvals_tangent(t: Any, out: Any, a: Any) -> Any:
@@ -309,7 +321,7 @@ SVDVALS = declare(
 # ---- NumPy's functions
 @rule_for(np.linalg.eigh)
 def eigh(a, UPLO="L"):
-    result = type(np.linalg.eigh(np.eye(1)))
+    result = named(np.linalg.eigh)
     a = as_array(a)
     w, v = unpacked(bind(EIGH, (a,), {"uplo": UPLO.upper()}), _eigh_shapes(a))
     return result(np.real(w), v)
@@ -327,7 +339,7 @@ def svd(a, full_matrices=True, compute_uv=True, hermitian=False):
         return _hermitian_svd(a, compute_uv)
     if not compute_uv:
         return bind(SVDVALS, (a,))
-    result = type(np.linalg.svd(np.eye(1)))
+    result = named(np.linalg.svd)
     full = bool(full_matrices) and shape_of(a)[-1:] != shape_of(a)[-2:-1]
     u, s, vt = unpacked(bind(SVD, (a,), {"full_matrices": full}), _svd_shapes(a, full))
     return result(u, np.real(s), vt)
@@ -343,7 +355,7 @@ def _hermitian_svd(a: Any, compute_uv: bool) -> Any:
     order = np.argsort(s, axis=-1)[..., ::-1]
     sign, s = np.take_along_axis(sign, order, axis=-1), np.take_along_axis(s, order, axis=-1)
     u = np.take_along_axis(u, order[..., None, :], axis=-1)
-    return type(np.linalg.svd(np.eye(1)))(u, s, adjoint_of(u * _row(sign)))
+    return named(np.linalg.svd)(u, s, adjoint_of(u * row(sign)))
 
 
 rule_for(np.linalg.svdvals)(lambda x, /: svd(x, compute_uv=False))

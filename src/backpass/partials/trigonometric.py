@@ -59,6 +59,8 @@ RAD2DEG = pointwise(
 def _sinc_partial(g, out, a):
     # d/dx sin(πx)/(πx) = (cos(πx) − sinc(x))/x; near 0, where that cancels, its series −π²x/3 + π⁴x³/30 − π⁶x⁵/840 + …
     near = np.abs(a) < 0.05
+    if near.__class__ is np.ndarray and not np.count_nonzero(near):
+        return g * ((np.cos(math.pi * a) - out) / a)
     far = np.where(near, 1.0, a)
     square = (math.pi * a) * (math.pi * a)
     series = -1 / 3 + square * (1 / 30 + square * (-1 / 840 + square * (1 / 45360 + square * (-1 / 3991680))))
