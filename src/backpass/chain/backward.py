@@ -140,7 +140,7 @@ class Slice:
             if reached and any(node.inputs[i].index in reached for i in places):
                 reached.add(node.index)
                 masked = masked or node.op.selects
-            elif is_risky(node):
+            elif node.op.risky and is_risky(node):
                 reached.add(node.index)
         return reached if masked else set()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 from collections.abc import Callable
 from typing import Any
 
@@ -21,7 +22,8 @@ from .calls import Call, apart, argument_names, unwrapped
 from .forward import forward
 
 Argnums = int | tuple[int, ...]
-FLOAT64, ONE = (np.float64, float), np.float64(1)
+ONES = {np.float64: np.float64(1), float: np.float64(1), np.float32: np.float32(1)}
+"""∂L/∂L, for the usual classes of a loss."""
 
 
 def value_and_grad(function: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[..., Any]:
@@ -53,28 +55,34 @@ def value_and_grad(function: Callable[..., Any], argnums: Argnums = 0, has_aux: 
     names = argument_names(function)
 
     @functools.wraps(function)
-    @collector_paused
     def wrapped(*args: Any, **kwargs: Any) -> Any:
-        call = Call(function, args, kwargs, chosen, names)
-        result = call.result
-        aux = None
-        if has_aux:
-            if not (isinstance(result, tuple) and len(result) == 2):
-                raise TracingError("has_aux=True needs a function that returns a pair (loss, aux)")
-            result, aux = result
-        if result.__class__ is Traced and result.node.value.__class__ in FLOAT64:
-            node = result.node
-            value = result if call.outer else node.value
-            cotangents = backward([(node, ONE, None)], call.inputs)
-        else:
-            _check_scalar(result, function)
-            value = unwrapped(result, call.outer)
-            if type(result) is Traced:
-                cotangents = backward([(result.node, np.ones((), result.dtype)[()], None)], call.inputs)
+        collects = gc.isenabled()
+        if collects:
+            gc.disable()  # collector_paused, without another call
+        try:
+            call = Call(function, args, kwargs, chosen, names)
+            result = call.result
+            aux = None
+            if has_aux:
+                if not (isinstance(result, tuple) and len(result) == 2):
+                    raise TracingError("has_aux=True needs a function that returns a pair (loss, aux)")
+                result, aux = result
+            one = ONES.get(result.node.value.__class__) if result.__class__ is Traced else None
+            if one is not None:
+                value = result if call.outer else result.node.value
+                cotangents = backward([(result.node, one, None)], call.inputs)
             else:
-                cotangents = [None] * len(call.inputs)
-        gradient = call.gradients(cotangents, [])
-        return ((value, unwrapped(aux, call.outer)), gradient) if has_aux else (value, gradient)
+                _check_scalar(result, function)
+                value = unwrapped(result, call.outer)
+                if type(result) is Traced:
+                    cotangents = backward([(result.node, np.ones((), result.dtype)[()], None)], call.inputs)
+                else:
+                    cotangents = [None] * len(call.inputs)
+            gradient = call.gradients(cotangents, [])
+            return ((value, unwrapped(aux, call.outer)), gradient) if has_aux else (value, gradient)
+        finally:
+            if collects:
+                gc.enable()
 
     return wrapped
 

@@ -91,7 +91,7 @@ def _extra(function: Any) -> list[Slot]:
     globals = getattr(function, "__globals__", None)
     if globals is not None and id(globals) not in _settled and not _settles(globals):
         found += _slots_of(globals)
-    frame: FrameType | None = sys._getframe(4)  # above install, tracing, and who called that
+    frame: FrameType | None = sys._getframe(5)  # above install, tracing, and two more of this package
     settled = _settled
     for _ in _DEPTH:
         if frame is None:

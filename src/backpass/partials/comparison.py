@@ -157,11 +157,15 @@ def clip(a, a_min=None, a_max=None, out=None, *, min=None, max=None):
     high = max if a_max is None else a_max
     if low is None and high is None:
         return np.positive(a)
-    if a.__class__ is not Traced:
-        a = as_array(a)
     if low is not None:
-        a = MAXIMUM(a, low if isinstance(low, (float, int)) else as_array(low))
-    return a if high is None else MINIMUM(a, high if isinstance(high, (float, int)) else as_array(high))
+        a = _chosen(MAXIMUM, a, low)
+    return a if high is None else _chosen(MINIMUM, a, high)
+
+
+def _chosen(op, a, bound):
+    if a.__class__ is Traced and bound.__class__ is float:
+        return bind(op, (a, bound))
+    return op(as_array(a), bound if isinstance(bound, (float, int)) else as_array(bound))
 
 
 @rule_for(np.select)

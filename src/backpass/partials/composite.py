@@ -17,6 +17,7 @@ from backpass.graph import messages
 from backpass.graph.origin import Part, here, state
 
 from .declare import (
+    Traced,
     as_array,
     bind,
     dtype_of,
@@ -177,8 +178,8 @@ def _norm_run(x: Any, axis: tuple[int, ...], keepdims: bool, by_dot: bool = Fals
 
 def _norm_partial(out: Any, x: Any, axis: tuple[int, ...], keepdims: bool, by_dot: bool = False) -> Any:
     # x/‖x‖, and 0 at x = 0.
-    length = restore(out, shape_of(x), axis, keepdims)
-    if not hasattr(x, "node"):
+    length = out if out.__class__ is np.float64 else restore(out, shape_of(x), axis, keepdims)
+    if x.__class__ is np.ndarray:
         return x / (length + (length == 0))  # where the length is 0, so is all of x
     zero = np.equal(length, 0)
     return np.where(zero, 0.0, x / np.where(zero, 1.0, length))
@@ -198,10 +199,10 @@ NORM = _reduction(
 
 @rule_for(np.linalg.norm)
 def norm(x, ord=None, axis=None, keepdims=False):
-    x = as_array(x)
-    if ord is None and axis is None and not keepdims and len(shape_of(x)) == 1 and dtype_of(x).kind == "f":
-        return bind(NORM, (x,), {"axis": (0,), "keepdims": False, "by_dot": True})
-    return _norm(x, ord, axis, keepdims)
+    if ord is None and axis is None and not keepdims and x.__class__ is Traced:
+        if len(x.shape) == 1 and x.dtype.kind == "f":
+            return bind(NORM, (x,), {"axis": (0,), "keepdims": False, "by_dot": True})
+    return _norm(as_array(x), ord, axis, keepdims)
 
 
 @composite("norm")

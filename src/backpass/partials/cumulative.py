@@ -121,7 +121,7 @@ def _running(op: Op) -> Any:
         if dtype is not None:
             a = a.astype(dtype)
         if axis is None:
-            a, axis = np.ravel(a), 0
+            a, axis = a if len(shape_of(a)) == 1 else np.ravel(a), 0
         return bind(op, (a,), {"axis": normal_axis(axis, len(shape_of(a)))})
 
     return implementation

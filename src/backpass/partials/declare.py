@@ -188,13 +188,13 @@ def scalar_if_0d(x: Any) -> Any:
     return x[()] if shape_of(x) == () else x
 
 
-_ALL_AXES = [tuple(range(ndim)) for ndim in range(65)]
+ALL_AXES = [tuple(range(ndim)) for ndim in range(65)]
 
 
 def normal_axes(axis: Any, ndim: int) -> tuple[int, ...]:
     """An axis argument as a tuple of non-negative axes."""
     if axis is None:
-        return _ALL_AXES[ndim]
+        return ALL_AXES[ndim]
     if axis.__class__ is int and -ndim <= axis < ndim:
         return (axis % ndim,)
     axes = axis if isinstance(axis, (tuple, list)) else (axis,)
@@ -222,6 +222,7 @@ def reduced_shape(shape: tuple[int, ...], axis: tuple[int, ...], keepdims: bool)
 
 
 __all__ = [
+    "ALL_AXES",
     "FUNCTIONS",
     "UFUNCS",
     "Aval",

@@ -27,7 +27,7 @@ from .declare import (
     value_of,
 )
 from .decompositions import SOLVE, _floating_aval, _mT, _square, adjoint_of, column, named
-from .spectral import Shapes, _diagonal, _diagonal_of, _inverse_gaps, packed, unpacked
+from .spectral import Shapes, _diagonal, _diagonal_of, _inverse_gaps, packed, unpacked, vanishes
 
 
 def _complex_aval(a: Aval) -> np.dtype:
@@ -59,6 +59,9 @@ def _eig_adjoint(g: Any, out: Any, a: Any) -> Any:
     # With dV = V (E ∘ V⁻¹ dA V) before scaling: what the scaling takes away, then V⁻ᴴ (diag(∂L/∂λ) + Ē ∘ VᴴG) Vᴴ.
     w, v = unpacked(out, _shapes(a))
     gw, gv = map(np.conjugate, unpacked(g, _shapes(a)))
+    if vanishes(gv):
+        vh = adjoint_of(v)
+        return np.conjugate(SOLVE(vh, column(gw) * vh))
     share = _column_sum(np.conjugate(gv) * v)
     spot = _largest(v)
     turned = np.imag(share) / np.real(_column_sum(spot * v))

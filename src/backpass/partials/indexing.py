@@ -102,6 +102,8 @@ UNSLICE = linear(
 
 def _filled(key: Key, indices: tuple[Any, ...]) -> Key:
     """The key with its index arrays put back: the string "index" marks their places."""
+    if len(indices) == 1 and key[-1].__class__ is str:
+        return (*key[:-1], indices[0])
     arrays = iter(indices)
     return tuple([next(arrays) if part == "index" and isinstance(part, str) else part for part in key])
 

@@ -11,6 +11,7 @@ from backpass.graph.aval import Aval
 
 from .arithmetic import ANY
 from .declare import (
+    ALL_AXES,
     Kind,
     Op,
     Traced,
@@ -209,6 +210,9 @@ def _summed_as(a: Any, attrs: dict[str, Any], dtype: np.dtype) -> Any:
 
 @rule_for(np.sum)
 def sum_(a, axis=None, dtype=None, out=None, keepdims=OMITTED, initial=OMITTED, where=OMITTED):
+    if a.__class__ is Traced and axis is None and keepdims is OMITTED and where is OMITTED:
+        if dtype is None and initial is OMITTED:
+            return bind(SUM, (a,), {"axis": ALL_AXES[len(a.shape)], "keepdims": False})
     a = _masked(a, where, 0)
     attrs = {"axis": normal_axes(axis, len(a.shape)), "keepdims": _keep(keepdims)}
     if dtype is not None:

@@ -158,7 +158,9 @@ def _concatenate_aval(*parts: Aval, axis: int) -> Aval:
 
 
 def _concatenate_adjoint(g: Any, out: Any, *parts: Any, axis: int, i: int) -> Any:
-    start = sum(shape_of(part)[axis] for part in parts[:i])
+    start = 0
+    for part in parts[:i]:
+        start += shape_of(part)[axis]
     return g[(slice(None),) * axis + (slice(start, start + shape_of(parts[i])[axis]),)]
 
 

@@ -68,6 +68,11 @@ def unpacked(x: Any, shapes: Shapes) -> list[Any]:
     return parts
 
 
+def vanishes(g: Any) -> bool:
+    """Is nothing made of these vectors? Then the values alone count."""
+    return g.__class__ is np.ndarray and not np.count_nonzero(g)
+
+
 def packed_aval(a: Aval, shapes: Shapes) -> Aval:
     size = sum(map(math.prod, shapes))
     return Aval((*a.shape[:-2], size), _floating_aval(a))
@@ -133,6 +138,8 @@ def _eigh_adjoint(g: Any, out: Any, a: Any, uplo: str) -> Any:
     # V (diag(∂L/∂λ) + F ∘ VᴴG) Vᴴ, Fᵢⱼ = 1/(λⱼ − λᵢ): its symmetric part, put onto the triangle that is read.
     w, v = unpacked(out, _eigh_shapes(a))
     gw, gv = unpacked(conjugated(g), _eigh_shapes(a))
+    if vanishes(gv):
+        return conjugated(onto_triangle(np.matmul(v * row(np.real(gw)), adjoint_of(v)), uplo == "L"))
     middle = _diagonal(np.real(gw)) + _inverse_gaps(np.real(w)) * np.matmul(adjoint_of(v), gv)
     return conjugated(onto_triangle(_symmetric(np.matmul(np.matmul(v, middle), adjoint_of(v))), uplo == "L"))
 
@@ -220,6 +227,8 @@ def _svd_adjoint(g: Any, out: Any, a: Any, full_matrices: bool) -> Any:
     v, gv = adjoint_of(vt), adjoint_of(gvt)
     k = shapes[1][0]
     u1, v1, gu1, gv1 = u[..., :k], v[..., :k], gu[..., :k], gv[..., :k]
+    if vanishes(gu) and vanishes(gv):
+        return conjugated(np.matmul(u1 * row(gs), adjoint_of(v1)))
     a_u, a_v = np.matmul(adjoint_of(u1), gu1), np.matmul(adjoint_of(v1), gv1)
     together = (a_u + a_v) * _inverse_gaps(s)
     apart = (a_u - a_v) * _inverse(row(s) + column(s), s)
