@@ -97,6 +97,7 @@ CASES |= {
     "triu": (lambda np, x: np.sum(np.triu(x)), (GRID,)),
     "diag": (lambda np, x: np.sum(np.diag(x)), (SQUARE,)),
     "trace": (lambda np, x: np.trace(x), (GRID,)),
+    "trace of a square": (lambda np, x: np.trace(x), (SQUARE,)),
     "diagonal": (lambda np, x: np.sum(np.diagonal(x, axis1=-1, axis2=-2)), (SQUARE,)),
     "broadcast_to": (lambda np, x: np.sum(np.broadcast_to(x, (25, 40))), (GRID[:1],)),
     "concatenate": (lambda np, x, y: np.sum(np.concatenate([x, y])), (X, Y)),

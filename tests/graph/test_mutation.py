@@ -618,6 +618,20 @@ def test_a_module_that_is_imported_meanwhile(tmp_path, monkeypatch):
     assert second.make is np.zeros
 
 
+def test_a_module_gets_no_name_that_it_does_not_ask_for(tmp_path, monkeypatch):
+    (tmp_path / "traced_plain.py").write_text("import numpy as np\ndef f(x):\n    return np.sum(x), len(globals())\n")
+    (tmp_path / "traced_asking.py").write_text(
+        "import numpy as np\ndef f(x):\n    return np.sum(x) * (2 if isinstance(x[0], float) else 3)\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    plain, asking = importlib.import_module("traced_plain"), importlib.import_module("traced_asking")
+    names = len(vars(plain))
+    assert bp.value_and_grad(plain.f, has_aux=True)(X)[0][1] == names
+    np.testing.assert_array_equal(bp.grad(asking.f)(X), np.full(4, 2.0))
+    assert "isinstance" not in vars(asking)
+    del sys.modules["traced_plain"], sys.modules["traced_asking"]
+
+
 def test_code_without_a_module():
     scope: dict[str, Any] = {"bp": bp}
     exec("import numpy as np\ndef f(x):\n    y = np.zeros(2)\n    y[0] = x\n    return np.sum(y)\n", scope)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from pathlib import Path
 from types import FrameType, FunctionType, ModuleType
 from typing import Any
 
@@ -25,6 +26,8 @@ safetensors cupy autograd statsmodels plotly bokeh sqlalchemy pip setuptools pkg
 KEEP = frozenset(sys.stdlib_module_names - {"__main__"}) | frozenset(_LIBRARIES.split())
 """Packages whose modules are left alone."""
 _COMPILED = (".so", ".pyd", ".dylib")
+_GENERATED = ("cython_runtime", "_cython_", "_distutils_hack", "_sysconfigdata_")
+"""Modules that nobody wrote begin like this."""
 
 Slot = tuple[dict[str, Any], str, Any, Any]
 """Globals, a name in them, NumPy's object of that name, and its proxy."""
@@ -37,6 +40,7 @@ _settled: dict[int, dict[str, Any]] = {}
 """id → globals of a module: the user's, whose slots are in `_slots`, and those of libraries that were met."""
 _slots: list[Slot] = []
 _placed: list[list[Slot]] = []
+_asking: dict[str, bool] = {}
 _DEPTH = range(40)
 """How many callers are looked at."""
 
@@ -45,7 +49,7 @@ def _is_user(module: Any) -> bool:
     if not isinstance(module, ModuleType) or isinstance(module, namespace.Namespace):
         return False
     name = module.__dict__.get("__name__")
-    if not isinstance(name, str) or name.partition(".")[0] in KEEP:
+    if not isinstance(name, str) or name.partition(".")[0] in KEEP or name.startswith(_GENERATED):
         return False
     file = module.__dict__.get("__file__")
     return not (isinstance(file, str) and file.endswith(_COMPILED))
@@ -62,8 +66,24 @@ def _slots_of(globals: dict[str, Any]) -> list[Slot]:
             found.append((globals, name, value, namespace.dispatcher(value)))
         elif type(value) is np.vectorize:
             found.append((globals, name, value, stand_ins.Vectorized(value)))
-    if "isinstance" not in globals:
+    if "isinstance" not in globals and _asks_for_classes(globals):
         found.append((globals, "isinstance", None, stand_ins.instance_of))
+    return found
+
+
+def _asks_for_classes(globals: dict[str, Any]) -> bool:
+    """May this code call isinstance? Its file tells; a new name among its globals, put there and taken away for each
+    trace, would make Python look up all others anew, so it goes only where it is needed."""
+    file = globals.get("__file__")
+    if not isinstance(file, str) or (globals.get("__name__") == "__main__" and hasattr(sys, "ps1")):
+        return True
+    found = _asking.get(file)
+    if found is None:
+        try:
+            found = b"isinstance" in Path(file).read_bytes()
+        except OSError:
+            found = True
+        _asking[file] = found
     return found
 
 
