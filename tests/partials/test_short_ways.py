@@ -1,4 +1,4 @@
-"""Rules take shorter ways on plain arrays; a graph of types, in which no value is known, has the long one. Both agree."""
+"""Rules take shorter ways on plain arrays; a graph of types, where no value is known, has the long one. Both agree."""
 
 from __future__ import annotations
 
