@@ -15,6 +15,7 @@ from click.testing import CliRunner
 
 import backpass as bp
 from backpass.cli import main
+from backpass.data.table import Table
 
 ENVIRONMENT = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OPENBLAS_NUM_THREADS": "1"}
 
@@ -365,3 +366,32 @@ def test_a_file_in_pieces(folder):
     invoke(*options, "--run", "kept")
     assert Path("kept/model.bp").read_bytes() == Path("many.bp").read_bytes()
     assert "is to be predicted? Add --target COLUMN" in invoke("train", "many.csv", "--stream").stderr
+
+
+def test_weights_of_rows_and_of_classes(folder):
+    """Nothing to learn from but the shares: the probability that is predicted says how rows were weighed."""
+    rows = [f"{k // 4 % 2},{'a' if k % 4 else 'b,c'},{3 if k % 4 == 0 else 1}" for k in range(4000)]
+    Path("flat.csv").write_text("x,y,w\n" + "\n".join(r if "b,c" not in r else r.replace("b,c", '"b,c"') for r in rows))
+    base = ("train", "flat.csv", "-t", "y", "--exclude", "w", "--epochs", 8, "--hidden", 4, "--dropout", 0, "-q")
+    shares = {
+        (): 0.25,
+        ("--sample-weight", "w"): 0.5,
+        ("--class-weight", "balanced"): 0.5,
+        ("--class-weight", "b,c=9,a=1"): 0.75,
+        ("--class-weight", "b,c=3", "--sample-weight", "w"): 0.75,
+    }
+    for options, share in shares.items():
+        for way in ("--stream", "--no-stream"):
+            done = invoke(*base, way, *options)
+            assert done.exit_code == 0, done.output
+            chances = bp.load("flat.bp").predict_proba(Table.from_arrays({"x": [0.0]}))
+            assert chances[0, 1] == pytest.approx(share, abs=0.05), (options, way)
+    for way in ("--stream", "--no-stream"):
+        done = invoke(*base, way, "--class-weight", "c=3")
+        assert "class weights are 'balanced' or such as b,c=3" in done.stderr
+        assert "The classes are 'a', 'b,c'" in done.stderr
+        done = invoke(*base, way, "--sample-weight", "y")
+        assert "'y' cannot be both the target and the weights of the rows" in done.stderr
+    Path("bad.csv").write_text("x,y,w\n" + "\n".join(f"{k % 3},{k % 2},{1 - k % 5}" for k in range(60)))
+    done = invoke("train", "bad.csv", "-t", "y", "--sample-weight", "w", "-q")
+    assert "column 'w' of bad.csv cannot weigh the rows: it has -1 in row 3" in done.stderr

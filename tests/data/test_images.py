@@ -2,6 +2,7 @@
 
 import csv
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -110,3 +111,19 @@ def test_folders_without_images(tmp_path):
         read_images(tmp_path)
     with pytest.raises(DataError, match="is a folder, without any data file"):
         read_table(tmp_path)
+
+
+def test_the_size_of_images_can_be_said(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    made(tmp_path / "photos", size=(20, 24))
+    run = CliRunner()
+    done = run.invoke(main, ["train", "photos", "--image-size", "6", "--epochs", "20", "--hidden", "16"])
+    assert done.exit_code == 0, done.output
+    assert "6 by 6 pixels" in done.stderr
+    assert "Training 36 → 16 → 2" in done.stderr
+    predicted = run.invoke(main, ["predict", "photos.bp", "photos"])
+    assert predicted.stdout.count("above") + predicted.stdout.count("below") == 2 * 28  # a folder's name and a class
+    Path("table.csv").write_text("a,b\n1,x\n")
+    refused = run.invoke(main, ["train", "table.csv", "-t", "b", "--image-size", "6"])
+    assert refused.exit_code == 2
+    assert "--image-size is for a folder of images" in refused.stderr

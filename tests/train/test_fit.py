@@ -268,6 +268,27 @@ def test_class_weights():
     )
 
 
+def test_weights_count_in_the_loss_of_the_watched_rows_and_not_in_their_scores():
+    weight = np.random.default_rng(3).uniform(0, 2, 240).astype(np.float32)
+    held = np.arange(180, 240)
+    data, options = (X[:180], LABELS[:180]), {"epochs": 1, "batch": 60}
+    for sample, by_class in ((weight[held], None), (None, {"high": 3.0}), (weight[held], {"high": 3.0})):
+        watched = (X[held], LABELS[held]) if sample is None else (X[held], LABELS[held], sample)
+        run = fit(nn.mlp([16, 3]), data, validation=watched, class_weight=by_class, **options)
+        chances = run.model.predict_proba(X[held])
+        place = np.searchsorted(run.model.classes, LABELS[held])
+        losses = -np.log(chances[np.arange(60), place])
+        counts = np.ones(60) if sample is None else sample.astype(float)
+        counts = counts * (np.where(LABELS[held] == "high", 3.0, 1.0) if by_class else 1.0)
+        assert run.history["validation_loss"][0] == pytest.approx(np.average(losses, weights=counts), rel=1e-5)
+        assert run.history["accuracy"][0] == pytest.approx(np.mean(chances.argmax(axis=1) == place))
+    share = fit(nn.mlp([16, 3]), (X, LABELS), validation=0.25, sample_weight=weight, **options)
+    assert (
+        share.history["validation_loss"]
+        != fit(nn.mlp([16, 3]), (X, LABELS), validation=0.25, **options).history["validation_loss"]
+    )
+
+
 # --- validation, early stopping, determinism
 
 

@@ -97,12 +97,18 @@ def test_a_run_on_a_store_goes_on_to_the_same_bits(tmp_path):
 @pytest.mark.parametrize(
     ("data", "options", "message"),
     [
-        (lambda: iter([1, 2]), {}, r"each piece of the data must be a pair \(X, y\) of rows; got int"),
+        (
+            lambda: iter([1, 2]),
+            {},
+            r"rows \(X, y\), or with weights \(X, y, weight\); got int",
+        ),
         (lambda: iter([]), {}, "the data has no rows to train on"),
         (lambda: pieces(X * np.nan), {}, "not finite"),
         (lambda: pieces(), {"validation": 1.5}, "validation must be a share between 0 and 1, and is 1.5"),
         (lambda: pieces(y=np.array(["a", 1] * 200, object)), {}, r"labels of several kinds \(int, str\)"),
-        (lambda: pieces(), {"class_weight": "balanced"}, "rows in a store have no weights"),
+        (lambda: pieces(), {"sample_weight": np.ones(400)}, r"come with them: give pieces \(X, y, weight\)"),
+        (lambda: iter([(X, Y, -np.ones(400))]), {}, "finite numbers of 0 or above"),
+        (lambda: pieces(), {"class_weight": {"no such": 1.0}}, "a dict with keys among"),
     ],
 )
 def test_data_in_pieces_that_cannot_be_used_says_why(data, options, message):
@@ -113,9 +119,25 @@ def test_data_in_pieces_that_cannot_be_used_says_why(data, options, message):
 def test_a_store_of_other_types_is_refused():
     store = RowStore()
     store.add(X.astype(np.float64), np.zeros(400, np.int64))
-    with pytest.raises(DataError, match=r"must hold X in float32, and y; it holds float64 of shape \(N, 3,\)"):
+    with pytest.raises(
+        DataError,
+        match=r"may hold weights in float32; it holds float64 of shape \(N, 3,\)",
+    ):
         fit(store, labels=2)
     store = RowStore()
     store.add(X, np.zeros(400, np.int64))
     with pytest.raises(DataError, match="say how many there are, labels=10"):
         fit(store)
+
+
+def test_weights_of_rows_and_classes_as_in_memory():
+    weights = np.linspace(0.1, 3.0, 400).astype(np.float32)
+    settings = {"epochs": 4, "batch": 400, "optimizer": "adam"}  # one step an epoch: its order does not matter
+    for more in ({"class_weight": "balanced"}, {"class_weight": {Y[0]: 3.0}}, {}):
+        parts = ((X[k : k + 90], Y[k : k + 90], weights[k : k + 90]) for k in range(0, 400, 90))
+        streamed = fit(parts, **settings, **more)
+        whole = fit((X, Y), sample_weight=weights, **settings, **more)
+        unweighted = fit((X, Y), **settings)
+        for mine, theirs in zip(leaves_of(streamed.model.theta), leaves_of(whole.model.theta), strict=True):
+            np.testing.assert_allclose(mine, theirs, rtol=1e-3, atol=1e-5)
+        assert streamed.history.loss[-1] != pytest.approx(unweighted.history.loss[-1], rel=1e-3)

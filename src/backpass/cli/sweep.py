@@ -13,7 +13,7 @@ from .train import CHOICES, prepared_table, recipe_of, save_model, train
 
 SHARED = {
     "file", "target", "task", "exclude", "keep", "validation", "test", "seed", "split_group", "split_time",
-    "split_column", "stream", *CHOICES,
+    "split_column", "stream", "sample_weight", "image_size", *CHOICES,
 }  # fmt: skip
 
 

@@ -36,7 +36,7 @@ class Widths(click.ParamType):
 SHARE = click.FloatRange(0, 1, max_open=True)
 CHOICES = (
     "hidden", "activation", "dropout", "batch_norm", "optimizer", "learning_rate", "weight_decay", "clip_norm",
-    "epochs", "batch", "patience",
+    "epochs", "batch", "patience", "class_weight",
 )  # fmt: skip
 """The settings that are a recipe's."""
 
@@ -59,6 +59,18 @@ CHOICES = (
     multiple=True,
     metavar="COLUMN",
     help="A column to learn from although it looks like row numbers or names.",
+)
+@click.option("--sample-weight", metavar="COLUMN", help="A column that says how much each row counts in training.")
+@click.option(
+    "--class-weight",
+    metavar="WEIGHTS",
+    help="How much rows of each class count: balanced, or such as yes=3,no=1  [all alike]",
+)
+@click.option(
+    "--image-size",
+    metavar="PIXELS",
+    type=click.IntRange(1, 512),
+    help="Side to which the images of a folder are brought  [their own up to 64, else 32]",
 )
 @click.option("--hidden", type=Widths(), help="Widths of the hidden layers, such as 128,64  [256,128; 100]")
 @click.option("--activation", type=click.Choice(ACTIVATIONS), help="Between the layers  [relu]")
@@ -208,14 +220,18 @@ def prepared_table(settings: dict[str, Any], output: Path | None = None) -> tupl
         raise click.UsageError(f"--validation {validation} and --test {test} leave no rows to train on")
     if _in_pieces(file, settings):
         return _large(settings, split_by, output)
-    table, target, output = _table(file, settings["target"], output)
+    table, target, output = _table(file, settings["target"], output, settings["image_size"])
     if validation is None:
         share = validation_share(len(table)) if patience is None else 0.1
         validation = share if test < 0.9 else 0.0
     if patience is not None and not validation and settings["split_column"] is None:
         raise click.UsageError(f"--patience {patience} needs rows to watch: add --validation 0.1 (--test below 0.9)")
     columns = settings["exclude"], settings["keep"]
-    return prepare(table, target, settings["task"], *columns, validation, test, settings["seed"], split_by), output
+    made = prepare(
+        table, target, settings["task"], *columns, validation, test, settings["seed"], split_by,
+        settings["sample_weight"],
+    )  # fmt: skip
+    return made, output
 
 
 def _split_by(settings: dict[str, Any]) -> Any:
@@ -251,7 +267,7 @@ def _large(settings: dict[str, Any], split_by: Any, output: Path | None) -> tupl
     place = output.absolute().parent
     prepared = prepare_large(
         Stream(file), target, settings["task"], *columns, validation, settings["test"], settings["seed"],
-        place if place.is_dir() else None, split_by,
+        place if place.is_dir() else None, split_by, settings["sample_weight"],
     )  # fmt: skip
     return prepared, output
 
@@ -331,16 +347,18 @@ def _refuse_others(context: click.Context, resume: Path) -> None:
         )
 
 
-def _table(file: Path | None, target: str | None, output: Path | None) -> tuple[Any, str, Path]:
+def _table(file: Path | None, target: str | None, output: Path | None, image_size: int | None) -> tuple[Any, str, Path]:
     from backpass.data.table import Table, listing
 
+    if image_size is not None and (file is None or not file.is_dir()):
+        raise click.UsageError("--image-size is for a folder of images: backpass train FOLDER --image-size 32")
     if file is None:
         if target is not None:
             raise click.UsageError("--target needs a FILE: backpass train FILE --target COLUMN")
         return digits_table(), "digit", output or Path("digits.bp")
     from backpass.data.read import read_table
 
-    table: Table = read_table(file)
+    table: Table = read_table(file, image_size=image_size)
     if target is None and file.is_dir():
         target = "label"  # a folder of images: the name of the folder that each is in
     if target is None:

@@ -10,7 +10,7 @@ import numpy as np
 from backpass.data.leaks import giveaways
 from backpass.data.preprocess import Preprocessor
 from backpass.data.split import FEWEST, Parts, SplitBy, parts_by_column, parts_by_group, parts_by_time, three_parts
-from backpass.data.table import Table
+from backpass.data.table import KIND_WORDS, Table, number_text
 from backpass.data.target import Target, Task, rare_classes
 from backpass.graph.errors import DataError
 
@@ -28,6 +28,8 @@ class Prepared:
     preprocessor: Preprocessor
     target: Target
     notices: list[str]
+    weights: np.ndarray | None = None
+    """How much each row counts in training, float32 (n,); None: all alike."""
 
     def part(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The inputs and outputs of some rows: `prepared.part(prepared.parts.train)`."""
@@ -39,9 +41,15 @@ class Prepared:
         return self.part(self.parts.train)
 
     @property
-    def validation(self) -> tuple[np.ndarray, np.ndarray]:
-        """The rows that choose the best epoch."""
-        return self.part(self.parts.validation)
+    def training_weights(self) -> np.ndarray | None:
+        """How much each of the rows that are learned from counts."""
+        return None if self.weights is None else self.weights[self.parts.train]
+
+    @property
+    def validation(self) -> tuple[np.ndarray, ...]:
+        """The rows that choose the best epoch, with their weights where they have some."""
+        rows = self.parts.validation
+        return (*self.part(rows), *([] if self.weights is None else [self.weights[rows]]))
 
     @property
     def test(self) -> tuple[np.ndarray, np.ndarray]:
@@ -72,13 +80,15 @@ def prepare(
     test: float = 0.2,
     seed: int = 0,
     split_by: SplitBy | None = None,
+    weight: str | None = None,
 ) -> Prepared:
     """Everything between a table and training: drop rows without a target, decide the task, split, learn the features.
 
     What is learned from the data (means, medians, categories) is learned from the training rows alone. Classes are
     split in proportion. A table of fewer than 10 rows is not split; a notice says so. `exclude` names columns not to
     use, `keep` columns to use although they look like row numbers, identifiers or free text. `split_by` says by which
-    column the parts are made, in place of chance.
+    column the parts are made, in place of chance; `weight` names a column that says how much each row counts in
+    training.
 
     Raises DataError where the table, the target or the names cannot be used.
 
@@ -104,11 +114,35 @@ def prepare(
     else:
         parts = _parts(known, split_by, validation, test, seed)
     final = Target.fit(known, target, task, rows=parts.train)
-    excluded, kept = (*exclude, *only_splits(split_by)), tuple(keep)
+    weights = None if weight is None else weights_of(known, weight, target)
+    excluded, kept = (*exclude, *only_splits(split_by), *([] if weight is None else [weight])), tuple(keep)
     preprocessor = Preprocessor.fit(known, target, excluded, kept, rows=parts.train)
     notices += preprocessor.notices
     notices += giveaways(known, target, (*excluded, *preprocessor.left_out))
-    return Prepared(preprocessor.transform(known, notices), final.encode(known), parts, preprocessor, final, notices)
+    x = preprocessor.transform(known, notices)
+    return Prepared(x, final.encode(known), parts, preprocessor, final, notices, weights)
+
+
+def weights_of(table: Table, name: str, target: str) -> np.ndarray:
+    """How much each row counts, from the column that says so: float32 (n,), all finite and 0 or above.
+
+    >>> weights_of(Table.from_arrays({"w": [1, 2.5], "y": [0, 1]}), "w", "y").tolist()
+    [1.0, 2.5]
+    """
+    column = table[name]
+    if name == target:
+        raise DataError(f"'{name}' cannot be both the target and the weights of the rows")
+    if column.kind not in ("number", "boolean"):
+        raise DataError(f"column '{name}' holds {KIND_WORDS[column.kind]}; weights are numbers of 0 or above")
+    values = column.values.astype(np.float32)
+    wrong = np.flatnonzero(~(np.isfinite(values) & (values >= 0)))
+    if len(wrong):
+        value = "no value" if column.missing[wrong[0]] else number_text(float(values[wrong[0]]))
+        raise DataError(
+            f"column '{name}' of {table.source} cannot weigh the rows: it has {value} in row {wrong[0] + 1}; weights "
+            "are numbers of 0 or above"
+        )
+    return values
 
 
 def only_splits(split_by: SplitBy | None) -> tuple[str, ...]:

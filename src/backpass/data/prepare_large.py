@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from backpass.data.leaks import giveaways
-from backpass.data.prepare import only_splits
+from backpass.data.prepare import only_splits, weights_of
 from backpass.data.preprocess import Preprocessor
 from backpass.data.split import SplitBy, place_of
 from backpass.data.store import RowStore
@@ -30,13 +30,15 @@ HELD_BYTES = 16 << 20
 
 @dataclass(frozen=True)
 class PreparedLarge:
-    """Training rows (x, y) in a store; rows to watch and to judge by, as arrays; `counts` of the target in training.
+    """Training rows (x, y), or (x, y, weight), in a store; rows to watch and to judge by, as arrays; `counts` of the
+    target in training.
 
     Compare `Prepared`, of a table that fits into memory.
     """
 
     train: RowStore
-    validation: tuple[np.ndarray, np.ndarray]
+    validation: tuple[np.ndarray, ...]
+    """With weights where the rows have some."""
     test: tuple[np.ndarray, np.ndarray]
     train_target: np.ndarray
     """Classes: how many training rows each has, (classes,). Numbers: their mean, (1,)."""
@@ -48,6 +50,9 @@ class PreparedLarge:
     def training(self) -> RowStore:
         """The rows that are learned from."""
         return self.train
+
+    training_weights = None
+    """They lie beside the rows in the store."""
 
     @property
     def sizes(self) -> tuple[int, int, int]:
@@ -66,12 +71,14 @@ def prepare_large(
     seed: int = 0,
     folder: Path | None = None,
     split_by: SplitBy | None = None,
+    weight: str | None = None,
 ) -> PreparedLarge:
     """Two passes over a file: what its columns hold, over a sample; then every row, encoded, into one of three parts.
 
     Which part a row goes to is drawn by `seed`, or follows from a column by `split_by`: groups are told apart by a hash
     of their name, times by where they lie among those of the sample. Means, medians and categories come from the
-    sample. `folder` is where the encoded training rows are put, in a file without a name.
+    sample. `weight` names a column that says how much each row counts in training. `folder` is where the encoded
+    training rows are put, in a file without a name.
 
     Raises DataError as `prepare` does.
     """
@@ -82,7 +89,9 @@ def prepare_large(
     notices.append(found.reason)
     if found.task == "classification":
         notices += rare_classes(found, found.encode(known), least=1)
-    exclude = (*exclude, *only_splits(split_by))
+    if weight is not None:
+        weights_of(known, weight, target)
+    exclude = (*exclude, *only_splits(split_by), *([] if weight is None else [weight]))
     preprocessor = Preprocessor.fit(known, target, exclude, keep)
     notices += preprocessor.notices
     notices += giveaways(known, target, (*exclude, *preprocessor.left_out))
@@ -94,12 +103,13 @@ def prepare_large(
             shares[name] = most / survey.rows
             notices.append(f"{most:,} rows are held out for the {name}, not {share:g} of {survey.rows:,}")
     train = RowStore(folder)
-    held: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {"validation": [], "test": []}
+    held: dict[str, list[tuple[np.ndarray, ...]]] = {"validation": [], "test": []}
     lots = Lots(split_by, survey.sample, shares["validation"], shares["test"], seed)
     counts = np.zeros(len(found.classes), np.int64)
     total, missing = 0.0, 0
     met: list[str] = []
-    others = {} if split_by is None else {split_by.column: survey.readings[survey.sample[split_by.column].name]}
+    beside = [name for name in (None if split_by is None else split_by.column, weight) if name is not None]
+    others = {name: survey.readings[survey.sample[name].name] for name in beside}
     for table in stream.tables({**others, **preprocessor.readings, target: found.reading}):
         place = lots.places(table)
         absent = _absent(table, target)
@@ -108,11 +118,12 @@ def prepare_large(
         if not len(table):
             continue
         x, y = preprocessor.transform(table, met), found.encode(table)
-        for name, part in (("test", 2), ("validation", 1)):
-            held[name].append((x[place == part], y[place == part]))
+        weights = () if weight is None else (weights_of(table, weight, target),)
+        held["test"].append((x[place == 2], y[place == 2]))
+        held["validation"].append(tuple(part[place == 1] for part in (x, y, *weights)))
         rows = place == 0
         if rows.any():
-            train.add(x[rows], y[rows])
+            train.add(*[part[rows] for part in (x, y, *weights)])
             if found.task == "classification":
                 counts += np.bincount(y[rows], minlength=len(counts))
             else:
@@ -124,7 +135,7 @@ def prepare_large(
     notices += merged(met)
     spread = counts if found.task == "classification" else np.array([total / len(train)])
     together = {name: _joined(parts, width, train) for name, parts in held.items()}
-    return PreparedLarge(train, together["validation"], together["test"], spread, preprocessor, found, notices)
+    return PreparedLarge(train, together["validation"], together["test"][:2], spread, preprocessor, found, notices)
 
 
 class Lots:
@@ -191,10 +202,10 @@ def _absent(table: Table, target: str) -> np.ndarray:
     return ~np.isfinite(column.values) if column.kind == "number" else column.missing
 
 
-def _joined(parts: list[Any], width: int, train: RowStore) -> tuple[np.ndarray, np.ndarray]:
+def _joined(parts: list[Any], width: int, train: RowStore) -> tuple[Any, ...]:
     if not parts:
         return np.empty((0, width), np.float32), np.empty(0, train.specs[1][0])
-    return np.concatenate([x for x, _ in parts]), np.concatenate([y for _, y in parts])
+    return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
 
 
 __all__ = ["PreparedLarge", "merged", "prepare_large"]

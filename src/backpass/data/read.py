@@ -48,7 +48,10 @@ UNREADABLE = (
 
 
 def read_table(
-    path: str | os.PathLike[str], kinds: Mapping[str, Kind | Reading] | None = None, header: bool | None = None
+    path: str | os.PathLike[str],
+    kinds: Mapping[str, Kind | Reading] | None = None,
+    header: bool | None = None,
+    image_size: int | None = None,
 ) -> Table:
     """The table in a data file: CSV, TSV (also gzip, bzip2, xz), Parquet, Arrow, Feather, .npy (2-D, structured), .npz;
     or a folder of images, with a column for each pixel.
@@ -56,7 +59,8 @@ def read_table(
     Delimiter, encoding, header, missing values and each column's kind are found out; `table.notices` says what a reader
     might not expect. `kinds` fixes the kind of columns by name ("number", "boolean", "text" or "time"; a trained
     preprocessor's `readings` makes a later file be read the way the first was); `header` says whether the first row of
-    a delimited file holds names. An .npz file holds `X` of shape (n, d) and `y` of shape (n,), or columns.
+    a delimited file holds names; `image_size` is the side, in pixels, to which images are brought. An .npz file holds
+    `X` of shape (n, d) and `y` of shape (n,), or columns.
 
     Raises DataError where the file cannot be used, and MissingExtraError without pyarrow (.npy and .npz need none).
 
@@ -68,7 +72,7 @@ def read_table(
     """
     path = Path(path)
     if path.is_dir() and holds_images(path):
-        return image_table(path, kinds or ())
+        return image_table(path, kinds or (), image_size)
     raw, source = _bytes(path), path.name
     for magic, decompress in COMPRESSED.items():
         if raw.startswith(magic):

@@ -81,22 +81,29 @@ class RowStore:
         """Put `function(rows)`, of the same shape and dtype, in place of the rows of one of the arrays."""
         dtype, shape = self.specs[which]
         size = dtype.itemsize * int(np.prod(shape))
-        for start in range(0, self.rows, 1 << 16):
-            rows = np.ascontiguousarray(function(self.read(start, start + (1 << 16))[which]), dtype)
+        start = 0
+        for before in self.column(which):
+            rows = np.ascontiguousarray(function(before), dtype)
             self._hash.update(_bytes(rows))
             self.files[which].seek(start * size)
             self.files[which].write(_bytes(rows))
+            start += len(rows)
         self.files[which].seek(0, 2)
+
+    def column(self, which: int) -> Iterator[np.ndarray]:
+        """One of the arrays alone, piece by piece."""
+        for start in range(0, self.rows, 1 << 16):
+            yield self.gathered([(start, min(start + (1 << 16), self.rows))], slice(which, which + 1))[0]
 
     def read(self, start: int, stop: int) -> tuple[np.ndarray, ...]:
         """The arrays of the rows from `start` up to `stop`."""
         return self.gathered([(start, min(stop, self.rows))])
 
-    def gathered(self, spans: list[tuple[int, int]]) -> tuple[np.ndarray, ...]:
-        """The arrays of several spans of rows, one after another."""
+    def gathered(self, spans: list[tuple[int, int]], which: slice = slice(None)) -> tuple[np.ndarray, ...]:
+        """The arrays (or some of them) of several spans of rows, one after another."""
         count = sum(stop - start for start, stop in spans)
         found = []
-        for file, (dtype, shape) in zip(self.files, self.specs, strict=True):
+        for file, (dtype, shape) in zip(self.files[which], self.specs[which], strict=True):
             out = np.empty((count, *shape), dtype)
             view = _bytes(out)
             size, place = dtype.itemsize * int(np.prod(shape)), 0

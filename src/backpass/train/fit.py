@@ -32,7 +32,7 @@ from .model import CHUNK, Model
 from .progress import Progress, progress_for
 from .run_folder import RunFolder
 from .saving import Saving, keep_model
-from .spool import in_pieces, spooled
+from .spool import checked_weights, in_pieces, spooled
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -61,7 +61,7 @@ def fit(
     optimizer: str | Optimizer = "adam",
     epochs: int = 50,
     batch: int = 32,
-    validation: float | tuple[Any, Any] | None = None,
+    validation: float | tuple[Any, ...] | None = None,
     patience: int | None = None,
     sample_weight: Any = None,
     class_weight: dict[Any, float] | str | None = None,
@@ -78,14 +78,15 @@ def fit(
     Args:
         model: `nn.Sequential`, any object with ``init`` and ``apply``, or a function ``model(theta, x)`` with `theta`.
         data: X of shape (N, ...), y of shape (N,) or (N, K). For a loss of classes y may hold any labels. Data larger
-            than memory: X from ``np.load(..., mmap_mode="r")``, a generator of pieces (X, y), or a `RowStore`; its
-            rows are put on disk once and shuffled as `RowStore` says.
+            than memory: X from ``np.load(..., mmap_mode="r")``, a generator of pieces (X, y) or (X, y, weight), or a
+            `RowStore`; its rows are put on disk once and shuffled as `RowStore` says.
         loss: a name of ``nn.LOSSES``, a dict with settings, or a function ``loss(output, target)`` → scalar.
         theta: where to start; required for a function, else the model's own initial θ.
         optimizer: a name or an optimiser of `bp.descent`.
         epochs, batch: passes over the data, and rows a step.
         validation: a share of the rows (held out at random, by class), or a pair (X, y). With it, the θ of the epoch
-            with the lowest validation loss is kept.
+            with the lowest validation loss is kept. Weights of rows and classes count in that loss too; a pair may
+            bring weights of its own, (X, y, weight). Scores count every row once.
         patience: stop after so many epochs without a lower validation loss.
         sample_weight: (N,), how much each row counts. class_weight: label → weight, or "balanced".
         metrics: name → ``metric(y, prediction)``, beside accuracy (classes) or R² (numbers).
@@ -118,10 +119,11 @@ def fit(
         labels = labels or len(spooled_classes) or None
         validation = watched_rows or (validation if isinstance(validation, tuple) else None)
     if stored is not None:
-        _check_store(stored, kind, dtype, labels, validation, sample_weight, class_weight)
-    x, y, classes = _arrays(data if stored is None else stored.spread(WATCHED), kind, network, dtype, labels)
+        _check_store(stored, kind, dtype, labels, validation, sample_weight)
+    x, y, classes = _arrays(data if stored is None else stored.spread(WATCHED)[:2], kind, network, dtype, labels)
     classes = spooled_classes or classes
-    weights = _weights(sample_weight, class_weight, y, classes)
+    of_class = _class_weights(class_weight, y, classes, stored)
+    weights = None if stored is not None else _weighed(_sample_weights(sample_weight, len(y)), of_class, y)
     train, held = _validation(validation, x, y, kind, classes if stored is None else (), seed)
     if patience is not None and held is None:
         raise DataError("patience needs rows to watch: give validation=0.2, or a pair (X, y)")
@@ -134,11 +136,21 @@ def fit(
 
     def objective(theta: Any, state: Any, key: Any, x: Any, y: Any, *weight: Any) -> Any:
         output, state = network.apply(theta, state, x, training=True, key=key)
+        if of_class is not None and stored is not None:
+            each = np.take_along_axis(of_class, y, axis=0)
+            weight = (each * weight[0] if weight else each,)
         return loss_function(output, y, weight=weight[0]) if weight else loss_function(output, y), state
 
     rows = (x[train], y[train]) if weights is None else (x[train], y[train], weights[train])
     loop = Loop(objective, named(optimizer), start, state, stored or rows, count("batch", batch), seed)
     link = meaning.link if meaning else (lambda output: output)
+    if held is not None:
+        held_x, held_y, *own = held
+        if len(train) < len(x):  # a share of the rows, which have their weights
+            weighed = None if weights is None else np.delete(weights, train)
+        else:
+            weighed = _weighed(own[0] if own else None, of_class, held_y)
+        held = (held_x, held_y) if weighed is None else (held_x, held_y, weighed)
     watched = rows[:2] if held is None else held
     judge = Judge(network, loss_function, link, kind, watched, held is not None, metrics or {})
     chosen = progress_for(progress)
@@ -167,16 +179,19 @@ WATCHED = 10_000
 
 
 def _check_store(
-    store: RowStore, kind: str, dtype: Any, labels: int | None, validation: Any, sample_weight: Any, class_weight: Any
+    store: RowStore, kind: str, dtype: Any, labels: int | None, validation: Any, sample_weight: Any
 ) -> None:
-    """Rows in a store are taken as they are: nothing of them can be converted, numbered, split or weighted here."""
-    if len(store.specs) != 2 or store.specs[0][0] != np.dtype(dtype):
+    """Rows in a store are taken as they are: nothing of them can be converted, numbered or split here."""
+    weighed = store.specs[2:] in ([], [(np.dtype(np.float32), ())])
+    if len(store.specs) < 2 or not weighed or store.specs[0][0] != np.dtype(dtype):
         held = ", ".join(f"{spec.name} of shape (N, {str(shape)[1:]}" for spec, shape in store.specs)
-        raise DataError(f"a store must hold X in {np.dtype(dtype).name}, and y; it holds {held}")
+        raise DataError(
+            f"a store must hold X in {np.dtype(dtype).name}, and y, and it may hold weights in float32; it holds {held}"
+        )
     if kind == "class" and labels is None and not store.specs[1][1]:
         raise DataError("y in a store holds class numbers: say how many there are, labels=10")
-    if sample_weight is not None or class_weight is not None:
-        raise DataError("rows in a store have no weights; weigh them in a loss of your own")
+    if sample_weight is not None:
+        raise DataError("weights of rows in pieces come with them: give pieces (X, y, weight)")
     if not (validation is None or isinstance(validation, tuple)):
         raise DataError("rows to watch are not taken out of a store: give validation=(X, y)")
 
@@ -306,21 +321,33 @@ def _gives(kind: str, link: Callable[[Any], Any], output_shape: tuple[int, ...])
     return "values"
 
 
-def _weights(sample: Any, by_class: Any, y: np.ndarray, classes: tuple[Any, ...]) -> np.ndarray | None:
+def _sample_weights(sample: Any, rows: int) -> np.ndarray | None:
+    weights = None if sample is None else checked_weights(sample, rows)
+    if weights is not None and not weights.any():
+        raise DataError("sample_weight must hold finite numbers of 0 or above, and not only 0")
+    return weights
+
+
+def _weighed(weights: np.ndarray | None, of_class: np.ndarray | None, y: np.ndarray) -> np.ndarray | None:
     """The weight of each row: its own times that of its class."""
-    weights = None if sample is None else np.asarray(sample, np.float32)
-    if weights is not None:
-        if weights.shape != (len(y),):
-            raise ShapeError(f"sample_weight has shape {weights.shape}; it needs one number for each of {len(y)} rows")
-        if not (np.isfinite(weights).all() and (weights >= 0).all() and weights.any()):
-            raise DataError("sample_weight must hold finite numbers of 0 or above, and not only 0")
-    if by_class is None:
+    if of_class is None:
         return weights
+    found = of_class[y.astype(np.int64)]
+    return found if weights is None else weights * found
+
+
+def _class_weights(
+    by_class: Any, y: np.ndarray, classes: tuple[Any, ...], store: RowStore | None = None
+) -> np.ndarray | None:
+    """The weight of each class, float32; where the classes are to be balanced, by their rows in y or in the store."""
+    if by_class is None:
+        return None
     if not classes or y.ndim != 1:
         raise DataError("class_weight needs one class a row; for other targets use sample_weight")
-    index = y.astype(np.int64)
     if isinstance(by_class, str) and by_class == "balanced":
-        each = len(y) / (len(classes) * np.maximum(np.bincount(index, minlength=len(classes)), 1))
+        parts = [y] if store is None else store.column(1)
+        counts = sum(np.bincount(part.astype(np.int64), minlength=len(classes)) for part in parts)
+        each = np.sum(counts) / (len(classes) * np.maximum(counts, 1))
     elif isinstance(by_class, dict) and set(by_class) <= set(classes):
         each = np.array([by_class.get(c, 1.0) for c in classes], np.float64)
         if not (np.isfinite(each).all() and (each >= 0).all()):
@@ -328,21 +355,22 @@ def _weights(sample: Any, by_class: Any, y: np.ndarray, classes: tuple[Any, ...]
     else:
         shown = ", ".join(map(repr, classes[:8])) + (", …" if len(classes) > 8 else "")
         raise DataError(f"class_weight must be 'balanced' or a dict with keys among {shown}; got {by_class!r}")
-    found = each[index].astype(np.float32)
-    return found if weights is None else weights * found
+    return each.astype(np.float32)
 
 
 def _validation(
     choice: Any, x: np.ndarray, y: np.ndarray, kind: str, classes: tuple[Any, ...], seed: int
-) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray] | None]:
-    """The rows to train on, and the arrays to watch."""
+) -> tuple[np.ndarray, tuple[np.ndarray, ...] | None]:
+    """The rows to train on, and the arrays to watch: X and y, and weights where the choice has them."""
     if choice is None:
         return np.arange(len(x)), None
     if isinstance(choice, (int, float, np.number)) and not isinstance(choice, bool):
         train, held = split(len(x), float(choice), seed, y if kind == "class" and y.ndim == 1 else None)
         return train, (x[held], y[held])
-    if not (isinstance(choice, (tuple, list)) and len(choice) == 2):
-        raise DataError(f"validation must be a share such as 0.2, or a pair (X, y); got {type(choice).__name__}")
+    if not (isinstance(choice, (tuple, list)) and len(choice) in (2, 3)):
+        raise DataError(
+            f"validation must be a share such as 0.2, or (X, y), or (X, y, weight); got {type(choice).__name__}"
+        )
     held_x, held_y = np.asarray(choice[0]), np.asarray(choice[1])
     if y.ndim == 1 and held_y.ndim == 2 and held_y.shape[1] == 1:
         held_y = held_y[:, 0]
@@ -361,7 +389,8 @@ def _validation(
                 f"    validation {name}: shape {held.shape}\n    training {name}: shape {trained.shape}"
             )
     pair = checked_data((held_x, held_y), ("validation X", "validation y"))
-    return np.arange(len(x)), (pair[0].astype(x.dtype), pair[1].astype(y.dtype))
+    weights = [checked_weights(weight, len(pair[0])) for weight in choice[2:]]
+    return np.arange(len(x)), (pair[0].astype(x.dtype), pair[1].astype(y.dtype), *weights)
 
 
 __all__ = ["Run", "fit", "prediction_graph"]

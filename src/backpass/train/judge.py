@@ -14,7 +14,10 @@ ROWS = 1024
 
 
 class Judge:
-    """The rows (x, y) that are watched. `held` says that they are not trained on: only then does their loss count."""
+    """The rows (x, y) that are watched, or (x, y, weight): weights count in the loss, and not in the scores.
+
+    `held` says that they are not trained on: only then does their loss count.
+    """
 
     def __init__(
         self,
@@ -22,34 +25,36 @@ class Judge:
         loss: Callable[..., Any],
         link: Callable[[Any], Any],
         kind: str,
-        rows: tuple[np.ndarray, np.ndarray],
+        rows: tuple[np.ndarray, ...],
         held: bool,
         metrics: dict[str, Callable[[Any, Any], float]],
     ):
-        self.x, self.y = rows
+        self.x, self.y, *self.weights = rows
         self.kind, self.held, self.metrics = kind, held, metrics
 
-        def evaluate(theta: Any, state: Any, x: Any, y: Any) -> Any:
+        def evaluate(theta: Any, state: Any, x: Any, y: Any, *weight: Any) -> Any:
             output = network.apply(theta, state, x)[0]
-            return loss(output, y), link(output)
+            return loss(output, y, weight=weight[0]) if weight else loss(output, y), link(output)
 
         self.evaluate = compile(evaluate)
 
     def measure(self, theta: Any, state: Any) -> tuple[float | None, dict[str, float]]:
         """The mean loss (None where the rows are trained on), and the scores by name."""
-        total = 0.0
+        total = counted = 0.0
         outputs = []
         for start in range(0, len(self.x), ROWS):
-            x, y = self.x[start : start + ROWS], self.y[start : start + ROWS]
+            x, y, *weights = (part[start : start + ROWS] for part in (self.x, self.y, *self.weights))
             with np.errstate(all="ignore"):
-                loss, output = self.evaluate(theta, state, x, y)
-            total += float(loss) * len(x)
+                loss, output = self.evaluate(theta, state, x, y, *weights)
+            counts = float(np.sum(weights[0], dtype=np.float64)) if weights else len(x)
+            total += float(loss) * counts if counts else 0.0
+            counted += counts
             outputs.append(output)
         output = np.concatenate(outputs)
         scores = self._scores(output)
         for name, metric in self.metrics.items():
             scores[name] = float(metric(self.y, output))
-        return (total / len(self.x) if self.held else None), scores
+        return (total / counted if self.held else None), scores
 
     def _scores(self, output: np.ndarray) -> dict[str, float]:
         y = self.y

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import math
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from backpass.data.table import listing
 from backpass.descent.clipping import clip
 from backpass.descent.optimizer import Optimizer
 from backpass.descent.registry import named
 from backpass.descent.schedules import one_cycle
+from backpass.graph.errors import DataError
 from backpass.nn.sequential import Sequential, mlp
 
 ADAPTIVE = ("adam", "adamw", "rmsprop")
@@ -34,6 +39,8 @@ class Recipe:
     epochs: int = 80
     batch: int = 32
     patience: int | None = None
+    class_weight: str | None = None
+    """How much rows of each class count: "balanced", or such as "yes=3,no=1"."""
     cycle_rate: float = 1e-2
     adamw_decay: float = 0.05
 
@@ -61,6 +68,38 @@ class Recipe:
 
     def _decay(self) -> float | None:
         return self.adamw_decay if self.weight_decay is None and self.optimizer == "adamw" else self.weight_decay
+
+
+def class_weights(text: str | None, classes: Sequence[str]) -> str | dict[int, float] | None:
+    """What `fit` takes: "balanced", or the weights in ``yes=3,no=1`` by the number of the class.
+
+    >>> class_weights("yes=3", ("no", "yes")), class_weights("balanced", ("no", "yes"))
+    ({1: 3.0}, 'balanced')
+    """
+    if text is None or text.strip() == "balanced":
+        return text and text.strip()
+    if not classes:
+        raise DataError("class weights are for classes, and the target holds numbers")
+    found: dict[int, float] = {}
+    rest, names = text, "|".join(map(re.escape, sorted(classes, key=len, reverse=True)))
+    while rest:
+        match = re.match(rf"\s*({names})\s*=([^,]*)(,|$)", rest)  # a name may have a comma in it, or an equals sign
+        if match is None or (number := _number(match[2])) is None:
+            raise DataError(
+                f"class weights are 'balanced' or such as {classes[-1]}=3, a number of 0 or above for a class; got "
+                f"{text!r}. The classes are {listing(classes)}"
+            )
+        found[list(classes).index(match[1])] = number
+        rest = rest[match.end() :]
+    return found
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) and value >= 0 else None
 
 
 SMALL = 1_000

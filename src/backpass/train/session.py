@@ -17,7 +17,7 @@ from .history import Epoch, History
 from .metrics import classification_scores, regression_scores
 from .model import Model
 from .progress import Progress
-from .recipe import Recipe
+from .recipe import Recipe, class_weights
 from .report import Results
 from .run_folder import RunFolder
 from .saving import keep_model
@@ -84,6 +84,8 @@ def _fitted(
             patience=recipe.patience if held else None,
             seed=seed,
             progress=progress,
+            sample_weight=prepared.training_weights,
+            class_weight=class_weights(recipe.class_weight, prepared.target.classes),
             labels=len(prepared.target.classes) or None,
             callback=callback,
             run=run,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from backpass.data.store import RowStore
-from backpass.graph.errors import DataError
+from backpass.graph.errors import DataError, ShapeError
 
 from .loop import checked_data
 
@@ -20,7 +20,8 @@ ROWS = 1 << 14
 HELD_BYTES = 256 << 20
 """Bytes of rows to watch that are held in memory at most."""
 
-Pair = tuple[np.ndarray, np.ndarray]
+Rows = tuple[np.ndarray, ...]
+"""X, y, and weights where there are some."""
 
 
 def in_pieces(data: Any) -> Callable[[], Iterator[Any]] | None:
@@ -42,8 +43,8 @@ def in_pieces(data: Any) -> Callable[[], Iterator[Any]] | None:
 
 def spooled(
     pieces: Iterable[Any], kind: str, dtype: Any, validation: Any, seed: int
-) -> tuple[RowStore, Pair | None, tuple[Any, ...]]:
-    """(store, rows to watch, classes) of pieces (X, y).
+) -> tuple[RowStore, Rows | None, tuple[Any, ...]]:
+    """(store, rows to watch, classes) of pieces (X, y) or (X, y, weight).
 
     A share `validation` of the rows is drawn at random to be watched. For a loss of classes y may hold any labels; they
     are numbered in their order, as `fit` numbers them.
@@ -56,14 +57,14 @@ def spooled(
     share = float(validation) if isinstance(validation, (int, float)) and not isinstance(validation, bool) else 0.0
     if not 0 <= share < 1:
         raise DataError(f"validation must be a share between 0 and 1, and is {validation}")
-    held: list[Pair] = []
+    held: list[Rows] = []
     size = 0
     codes: dict[Any, int] = {}
     for piece in pieces:
-        x, y = _checked(piece, kind, dtype, codes)
+        x, y, *weights = _checked(piece, kind, dtype, codes)
         watched = draw.random(len(x)) < share
         if watched.any():
-            held.append((x[watched], y[watched]))
+            held.append((x[watched], y[watched], *[weight[watched] for weight in weights]))
             size += held[-1][0].nbytes
             if size > HELD_BYTES:
                 raise DataError(
@@ -71,7 +72,7 @@ def spooled(
                     "give a smaller one, or validation=(X, y)"
                 )
         if not watched.all():
-            store.add(x[~watched], y[~watched])
+            store.add(x[~watched], y[~watched], *[weight[~watched] for weight in weights])
     if not len(store):
         raise DataError("the data has no rows to train on")
     order: list[Any] = []
@@ -79,16 +80,28 @@ def spooled(
         order = _in_order(list(codes))
         place = np.array([order.index(label) for label in codes], np.int64)
         store.replace(1, lambda y: place[y])
-        held = [(x, place[y]) for x, y in held]
+        held = [(x, place[y], *weights) for x, y, *weights in held]
     if share and not held:
         raise DataError(f"a share of {share:g} of {len(store)} rows holds none out; give a larger one")
-    together = (np.concatenate([x for x, _ in held]), np.concatenate([y for _, y in held])) if held else None
+    together = tuple(np.concatenate(parts) for parts in zip(*held, strict=True)) if held else None
     return store, together, tuple(order)
 
 
-def _checked(piece: Any, kind: str, dtype: Any, codes: dict[Any, int]) -> Pair:
-    if not (isinstance(piece, (tuple, list)) and len(piece) == 2):
-        raise DataError(f"each piece of the data must be a pair (X, y) of rows; got {type(piece).__name__}")
+def checked_weights(weights: Any, rows: int) -> np.ndarray:
+    """Weights of rows as float32 (rows,). Raises where they are not one number of 0 or above for each."""
+    array = np.asarray(weights, np.float32)
+    if array.shape != (rows,):
+        raise ShapeError(f"sample_weight has shape {array.shape}; it needs one number for each of {rows} rows")
+    if not (np.isfinite(array).all() and (array >= 0).all()):
+        raise DataError("sample_weight must hold finite numbers of 0 or above, and not only 0")
+    return array
+
+
+def _checked(piece: Any, kind: str, dtype: Any, codes: dict[Any, int]) -> tuple[np.ndarray, ...]:
+    if not (isinstance(piece, (tuple, list)) and len(piece) in (2, 3)):
+        raise DataError(
+            f"each piece of the data must be rows (X, y), or with weights (X, y, weight); got {type(piece).__name__}"
+        )
     x, y = np.asarray(piece[0]), np.asarray(piece[1])
     if kind == "class" and y.ndim == 1:
         y = np.array([codes.setdefault(label, len(codes)) for label in y.tolist()], np.int64)
@@ -99,7 +112,7 @@ def _checked(piece: Any, kind: str, dtype: Any, codes: dict[Any, int]) -> Pair:
     if x.dtype.kind in "fiub":
         x = x.astype(dtype)
     x, y = checked_data((x, y), ("X", "y"))
-    return x, y
+    return (x, y, *[checked_weights(weight, len(x)) for weight in piece[2:]])
 
 
 def _in_order(labels: list[Any]) -> list[Any]:
