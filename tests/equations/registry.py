@@ -316,6 +316,9 @@ OTHERS: dict[str, list[tuple[Callable[..., Any], list[np.ndarray]]]] = {
         (_apply("solve"), [positive_definite(3), R.normal(size=(3, 2))]),
         (np.linalg.solve, [positive_definite(3), R.normal(size=3)]),
     ],
+    "solve_banded": [
+        (_apply("solve_banded", lower=1, upper=1), [R.uniform(1.0, 1.2, size=(3, 3)), R.normal(size=(3, 2))]),
+    ],
     "solve_triangular": [
         (_apply("solve_triangular", lower=True, unit=False), [positive_definite(3), R.normal(size=(3, 2))]),
         (_apply("solve_triangular", lower=False, unit=True), [positive_definite(3), R.normal(size=(3, 1))]),

@@ -248,6 +248,13 @@ CASES: dict[str, list[Case]] = {
         case((3, 3), (3, 1), lower=False, unit=True),
         case((2, 3, 3), (2, 3, 2), lower=False, unit=False),
     ],
+    "solve_banded": [
+        case((3, 3), (3, 2), lower=1, upper=1),
+        case((2, 4), (4, 1), lower=0, upper=1),
+        case((2, 4), (4, 2), lower=1, upper=0),
+        case((1, 2), (2, 1), lower=0, upper=0),
+        case((4, 4), (4, 1), lower=0, upper=3),
+    ],
     "solve_sylvester": [case((3, 3), (2, 2), (3, 2)), case((2, 2), (2, 2), (2, 2))],
     "sqrtm": [case((3, 3))],
     "logm": [case((3, 3))],
@@ -531,7 +538,8 @@ NOT_ANALYTIC = {
     ),
     **dict.fromkeys(["fft", "ifft", "eig", "eigvals"], "the result is complex: differences"),
     **dict.fromkeys(
-        ["expm", "solve_triangular", "solve_sylvester", "sqrtm", "logm"], "LAPACK rounds a tiny imaginary part away"
+        ["expm", "solve_triangular", "solve_banded", "solve_sylvester", "sqrtm", "logm"],
+        "LAPACK rounds a tiny imaginary part away",
     ),
     "rfft": "NumPy takes real numbers alone: differences",
     "irfft": "it reads real parts apart: differences",

@@ -107,6 +107,70 @@ SOLVE_TRIANGULAR = declare(
 )
 
 
+# ---- banded matrices, as SciPy holds them: A[i, j] stands in ab[upper + i − j, j]
+def _along(n: int, lower: int, upper: int) -> tuple[Any, Any]:
+    """For each row of ab, the place that it has beside each place j on the diagonal; and where that is inside."""
+    beside = np.arange(n) + np.arange(-upper, lower + 1)[:, None]
+    return np.clip(beside, 0, max(n - 1, 0)), (beside >= 0) & (beside < n)
+
+
+def _transposed_band(ab: Any, lower: int, upper: int) -> Any:
+    i, inside = _along(shape_of(ab)[-1], upper, lower)
+    rows = np.arange(lower + upper, -1, -1)[:, None]
+    return np.where(inside, ab[rows, i], 0.0)
+
+
+def _banded_matrix(g: Any, out: Any, ab: Any, b: Any, lower: int, upper: int) -> Any:
+    # ∂L/∂A = −(A⁻ᵀG) Xᵀ, where A has entries at all.
+    z = SOLVE_BANDED(_transposed_band(ab, lower, upper), g, lower=upper, upper=lower)
+    i, inside = _along(shape_of(ab)[-1], lower, upper)
+    return np.where(inside, -np.sum(z[i] * out, axis=-1), 0.0)
+
+
+def _banded_tangent(t: Any, out: Any, ab: Any, b: Any, lower: int, upper: int) -> Any:
+    right = t[1]
+    if t[0] is not None:
+        j, inside = _along(shape_of(ab)[-1], upper, lower)
+        rows = np.arange(lower + upper, -1, -1)[:, None]
+        pushed = np.sum(np.expand_dims(np.where(inside, t[0][rows, j], 0.0), -1) * out[j], axis=0)
+        right = -pushed if right is None else right - pushed
+    return SOLVE_BANDED(ab, right, lower=lower, upper=upper)
+
+
+@functools.lru_cache(maxsize=256)
+def _banded_dtype(lower: int, upper: int, n: int, *dtypes: np.dtype) -> np.dtype:
+    """The dtype that SciPy gives, by asking it: it has one solver for three diagonals, and divides where n is 1."""
+    identity = np.zeros((lower + upper + 1, n), dtypes[0])
+    identity[upper] = 1
+    return _scipy_linalg("solve_banded")((lower, upper), identity, np.ones((n, 1), dtypes[1])).dtype
+
+
+def _banded_aval(ab: Aval, b: Aval, lower: int, upper: int) -> Aval:
+    if ab.shape[0] != lower + upper + 1 or ab.shape[-1] != b.shape[0]:
+        raise ValueError(f"solve_banded: ab of shape {ab.shape} has {lower} + {upper} + 1 rows and b {b.shape} as many")
+    return Aval(b.shape, _banded_dtype(lower, upper, min(b.shape[0], 2), ab.dtype, b.dtype))
+
+
+SOLVE_BANDED = declare(
+    Op(
+        name="solve_banded",
+        kind=Kind.CUSTOM,
+        run=lambda ab, b, lower, upper: _scipy_linalg("solve_banded")((lower, upper), ab, b),
+        aval=_banded_aval,
+        adjoints=(
+            _banded_matrix,
+            lambda g, out, ab, b, lower, upper: SOLVE_BANDED(
+                _transposed_band(ab, lower, upper), g, lower=upper, upper=lower
+            ),
+        ),
+        tangent=_banded_tangent,
+        notation="{0}⁻¹ {1}",
+        domain={"low": 1.0, "high": 1.2},
+        doc="The solution of a banded system, the matrix given by its diagonals, in time and memory that grow with n.",
+    )
+)
+
+
 def _sylvester_tangent(t: Any, out: Any, a: Any, b: Any, q: Any) -> Any:
     right = t[2]
     for part in (
@@ -237,14 +301,8 @@ def _band(ab: Any, lower: int, upper: int) -> tuple[Any, Any]:
 
 @_rule("linalg")
 def solve_banded(l_and_u, ab, b, overwrite_ab=False, overwrite_b=False, check_finite=True):
-    """By the full matrix: the diagonals are laid out, then it is ``solve``."""
-    from .indexing import SCATTER_ADD
-
-    ab = as_array(ab)
-    n = shape_of(ab)[-1]
-    places, own = _band(ab, *map(int, l_and_u))
-    full = SCATTER_ADD(ab[own], *places, shape=(n, n), key=("index", "index"))
-    return _with_columns(b, lambda b: SOLVE(full, b))
+    lower, upper = map(int, l_and_u)
+    return _with_columns(b, lambda b: SOLVE_BANDED(as_array(ab), b, lower=lower, upper=upper))
 
 
 @_rule("linalg")
