@@ -327,6 +327,15 @@ def _searchsorted(op: Op, args: Any, flags: Any, avals: list[Aval], attrs: dict[
     return _one_by_one(op, args, flags, avals, attrs, size) if flags[0] else op(*args, **attrs)
 
 
+def _solve_banded(op: Op, args: Any, flags: Any, avals: list[Aval], attrs: dict[str, Any], size: int) -> Any:
+    """Right sides of one matrix are its columns; matrices are solved one after another."""
+    if flags[0]:
+        return _one_by_one(op, args, flags, avals, attrs, size)
+    n, count = avals[1].shape
+    columns = np.reshape(np.moveaxis(args[1], 0, 1), (n, size * count))
+    return np.moveaxis(np.reshape(op(args[0], columns, **attrs), (n, size, count)), 1, 0)
+
+
 # ---- loops and branches
 def batched_graph(graph: Graph, flags: Flags, size: int, forced: Flags | None = None) -> tuple[Graph, Flags]:
     """The body on batches, and which of its results have the batch's axis (those `forced` have it anyway)."""
@@ -527,6 +536,7 @@ _RULES: dict[str, Rule] = {
     "einsum": _einsum,
     "vecdot": _leading_axes,
     "searchsorted": _searchsorted,
+    "solve_banded": _solve_banded,
 }
 _ENTRY_BY_ENTRY = ("alias", "cast", "cast_discrete", "round", "stop_gradient", "real", "imag", "conjugate")
 _LEADING = (
