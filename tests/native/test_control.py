@@ -369,7 +369,7 @@ def test_random_bodies(kinds, lines, inner, steps, seed):
 
 
 @pytest.mark.slow
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=30, deadline=None, derandomize=True)
 @given(KINDS, LINES, LINES, st.integers(0, 5), st.integers(0, 99))
-def test_sixty_random_bodies(kinds, lines, inner, steps, seed):
+def test_thirty_random_bodies(kinds, lines, inner, steps, seed):
     check(kinds, lines, inner, steps, seed)

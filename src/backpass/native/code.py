@@ -17,6 +17,7 @@ from .kernel import Plan
 from .lower import lower
 from .module import ModuleWriter, scratch, slots
 from .prepare import Lines, prepared
+from .reroll import rerolled
 from .target import Target
 
 KEPT = 64
@@ -48,6 +49,7 @@ class Code:
     def describe(self, graph: Graph) -> str:
         """The kernels in order, one a line, by the names of a graph that it is the code of; those of bodies beneath
         their loop."""
+        graph = rerolled(graph)
         return "\n".join(told(graph, lower(prepared(graph), self.target.bits, self.carried)))
 
     def llvm(self) -> str:
@@ -78,7 +80,7 @@ def code_for(graph: Graph, target: Target, carried: dict[int, int] | None = None
 
     `more` may add functions to the module: a function, or what tells by its repr what it adds.
     """
-    lines = prepared(graph)
+    lines = prepared(rerolled(graph))
     name = identity(lines, carried or {}, more, target)
     with _lock:
         found = _kept.get(name)
