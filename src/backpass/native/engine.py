@@ -51,13 +51,11 @@ def _optimize(module: llvm.ModuleRef, machine: llvm.TargetMachine) -> None:
     """Registers for places, simpler instructions, fewer blocks; the rest is in how the code is written."""
     options = llvm.create_pipeline_tuning_options()
     builder = llvm.create_pass_builder(machine, options)
-    passes = llvm.create_new_function_pass_manager()
+    passes = llvm.create_new_module_pass_manager()
     passes.add_sroa_pass()
     passes.add_instruction_combine_pass()
     passes.add_simplify_cfg_pass()
-    for function in module.functions:
-        if not function.is_declaration:
-            passes.run(function, builder)
+    passes.run(module, builder)
 
 
 class Loaded:

@@ -380,7 +380,11 @@ _rule("linalg", "svdvals")(lambda a, overwrite_a=False, check_finite=True: np.li
 def _logm_run(a: Any) -> Any:
     """In double precision: in single, SciPy finds its own result inaccurate."""
     found = _scipy_linalg("logm")(a.astype(np.result_type(a, np.float64)))
-    return found.astype(np.result_type(a, np.complex64)) if is_complex(found) else found.astype(a.dtype)
+    return (
+        found.astype(np.result_type(a, np.complex64))
+        if is_complex(found)
+        else found.astype(_dtype_as_run("logm", a.dtype))
+    )
 
 
 LOGM = declare(
