@@ -35,6 +35,21 @@ def test_analytic_code_is_held_against_the_complex_step():
     assert str(report).startswith("7 of 7 partial derivatives agree\n  worst: ∂L/∂theta.layers.0.")
 
 
+def test_a_line_for_each_theta():
+    lines = str(check(network, THETA, X)).splitlines()[2:]
+    assert [line.split()[:5] for line in lines] == [
+        ["theta.layers.0.W", "float64[2,2]", "4", "of", "4"],
+        ["theta.layers.0.b", "float64[2]", "2", "of", "2"],
+        ["theta.scale", "float64~", "1", "of", "1"],
+    ]
+    assert all(line.endswith("  ok") and "largest difference" in line for line in lines)
+    wrong = str(check(lambda x: np.sum(wrong_sine(x)), np.ones(3))).splitlines()[-1]
+    assert wrong.split()[:5] == ["x", "float64[3]", "2", "of", "3"]
+    assert wrong.endswith("WRONG")
+    few = str(check(lambda x: np.sum(np.sin(x)), np.ones(9), most=4)).splitlines()[-1]
+    assert few.split()[2:7] == ["4", "of", "4", "of", "9"]
+
+
 def test_what_is_not_analytic_is_held_against_differences():
     report = check(lambda x: np.sum(np.abs(x) * np.maximum(x, 0.3)), np.array([-1.0, 0.5, 2.0]))
     assert report

@@ -467,11 +467,6 @@ REFUSED = {
     ),
     "array as a condition": (lambda x: bp.cond(x > 0, np.sin, np.cos, x), ShapeError, "one truth value"),
     "array as a test": (lambda x: bp.while_loop(lambda c: c > 0, np.sin, x), ShapeError, "one truth value"),
-    "reverse without a bound": (
-        lambda x: bp.trace(bp.grad(lambda a: bp.while_loop(lambda c: c < 9, lambda c: c * 2, a)), 1.0),
-        TracingError,
-        "max_steps",
-    ),
     "more steps than the bound": (
         lambda x: bp.while_loop(lambda c: c < 9, lambda c: c + 1, 0.0, max_steps=3),
         LoopError,
@@ -488,6 +483,32 @@ def test_refusals_say_what_to_do(name: str) -> None:
         attempt = lambda x: bp.trace(lambda p: bp.cond(p > 0, lambda: x, lambda: 1.0), 1.0)  # noqa: E731
     with pytest.raises(kind, match=words):
         attempt(np.arange(3.0))
+
+
+def _until_large(theta: Any) -> Any:
+    w, h = theta
+    count, h = bp.while_loop(
+        lambda state: (state[0] < 7) & (np.sum(state[1] ** 2) < 3.0),
+        lambda state: (state[0] + 1, state[1] + np.tanh(w @ state[1])),
+        (0, h),
+    )
+    return np.sum(h**2) * count
+
+
+def test_without_a_bound_a_compiled_loop_is_run_again_backwards() -> None:
+    theta = (np.array([[0.5, -0.3], [0.2, 0.1]]), np.array([0.3, 0.7]))
+    wanted = bp.grad(_until_large)(theta)
+    found = bp.compile(bp.grad(_until_large))(theta)
+    for a, b in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-13)
+    turn = np.array([[1.0, 2.0], [3.0, 4.0]])
+    second = bp.grad(lambda w: np.sum(bp.grad(_until_large)((w, theta[1]))[0] * turn))
+    wanted = second(theta[0])
+    np.testing.assert_allclose(bp.compile(second)(theta[0]), wanted, rtol=1e-12)
+    forward = bp.compile(lambda w: bp.jvp(bp.grad(_until_large), ((w, theta[1]),), ((turn, 0.0 * theta[1]),))[1][0])
+    np.testing.assert_allclose(forward(theta[0]), wanted, rtol=1e-12)  # H is symmetric
+    none = bp.compile(bp.grad(lambda a: bp.while_loop(lambda c: c > 100.0, lambda c: c * a, a)))
+    assert none(3.0) == 1.0
 
 
 def test_a_loop_past_its_bound_stops_in_a_compiled_gradient() -> None:

@@ -38,6 +38,19 @@ WHOLE: dict[str, dict[int, Any]] = {
     **{name: {0: COLUMN, 1: TRIALS} for name in ("nbdtr", "nbdtrc", "nbdtri")},
     **{name: {0: COUNTS} for name in ("pdtr", "pdtrc")},
     "pdtri": {0: COLUMN},
+    **{name: {0: np.float64(2.3)} for name in ("nctdtrit", "nctdtrinc")},
+    **{
+        f"mathieu_{kind}_{part}": {0: np.float64(1.0), 1: np.float64(0.7)}
+        for kind in ("cem", "sem", "modcem1", "modcem2", "modsem1", "modsem2")
+        for part in ("value", "slope")
+    },
+    **{
+        f"{shape}_{kind}{cv}_{part}": {0: np.float64(1.0), 1: np.float64(2.0), 2: np.float64(1.3), **held}
+        for shape, value in (("pro", 6.713257432559762), ("obl", 5.264546970108359))
+        for kind in ("ang1", "rad1")
+        for cv, held in (("", {}), ("_cv", {3: np.float64(value)}))
+        for part in ("value", "slope")
+    },
 }
 """Arguments that are orders, degrees and counts: they are held, and the derivative is in the others."""
 
@@ -47,7 +60,7 @@ def pointwise_case(op: Op) -> tuple[Callable[..., Any], Any, tuple[Any, ...]]:
     count = max(len(op.partials), 1)
     held = WHOLE.get(op.name, {})
     hold = {*(op.domain or {}).get("hold", ()), *held}
-    shapes = [(4, 3), (3,), (4, 1), (4, 3)]
+    shapes = [(4, 3), (3,), (4, 1), (4, 3), (4, 3)]
     arguments = [held[i] if i in held else sampled(op, shapes[i], i) for i in range(count)]
     if (op.domain or {}).get("first") == "bool":
         arguments[0] = arguments[0] > 0.3

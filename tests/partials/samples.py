@@ -294,6 +294,14 @@ CASES |= {
         ]
     )
 }
+HELD_OF = {
+    **{f"mathieu_{kind}": (0.7,) for kind in ("cem", "sem", "modcem1", "modcem2", "modsem1", "modsem2")},
+    **{f"{shape}_{kind}": (1.3,) for shape in ("pro", "obl") for kind in ("ang1", "rad1")},
+    **{f"pro_{kind}_cv": (1.3, 6.713257432559762) for kind in ("ang1", "rad1")},
+    **{f"obl_{kind}_cv": (1.3, 5.264546970108359) for kind in ("ang1", "rad1")},
+}
+"""Wave functions → what they are held at besides their orders: q or c, and the characteristic value."""
+WAVES = tuple(HELD_OF)
 CASES |= {
     "eval_gegenbauer": [case(DEGREES, 0.7, (3,))],
     "eval_genlaguerre": [case(DEGREES, 0.7, (3,))],
@@ -301,6 +309,15 @@ CASES |= {
     "eval_sh_jacobi": [case(DEGREES, 1.7, 0.9, (3,))],
     "lpmv": [case(np.array([0.0, 1.0, 2.0]), np.array([1.5, 2.0, 3.0]), (3,))],
     "kn": [case(DEGREES, (3,))],
+    "nctdtrit": [case(2.3, (), (3,))],
+    "nctdtrinc": [case(2.3, (), (3,))],
+    **{f"mathieu_{kind}_held": [case(2.0, 0.7)] for kind in "ab"},
+    **{f"{kind}_cv_held": [case(1.0, 2.0, 1.3)] for kind in ("pro", "obl")},
+    **{
+        f"{name}_{part}": [case(*((1.0, 2.0)[: 1 if "mathieu" in name else 2]), *HELD_OF[name], (3,))]
+        for name in WAVES
+        for part in ("value", "slope")
+    },
     "yn": [case(DEGREES, (3,))],
     "expn": [case(DEGREES, (3,))],
     "binom": [case(np.array([2.4, 3.6]), (2,)), case((2,), np.array([0.3, 0.2]))],

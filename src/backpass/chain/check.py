@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from backpass.graph.aval import aval_of
 from backpass.graph.pytree import flatten, leaves_of
 from backpass.graph.traced import Traced
 from backpass.partials.declare import shape_of
@@ -51,6 +52,8 @@ class Report:
     checked: tuple[Checked, ...]
     count: int
     where: str
+    types: tuple[tuple[str, str, int], ...] = ()
+    """Of each θ its name, its dtype and shape, and how many partial derivatives it has."""
 
     def __bool__(self) -> bool:
         return all(c.ok for c in self.checked)
@@ -77,7 +80,24 @@ class Report:
             )
         elif self.worst is not None:
             lines.append(f"  worst: {self.worst}")
-        return "\n".join(lines)
+        return "\n".join([*lines, *self._by_theta()])
+
+    def _by_theta(self) -> list[str]:
+        """A line for each θ: how many of its partial derivatives agree, and the largest difference."""
+        rows = []
+        for name, type_, count in self.types if self.checked else ():
+            mine = [c for c in self.checked if c.name == name]
+            agree = sum(c.ok for c in mine)
+            largest = f"largest difference {max(c.relative for c in mine):.1e}" if mine else "none drawn"
+            verdict = "" if not mine else "  ok" if agree == len(mine) else "  WRONG"
+            rows.append(
+                (name, type_, f"{agree} of {len(mine)}{f' of {count}' if len(mine) < count else ''}", largest, verdict)
+            )
+        widths = [max((len(row[k]) for row in rows), default=0) for k in range(3)]
+        return [
+            f"  {name:<{widths[0]}}  {type_:<{widths[1]}}  {told:<{widths[2]}}  {largest}{verdict}"
+            for name, type_, told, largest, verdict in rows
+        ]
 
 
 def check(
@@ -149,7 +169,9 @@ def check(
         )
         done.append(Checked(names[k], index, found, reference, method, difference, allowed))
     where = f"{code.co_filename}:{code.co_firstlineno}" if code is not None else repr(function)
-    return Report(tuple(done), sum(int(np.prod(shape_of(leaf))) for leaf in leaves), where)
+    sizes = [int(np.prod(shape_of(leaf))) for leaf in leaves]
+    types = tuple((name, repr(aval_of(leaf)), size) for name, leaf, size in zip(names, leaves, sizes, strict=True))
+    return Report(tuple(done), sum(sizes), where, types)
 
 
 def _infinite(found: float, reference: float) -> float:

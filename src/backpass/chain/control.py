@@ -15,7 +15,6 @@ import numpy as np
 from backpass.graph.aval import Aval
 from backpass.graph.bundle import Bundle
 from backpass.graph.capture import capture, input_avals, output_avals
-from backpass.graph.errors import TracingError
 from backpass.graph.interpreter import replay
 from backpass.graph.op import Op
 from backpass.graph.program import Graph
@@ -302,10 +301,7 @@ def _while_pull(places: Any, g: Bundle, out: Any, args: Any, attrs: dict[str, An
     body, n, c, bound = attrs["body"], attrs["tests"], attrs["consts"], attrs["bound"]
     k = len(args) - n - c
     if bound is None:
-        raise TracingError(
-            "reverse mode through while_loop in a compiled function reads the carries of all steps again: say how many "
-            "there can be at most, bp.while_loop(..., max_steps=1000); or take the derivative forward, with bp.jvp."
-        )
+        return _while_pull_again(places, g, out, args, attrs)
     if not attrs["keep"]:
         out = WHILE(*args, **{**attrs, "keep": True})
     parts = items(out)
@@ -316,6 +312,40 @@ def _while_pull(places: Any, g: Bundle, out: Any, args: Any, attrs: dict[str, An
     g_kept = g.parts[k + 1 :] if attrs["keep"] else [None] * k
     cotangents = _scan_pull(given, Bundle([*g.parts[:k], *g_kept]), as_scan, [*args[n:], parts[k]], scan)
     return {i + n: value for i, value in cotangents.items()}
+
+
+def _while_pull_again(places: Any, g: Bundle, out: Any, args: Any, attrs: dict[str, Any]) -> dict[int, Any]:
+    """By recomputation: a loop from the last step to the first, each of which runs the loop again up to its carry.
+
+    Nothing is kept, and n steps are computed n²/2 times; `max_steps` buys the time back with memory.
+    """
+    from .loops import while_loop
+
+    body, n, c = attrs["body"], attrs["tests"], attrs["consts"]
+    k = len(args) - n - c
+    consts, start = args[n : n + c], tuple(args[n + c :])
+    outside = tuple([i - n for i in places if n <= i < n + c])
+    types = input_avals(body)
+    carry = floats(types[c:])
+    step = pullback(body, (*outside, *[c + i for i in carry]), carry)
+
+    def before(last: Any) -> Any:
+        onward = lambda state: (state[0] + 1, tuple(replay(body, [*consts, *state[1]])))  # noqa: E731
+        return while_loop(lambda state: state[0] < last, onward, (0, start))[1]
+
+    def back(state: Any) -> Any:
+        at, cotangents, sums = state
+        found = replay(step, [*consts, *before(at), *cotangents])
+        total = tuple([s + d for s, d in zip(sums, found[: len(outside)], strict=True)])
+        return at - 1, tuple(found[len(outside) :]), total
+
+    like = [_Like(types[i]._replace(weak=False)) for i in (*[c + i for i in carry], *outside)]
+    cotangents = tuple([_or_zero(g.parts[i], like[j]) for j, i in enumerate(carry)])
+    zeros = tuple([np.zeros(a.shape, a.dtype)[()] for a in like[len(carry) :]])
+    _, found, sums = while_loop(lambda state: state[0] >= 0, back, (items(out)[k] - 1, cotangents, zeros))
+    cotangents_of = dict(zip([n + c + i for i in carry], found, strict=True))
+    cotangents_of |= dict(zip([n + i for i in outside], sums, strict=True))
+    return {i: cotangents_of[i] for i in places if i in cotangents_of}
 
 
 # ---- branches

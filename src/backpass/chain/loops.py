@@ -248,8 +248,9 @@ def while_loop(test: Callable[..., Any], body: Callable[..., Any], init: Any, ma
     """``carry = body(carry)`` as long as ``test(carry)`` holds; the last carry.
 
     Forward mode always works. Reverse mode reads the carries of all steps again. Under `bp.grad` their number is known
-    when the loop has run. In a compiled function it is not: there `max_steps` is the room that is kept for them, and a
-    loop that needs more raises LoopError.
+    when the loop has run. In a compiled function it is not: there each step of the backward pass runs the loop again up
+    to its carry, n²/2 steps for n; or `max_steps` is the room that is kept for the carries, and a loop that needs more
+    raises LoopError.
 
     >>> import backpass as bp
     >>> def root(a):                                           # Newton's method

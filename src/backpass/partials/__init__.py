@@ -42,6 +42,7 @@ from . import (  # noqa: F401  (importing a family enters its records)
     special_forms,
     special_integrals,
     special_polynomials,
+    special_waves,
     spectral,
     spelled,
     trigonometric,

@@ -34,18 +34,20 @@ NUMPY = {
     "can_cast min_scalar_type common_type": TYPES,
 }
 
-_PARAMETER = "solved for a parameter of a distribution by iteration, without a formula for its derivative here"
-_WAVES = "a wave function in coordinates of its own, without a rule"
-_SERIES = "a distribution function whose density SciPy does not have, without a rule"
+_PARAMETER = (
+    "solved for a parameter of a distribution whose own derivative in it has no closed form; hold it, or give "
+    "bp.implicit the distribution function and its derivative"
+)
+_VALUE = "a characteristic value, whose derivative is an integral of the wave function squared that SciPy does not have"
+_STEPS = "its density is a sum of as many terms as there are samples, which SciPy does not have"
+_INEXACT = "the slope that SciPy gives beside it is not that of its values, so there is nothing to agree with"
 SPECIAL = {
-    "bdtrik bdtrin nbdtrik nbdtrin pdtrik btdtria btdtrib chdtriv chndtridf chndtrinc fdtridfd gdtrib "
-    "ncfdtridfd ncfdtridfn ncfdtrinc nctdtridf nctdtrinc stdtridf": _PARAMETER,
-    "ncfdtr ncfdtri nctdtr nctdtrit smirnov smirnovi": _SERIES,
-    "mathieu_a mathieu_b mathieu_cem mathieu_modcem1 mathieu_modcem2 mathieu_modsem1 mathieu_modsem2 mathieu_sem "
-    "obl_ang1 obl_ang1_cv obl_cv obl_rad1 obl_rad1_cv obl_rad2 obl_rad2_cv pro_ang1 pro_ang1_cv pro_cv "
-    "pro_rad1 pro_rad1_cv pro_rad2 pro_rad2_cv": _WAVES,
+    "bdtrik bdtrin nbdtrik nbdtrin pdtrik btdtria btdtrib chdtriv chndtridf fdtridfd gdtrib "
+    "ncfdtridfd ncfdtridfn ncfdtrinc nctdtridf stdtridf": _PARAMETER,
+    "mathieu_a mathieu_b obl_cv pro_cv": _VALUE,
+    "obl_rad2 obl_rad2_cv pro_rad2 pro_rad2_cv": _INEXACT,
+    "smirnov smirnovi": _STEPS,
     "zetac": "its derivative ζ′ has no closed form, and no function of SciPy computes it",
-    "elliprj": "its derivatives have no rule; elliprf, elliprd, elliprg and elliprc have one",
 }
 
 _SOLVER = "a solver: differentiate the equation that it solves, with bp.implicit"

@@ -146,6 +146,30 @@ special(
 )
 
 
+def _rj_slope(x: Any, y: Any, z: Any, p: Any, out: Any) -> Any:
+    """∂R_J/∂x, by partial fractions of its integrand."""
+    return 0.5 * (out - _rd(y, z, x)) / (p - x)
+
+
+def _rj_last(x: Any, y: Any, z: Any, p: Any, out: Any) -> Any:
+    moved = x * _rj_slope(x, y, z, p, out) + y * _rj_slope(y, z, x, p, out) + z * _rj_slope(z, x, y, p, out)
+    return -(1.5 * out + moved) / p
+
+
+special(
+    "elliprj",
+    lambda g, out, x, y, z, p: g * _rj_slope(x, y, z, p, out),
+    lambda g, out, x, y, z, p: g * _rj_slope(y, z, x, p, out),
+    lambda g, out, x, y, z, p: g * _rj_slope(z, x, y, p, out),
+    lambda g, out, x, y, z, p: g * _rj_last(x, y, z, p, out),
+    risky=True,
+    notation="R_J({0}, {1}, {2}, {3})",
+    domain=_CARLSON,
+    kinks="Where p equals x, y or z the derivatives are NaN.",
+    doc="Carlson's R_J (19.16.2), homogeneous of degree −3/2.",
+)
+
+
 def _rg_slope(x: Any, y: Any, z: Any) -> Any:
     return 0.25 * (_apply("elliprf")(x, y, z) - x * _rd(y, z, x) / 3)
 

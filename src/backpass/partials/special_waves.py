@@ -1,0 +1,131 @@
+"""Wave functions of ``scipy.special``: Mathieu's, and the spheroidal ones, prolate and oblate.
+
+Each ufunc gives a function and its derivative in the coordinate x, so the first one's derivative is the second, and the
+second one's follows from the differential equation. Its constant is the characteristic value, a function of the orders
+and of q or c; in these there is no derivative here. Numbers: DLMF. SciPy takes Mathieu's angle in degrees.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from backpass.graph.aval import Aval
+
+from .declare import Kind, Op, declare
+from .special import _apply, _scipy, special, undefined
+
+_ORDER, _SHAPE = undefined("in an order"), undefined("in q, c or the characteristic value")
+DEGREE = np.pi / 180
+
+
+def _constant(name: str, *arguments: str) -> Callable[..., Any]:
+    """The constant of an equation: its arguments are held, so it has no derivative. Where it is used, the wave function
+    stands beside it, and refuses a derivative in them."""
+    return declare(
+        Op(
+            name=f"{name}_held",
+            kind=Kind.DISCRETE,
+            run=lambda *args: _scipy(name)(*args),
+            aval=lambda *avals: Aval(np.broadcast_shapes(*[a.shape for a in avals]), np.dtype(np.float64)),
+            partials=(None,) * len(arguments),
+            notation=f"{'a' if 'mathieu' in name else 'λ'}({', '.join(f'{{{k}}}' for k in range(len(arguments)))})",
+            doc=f"The characteristic value {name}, held.",
+        )
+    )
+
+
+CHARACTERISTIC = {
+    "mathieu_a": _constant("mathieu_a", "m", "q"),
+    "mathieu_b": _constant("mathieu_b", "m", "q"),
+    "pro_cv": _constant("pro_cv", "m", "n", "c"),
+    "obl_cv": _constant("obl_cv", "m", "n", "c"),
+}
+
+
+def _waves(
+    ufunc: str, letter: str, places: int, slope: float, curve: Callable[..., Any], domain: dict[str, Any]
+) -> None:
+    """Two operations; ``curve(y, y′, *args)`` is y″, and `slope` is dx of a change of the coordinate by 1."""
+    held = (_ORDER,) * min(places - 1, 2) + (_SHAPE,) * (places - 3 if places > 3 else 0)
+    held = held if places > 3 else (_ORDER, _SHAPE)
+    about = {"risky": True, "domain": {**domain, "hold": tuple(range(places - 1))}}
+    value, derivative = f"{ufunc}_value", f"{ufunc}_slope"
+    special(
+        value,
+        *held,
+        lambda g, out, *args: g * slope * _apply(derivative)(*args),
+        of=ufunc,
+        output=0,
+        notation=f"{letter}({', '.join(f'{{{k}}}' for k in range(places))})",
+        doc=f"Wave function {letter}; a derivative in the coordinate alone.",
+        **about,
+    )
+    special(
+        derivative,
+        *held,
+        lambda g, out, *args: g * slope * curve(_apply(value)(*args), out, *args),
+        of=ufunc,
+        output=1,
+        notation=f"{letter}′({', '.join(f'{{{k}}}' for k in range(places))})",
+        doc=f"Derivative of the wave function {letter}; a derivative in the coordinate alone.",
+        **about,
+    )
+
+
+# ---- Mathieu: y″ + (a − 2q cos 2x) y = 0 (28.2.1), modified: y″ − (a − 2q cosh 2x) y = 0 (28.20.1)
+def _angular(name: str) -> Callable[..., Any]:
+    return lambda y, yp, m, q, x: -(CHARACTERISTIC[name](m, q) - 2 * q * np.cos(2 * DEGREE * x)) * y
+
+
+def _modified(name: str) -> Callable[..., Any]:
+    return lambda y, yp, m, q, x: (CHARACTERISTIC[name](m, q) - 2 * q * np.cosh(2 * x)) * y
+
+
+_ANGLE, _RADIUS = {"low": 10.0, "high": 80.0}, {"low": 0.3, "high": 1.2}
+_waves("mathieu_cem", "ce", 3, DEGREE, _angular("mathieu_a"), _ANGLE)
+_waves("mathieu_sem", "se", 3, DEGREE, _angular("mathieu_b"), _ANGLE)
+_waves("mathieu_modcem1", "Mc⁽¹⁾", 3, 1.0, _modified("mathieu_a"), _RADIUS)
+_waves("mathieu_modcem2", "Mc⁽²⁾", 3, 1.0, _modified("mathieu_a"), _RADIUS)
+_waves("mathieu_modsem1", "Ms⁽¹⁾", 3, 1.0, _modified("mathieu_b"), _RADIUS)
+_waves("mathieu_modsem2", "Ms⁽²⁾", 3, 1.0, _modified("mathieu_b"), _RADIUS)
+
+
+# ---- spheroidal: ((1 − x²) y′)′ + (λ − γ²x² − m²/(1 − x²)) y = 0 (30.2.1), γ² = c² for prolate, −c² for oblate ones
+def _prolate(y: Any, yp: Any, m: Any, c: Any, value: Any, x: Any) -> Any:
+    side = 1 - x * x
+    return (2 * x * yp - (value - c * c * x * x - m * m / side) * y) / side
+
+
+def _oblate(y: Any, yp: Any, m: Any, c: Any, value: Any, x: Any) -> Any:
+    side = 1 - x * x
+    return (2 * x * yp - (value + c * c * x * x - m * m / side) * y) / side
+
+
+def _oblate_radial(y: Any, yp: Any, m: Any, c: Any, value: Any, x: Any) -> Any:
+    side = 1 + x * x
+    return (-2 * x * yp + (value - c * c * x * x - m * m / side) * y) / side
+
+
+for _kind, _letter, _curve, _where in (
+    ("pro_ang1", "Ps", _prolate, {"low": 0.2, "high": 0.8}),
+    ("pro_rad1", "S⁽¹⁾", _prolate, {"low": 1.3, "high": 2.0}),
+    ("obl_ang1", "Os", _oblate, {"low": 0.2, "high": 0.8}),
+    ("obl_rad1", "R⁽¹⁾", _oblate_radial, {"low": 0.3, "high": 1.2}),
+):
+    _cv = _kind[:3] + "_cv"
+    _waves(
+        _kind,
+        _letter,
+        4,
+        1.0,
+        lambda y, yp, m, n, c, x, cv=_cv, curve=_curve: curve(y, yp, m, c, CHARACTERISTIC[cv](m, n, c), x),
+        _where,
+    )
+    _waves(
+        f"{_kind}_cv", _letter, 5, 1.0, lambda y, yp, m, n, c, cv, x, curve=_curve: curve(y, yp, m, c, cv, x), _where
+    )
+
+__all__ = ["DEGREE"]
