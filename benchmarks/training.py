@@ -805,8 +805,8 @@ def workloads() -> Iterable[Workload]:
     base = [
         Perceptron((4, 16, 3), 32, 500, 8),
         Perceptron((13, 64, 64, 2), 32, 100, 2.2),
-        Perceptron((784, 128, 10), 64, 8, 1.7),
-        Perceptron((784, 512, 512, 10), 128, 2, 1.2),
+        Perceptron((784, 128, 10), 64, 32, 1.7),
+        Perceptron((784, 512, 512, 10), 128, 8, 1.2),
     ]
     for job in base:
         yield perceptron(job)

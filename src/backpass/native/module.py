@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from enum import IntEnum
 from typing import Any
 
@@ -323,7 +324,10 @@ def product_of(left: View, right: View, dtype: np.dtype) -> tuple[gemm.Product, 
         count,
         (_batch_stride(left), _batch_stride(right)),
     )
-    return (product.transposed(), True) if n == 1 and m > 1 else (product, False)
+    if n == 1 and m > 1:
+        return product.transposed(), True
+    # The ranks share the larger operand: each packs only what it needs of B.
+    return (replace(product, split="columns") if n > m and n >= 128 else product), False
 
 
 def _batch_stride(view: View) -> int:

@@ -129,9 +129,11 @@ CHUNK = 0.08
 """Seconds of work between two looks at progress and Ctrl-C."""
 TASTE, PROBE = 0.5e-3, 0.01
 """Seconds of work by which the other number of threads is tried: first a little, and if that was not bad, more."""
+TASTES = 2
+"""So many times a little: the first also wakes the threads, and is not judged."""
 BAD = 1.5
 """A taste that took so many times longer is enough: on a busy machine two threads may take a hundred times as long."""
-AGAIN, LONGEST = 1.0, 8.0
+AGAIN, LONGEST = 0.5, 2.0
 """Seconds until it is tried again; twice as many after each try in vain."""
 CHANGED = 0.75
 """If a step takes so much less than at the last try, the machine is another one: it is tried again."""
@@ -149,18 +151,22 @@ class Pace:
         self.threads = 1
         self.seconds: dict[int, float] = {}
         """Of a step, when so many threads last took some."""
-        self._tasted = False
+        self._calls = 0
+        """Of the try that is on."""
+        self._spent = 0.0
         self._tried = 0.0
         self._wait = 0.0
         self._then = 0.0
+        self._bad = 0
+        """Calls in a row that took far longer than at the last try."""
 
     def next(self) -> tuple[int, int, float]:
         """(steps, threads, seconds at most) of the next call; 0 for as long as it takes."""
         if 1 not in self.seconds:
             return 4, 1, 0.0
         alone = self.seconds[1]
-        if self.most > 1 and alone >= SLOW and (self._tasted or time.monotonic() - self._tried > self._wait):
-            other, work = self.most if self.threads == 1 else 1, PROBE if self._tasted else TASTE
+        if self.most > 1 and alone >= SLOW and (self._calls or time.monotonic() - self._tried > self._wait):
+            other, work = self.most if self.threads == 1 else 1, PROBE if self._calls == TASTES else TASTE
             return self._steps(work, alone, 2), other, BAD * work
         return self._steps(CHUNK, self.seconds[self.threads], 1), self.threads, BAD * CHUNK * (self.threads > 1)
 
@@ -173,22 +179,24 @@ class Pace:
         each = seconds / max(steps, 1)
         if threads == self.threads:
             self.seconds[threads] = each
-            if threads > 1 and each > BAD * self._then:
+            self._bad = self._bad + 1 if threads > 1 and each > BAD * self._then else 0
+            if self._bad == 2:
                 self._waits_on(1, seconds)
             elif each < CHANGED * self._then:
                 self._wait, self._then = AGAIN, each
             return
         usual = self.seconds[self.threads]
-        if not self._tasted and each < BAD * usual:
-            self._tasted = True
+        self._spent += seconds
+        if self._calls < TASTES and (self._calls + 1 < TASTES or each < BAD * usual):
+            self._calls += 1
             return
         self.seconds[threads] = each
         if each < usual:
             self.threads, self._wait = threads, AGAIN / 2
-        self._waits_on(self.threads, seconds)
+        self._waits_on(self.threads, self._spent)
 
     def _waits_on(self, threads: int, seconds: float) -> None:
         """Go on with so many threads, and wait twice as long until the next try, and many times what this one took."""
-        self.threads, self._tasted, self._tried = threads, False, time.monotonic()
-        self._then = self.seconds[threads]
+        self.threads, self._calls, self._spent, self._bad = threads, 0, 0.0, 0
+        self._tried, self._then = time.monotonic(), self.seconds[threads]
         self._wait = max(min(max(AGAIN, 2 * self._wait), LONGEST), 10 * seconds)
