@@ -663,7 +663,9 @@ def digits() -> Workload:
 def child(workload: Workload, index: int) -> None:
     """With everything imported: seconds of the first run, from Python functions to its end, and the peak of memory."""
     module, make = workload.makers[index]
-    found: Any = importlib.import_module("backpass.native.steps" if module == "backpass" else module)
+    found: Any = importlib.import_module(module)
+    for room in ("native.steps", "nn", "descent") if module == "backpass" else ():
+        importlib.import_module(f"backpass.{room}")
     if module == "jax":
         found.config.update("jax_enable_x64", True)
         found.numpy.zeros(1).block_until_ready()
