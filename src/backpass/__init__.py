@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .chain.taylor import taylor
     from .data.store import RowStore
     from .equations import contributions, derive, paths
+    from .estimators import Classifier, Regressor
     from .native.compile import compile
     from .partials.coverage import coverage
     from .train.descend import descend
@@ -38,6 +39,8 @@ __version__ = "0.1.0"
 
 # Who takes one gradient pays for no training loop: these are imported when they are first asked for.
 _LATER = {
+    "Classifier": ".estimators",
+    "Regressor": ".estimators",
     "check": ".chain.check",
     "compile": ".native.compile",
     "contributions": ".equations",
@@ -80,8 +83,10 @@ def __dir__() -> list[str]:
 
 
 __all__ = [
+    "Classifier",
     "Graph",
     "Model",
+    "Regressor",
     "RowStore",
     "Run",
     "RunFolder",

@@ -22,6 +22,7 @@ from .line_search import LineSearch, Trial, strong_wolfe
 from .optimizer import Optimizer, per_leaf
 from .registry import OPTIMIZERS, SCHEDULES, named, schedule_named
 from .schedules import Schedule, constant, cosine, one_cycle, step_decay, warmup
+from .steered import steered
 
 __all__ = [
     "OPTIMIZERS",
@@ -50,6 +51,7 @@ __all__ = [
     "rmsprop",
     "schedule_named",
     "sgd",
+    "steered",
     "step_decay",
     "strong_wolfe",
     "warmup",

@@ -11,13 +11,13 @@ import contextlib
 import math
 import time
 from collections.abc import Callable, Generator
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from backpass.chain.derivatives import value_and_grad
-from backpass.data.store import RowStore
 from backpass.descent.optimizer import Optimizer
+from backpass.descent.steered import RATE, steers
 from backpass.graph.errors import DataError, NonFiniteError, ShapeError
 from backpass.graph.interpreter import find_nonfinite
 from backpass.graph.program import Graph
@@ -36,6 +36,18 @@ Loss = Callable[..., Any]
 """``loss(theta, state, key, *batch) → (scalar, state)``."""
 
 
+class Rows(Protocol):
+    """Rows that are not all in memory: a `RowStore`, or what reads like one."""
+
+    @property
+    def digest(self) -> str: ...
+    def __len__(self) -> int: ...
+    def read(self, start: int, stop: int) -> tuple[np.ndarray, ...]: ...
+    def runs(self, rng: np.random.Generator, batch: int, first: int = 0) -> Generator[Any, None, None]:
+        """Arrays of whole batches of the rows in a new order, from batch number `first` on."""
+        ...
+
+
 def training_step(loss: Loss, optimizer: Optimizer) -> Callable[..., Any]:
     """Forward, backward and update as one function, to be traced into one graph."""
 
@@ -52,6 +64,10 @@ class Loop:
     """One run of gradient descent over arrays that share their first axis, or over rows in a store.
 
     What a step carries on (θ, state, the optimiser's memory) is held flat, in arrays that steps change in place.
+
+    Without `shuffle` the rows keep their order. With `fill` the last batch of an epoch is filled up with rows of its
+    first ones, so that all batches have one size and there is one program. `step` is a `training_step` of this loss and
+    optimiser that was compiled before.
     """
 
     def __init__(
@@ -60,16 +76,21 @@ class Loop:
         optimizer: Optimizer,
         theta: Any,
         state: Any,
-        data: tuple[Any, ...] | RowStore,
+        data: tuple[Any, ...] | Rows,
         batch: int,
         seed: int,
+        *,
+        shuffle: bool = True,
+        fill: bool = False,
+        step: Compiled | None = None,
     ):
-        self.store = data if isinstance(data, RowStore) else None
-        self.data = data.read(0, batch) if isinstance(data, RowStore) else checked_data(data)
+        self.store = None if isinstance(data, (tuple, list)) else data
+        self.data = checked_data(data) if isinstance(data, (tuple, list)) else data.read(0, batch)
         self.n = len(self.data[0]) if self.store is None else len(self.store)
         self.batch = min(batch, self.n)
         self.optimizer = optimizer
-        self.step = Compiled(training_step(loss, optimizer))
+        self.shuffle, self.fill = shuffle, fill
+        self.step = step or Compiled(training_step(loss, optimizer))
         leaves, self.tree = flatten((theta, state, optimizer.init(theta)))
         self._held = [np.array(leaf, order="C") for leaf in leaves]
         self._steppers: dict[int, Stepper] = {}
@@ -107,6 +128,18 @@ class Loop:
         """The state after the last whole step."""
         return self.tree.unflatten(self.carried)[1]
 
+    @property
+    def rate(self) -> float:
+        """The learning rate at the beginning of the epoch that is on. One that is `steered` can be set."""
+        memory = self.tree.unflatten(self._held)[2]
+        if steers(self.optimizer):
+            return float(memory[RATE])
+        return float(self.optimizer.rate_at(np.int64(self.count - self.position)) or 0.0)
+
+    @rate.setter
+    def rate(self, value: float) -> None:
+        self.tree.unflatten(self._held)[2][RATE][...] = value
+
     def run_epoch(self, progress: Progress, saving: Saving | None = None) -> tuple[float, float]:
         """One pass in a new order: the mean loss, and the root mean square of the gradient's norm.
 
@@ -126,7 +159,7 @@ class Loop:
                     progress.step(self.position, self.sums[0] / min(self.n, self.position * self.batch))
         total, squares = self.sums
         self.order_state, self.position, self.sums = self.rng.bit_generator.state, 0, (0.0, 0.0)
-        return total / self.n, math.sqrt(squares / self.steps)
+        return total / (self.steps * self.batch if self.fill else self.n), math.sqrt(squares / self.steps)
 
     def _pieces(self, saving: Saving | None) -> Generator[tuple[Arrays, np.ndarray, int, int], None, None]:
         """What is left of an epoch, from `position` on: (data, the order of its rows, rows a batch, batches)."""
@@ -138,8 +171,10 @@ class Loop:
                         most = left if saving is None else min(left, saving.steps_left())
                         yield tuple(arrays), order[(self.position - begun) * rows :], rows, most
             return
-        order = self.rng.permutation(self.n)
-        full = self.n // self.batch
+        order = self.rng.permutation(self.n) if self.shuffle else np.arange(self.n)
+        if self.fill:
+            order = np.resize(order, self.steps * self.batch)
+        full = len(order) // self.batch
         while self.position < self.steps:
             rows, most = (self.batch, full - self.position) if self.position < full else (self.n % self.batch, 1)
             if saving is not None:
@@ -246,11 +281,14 @@ def run_epochs(
     patience: int | None = None,
     callback: Callable[[Epoch], Any] | None = None,
     saving: Saving | None = None,
+    watch: Callable[[Epoch], float | None] = lambda record: record.validation_loss,
 ) -> History:
-    """Run up to `epochs`; keep the best θ by validation loss where there is one; stop early, on Ctrl-C or by callback.
+    """Run up to `epochs`; keep the θ of the epoch with the least of what is watched, where there is any; stop early, on
+    Ctrl-C or by callback.
 
-    `measure(theta, state)` gives the validation loss (or None) and scores. On return the loop holds the θ kept. With
-    `saving`, what its folder holds of this run is taken up, and added to.
+    `measure(theta, state)` gives the validation loss (or None) and scores; the validation loss is watched, or what
+    `watch` makes of an epoch. A callback stops by a true result, and may say why by a text. On return the loop holds
+    the θ kept. With `saving`, what its folder holds of this run is taken up, and added to.
     """
     standing = Standing()
     with contextlib.ExitStack() as stack:
@@ -259,7 +297,7 @@ def run_epochs(
             saving.begin(standing)
             saving.interrupts = stack.enter_context(held_back())
         if not _has_ended(standing.history, epochs, patience):
-            _run(loop, epochs, progress, measure, patience, callback, saving, standing)
+            _run(loop, epochs, progress, measure, patience, callback, saving, watch, standing)
     loop.carried = standing.best or loop.carried
     return standing.history
 
@@ -272,6 +310,7 @@ def _run(
     patience: int | None,
     callback: Callable[[Epoch], Any] | None,
     saving: Saving | None,
+    watch: Callable[[Epoch], float | None],
     standing: Standing,
 ) -> None:
     history = standing.history
@@ -287,17 +326,18 @@ def _run(
                 began = time.monotonic() - standing.seconds
                 if saving is not None:
                     saving.epoch_begins()
-                rate = float(loop.optimizer.rate_at(np.int64(loop.count - loop.position)) or 0.0)
+                rate = loop.rate
                 loss, norm = loop.run_epoch(progress, saving)
                 held, scores = measure(loop.theta, loop.state)
                 record = Epoch(number, loss, held, scores, rate, norm, time.monotonic() - began)
                 history.epochs.append(record)
-                if held is not None and held < standing.best_loss:
-                    standing.best_loss, standing.best, history.best = held, loop.carried, number
+                watched = watch(record)
+                if watched is not None and watched < standing.best_loss:
+                    standing.best_loss, standing.best, history.best = watched, loop.carried, number
                 progress.epoch(record)
-                if callback is not None and callback(record):
-                    history.stopped = "callback"
-                if patience is not None and held is not None and number - (history.best or 0) >= patience:
+                if callback is not None and (told := callback(record)):
+                    history.stopped = told if isinstance(told, str) else "callback"
+                if patience is not None and watched is not None and number - (history.best or 0) >= patience:
                     history.stopped = f"no improvement in {patience} epochs"
                 if saving is not None:
                     saving.epoch_ends()
