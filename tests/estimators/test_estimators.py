@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from scipy import sparse
 from sklearn.base import clone
@@ -226,6 +227,8 @@ def test_frames() -> None:
     m = bp.Classifier(random_state=0).fit(X, y)
     assert m.feature_names_in_.tolist() == ["a", "b", "c", "d"]
     assert m.score(X, y) > 0.9
+    other = pl.DataFrame(IRIS[0], schema=["a", "b", "c", "d"])
+    assert np.array_equal(bp.Classifier(random_state=0).fit(other, y).predict(other), m.predict(X))
     with pytest.raises(ValueError, match="feature names"):
         m.predict(X[["b", "a", "c", "d"]])
     with pytest.raises(ValueError, match="in the columns e"):

@@ -66,7 +66,7 @@ class Classifier(ClassifierMixin, Perceptron):
         learning_rate: Any = "cosine",
         learning_rate_init: float = 0.01,
         power_t: float = 0.5,
-        max_iter: int = 60,
+        max_iter: int = 100,
         shuffle: bool = True,
         random_state: Any = None,
         tol: float = 1e-4,

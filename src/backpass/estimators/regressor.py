@@ -51,7 +51,7 @@ class Regressor(RegressorMixin, Perceptron):
         learning_rate: Any = "cosine",
         learning_rate_init: float = 0.01,
         power_t: float = 0.5,
-        max_iter: int = 60,
+        max_iter: int = 100,
         shuffle: bool = True,
         random_state: Any = None,
         tol: float = 1e-4,
