@@ -279,6 +279,7 @@ def test_optimisers_and_schedules_of_ones_own() -> None:
         ({"learning_rate": "fast"}, "learning_rate is 'fast'"),
         ({"activation": "relux"}, "relux"),
         ({"solver": "lbfgs", "dropout": 0.1}, "dropout goes with another solver"),
+        ({"solver": "lbfgs", "scoring": "f1_macro"}, "scoring goes with another solver"),
         ({"standardize": "no"}, "standardize"),
         ({"loss": "squared_error"}, "not one of classes"),
         ({"dtype": np.int64}, "dtype"),
@@ -288,3 +289,17 @@ def test_optimisers_and_schedules_of_ones_own() -> None:
 def test_parameters_that_cannot_be_used(wrong: dict[str, Any], told: str) -> None:
     with pytest.raises(ValueError, match=told):
         bp.Classifier(**wrong).fit(*IRIS)
+
+
+def test_lbfgs_watches_no_rows() -> None:
+    with pytest.raises(ValueError, match="X_val"):
+        bp.Classifier(solver="lbfgs").fit(*IRIS, X_val=IRIS[0], y_val=IRIS[1])
+
+
+def test_an_optimiser_object_is_pickled_with_its_estimator() -> None:
+    rule = bp.descent.clip(bp.descent.adam(bp.descent.cosine(0.01, steps=300)), norm=1.0)
+    net = bp.Classifier((8,), solver=rule, random_state=0, max_iter=20).fit(*IRIS)
+    again = pickle.loads(pickle.dumps(net))
+    assert repr(again.solver) == repr(rule)
+    assert (again.predict(IRIS[0]) == net.predict(IRIS[0])).all()
+    assert (again.fit(*IRIS).predict_proba(IRIS[0]) == net.predict_proba(IRIS[0])).all()

@@ -36,7 +36,8 @@ with np.load(sys.argv[2], allow_pickle=False) as stored:
 rows = data["X"] if set(data) == {"X"} else Table.from_arrays(data)
 out = model.outputs(rows)
 np.save(sys.argv[3], out)
-outside = {name.partition(".")[0] for name in sys.modules} - set(sys.stdlib_module_names) - ALLOWED
+site = {"sitecustomize", "usercustomize", "apport_python_hook"}  # what a distribution's Python starts with
+outside = {name.partition(".")[0] for name in sys.modules} - set(sys.stdlib_module_names) - ALLOWED - site
 print(sorted(name for name in outside if not name.startswith("_") and name != "cython_runtime"))
 """
 

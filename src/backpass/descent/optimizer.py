@@ -66,6 +66,14 @@ class Optimizer:
         """Name and hyperparameters as plain data; `named` builds the same optimiser from it."""
         return {"name": self.name, **{key: plain(value) for key, value in self.hyperparameters.items()}}
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled by name and hyperparameters: the rule itself is made of inner functions, which pickle cannot keep."""
+        from .registry import OPTIMIZERS, named
+
+        if self.name in (*OPTIMIZERS, "clip") and self.update.__module__.startswith("backpass."):
+            return named, ({"name": self.name, **self.hyperparameters},)
+        return Optimizer, (self.name, self.hyperparameters, self.init, self.update)
+
     def __repr__(self) -> str:
         return call_text(self.name, self.hyperparameters)
 

@@ -48,6 +48,14 @@ class Schedule:
         """Name and hyperparameters as plain data; `schedule_named` builds the same schedule from it."""
         return {"name": self.name, **{key: plain(value) for key, value in self.hyperparameters.items()}}
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled by name and hyperparameters, as optimisers are."""
+        from .registry import SCHEDULES, schedule_named
+
+        if self.name in SCHEDULES and self.rate.__module__.startswith("backpass."):
+            return schedule_named, ({"name": self.name, **self.hyperparameters},)
+        return Schedule, (self.name, self.hyperparameters, self.rate)
+
     def __repr__(self) -> str:
         return call_text(self.name, self.hyperparameters)
 

@@ -93,6 +93,8 @@ class Perceptron(BaseEstimator, metaclass=ABCMeta):
         incremental: bool = False, classes: Any = None,
     ) -> Any:  # fmt: skip
         settings = settings_of(self)
+        if settings.rule is None and held is not None and held[0] is not None:
+            raise DataError("solver='lbfgs' has no epochs after which to watch X_val: it goes with another solver")
         goes_on = hasattr(self, "theta_") and (incremental or self.warm_start)
         X, y = self._rows_of(X, y, reset=not goes_on)
         weights = None if sample_weight is None else _check_sample_weight(sample_weight, X, dtype=np.float64)

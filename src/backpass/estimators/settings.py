@@ -75,8 +75,10 @@ def _rule(e: Any) -> tuple[Hashable, str | None]:
     if isinstance(e.solver, Optimizer):
         return e.solver, None
     if _is(e.solver, "lbfgs"):
-        if e.dropout or e.callback is not None or e.early_stopping:
-            what = "dropout" if e.dropout else "callback" if e.callback is not None else "early_stopping"
+        given = {"dropout": e.dropout, "callback": e.callback is not None, "early_stopping": e.early_stopping,
+                 "scoring": e.scoring is not None}  # fmt: skip
+        what = next((name for name, there in given.items() if there), None)
+        if what is not None:
             raise HyperparameterError(
                 f"solver='lbfgs' minimises one whole loss and has no epochs: {what} goes with another solver"
             )
