@@ -30,8 +30,11 @@ def _scipy(name: str) -> Any:
     return getattr(scipy.special, name)
 
 
-def _lazily(name: str, fallback: Callable[[float], float] | None, output: int | None = None) -> Callable[..., Any]:
-    """SciPy's ufunc when SciPy is installed, else the standard library's function entry by entry."""
+def _lazily(
+    name: str, fallback: Callable[[float], float] | None, output: int | None = None, double: bool = False
+) -> Callable[..., Any]:
+    """SciPy's ufunc when SciPy is installed, else the standard library's function entry by entry; with `double` it
+    computes in double precision whatever it is given."""
     found: list[Any] = []
 
     def run(*args: Any) -> Any:
@@ -42,6 +45,11 @@ def _lazily(name: str, fallback: Callable[[float], float] | None, output: int | 
                 if fallback is None:
                     raise
                 found.append(_entrywise(fallback))
+        if double:
+            given = [type(a) if type(a) in (int, float) else np.asarray(a).dtype for a in args]
+            dtypes = found[0].resolve_dtypes((*given, *[None] * found[0].nout))
+            results = found[0](*[np.asarray(a, np.float64) for a in args])
+            return results[output or 0].astype(dtypes[found[0].nin + (output or 0)])
         return found[0](*args) if output is None else found[0](*args)[output]
 
     return run
@@ -68,10 +76,16 @@ _OUTPUTS: dict[str, list[str]] = {}
 
 
 def special(
-    name: str, *partials: Any, fallback: Any = None, of: str | None = None, output: int | None = None, **record: Any
+    name: str,
+    *partials: Any,
+    fallback: Any = None,
+    of: str | None = None,
+    output: int | None = None,
+    double: bool = False,
+    **record: Any,
 ) -> Op:
-    """Declare a ufunc of scipy.special by its partials; `of` is SciPy's name where another operation has it, and
-    `output` says which of several results this is."""
+    """Declare a ufunc of scipy.special by its partials; `of` is SciPy's name where another operation has it, `output`
+    says which of several results this is, and `double` that single precision does not serve."""
     if of is not None:
         _OF[name] = of
     if output is not None:
@@ -88,7 +102,7 @@ def special(
         Op(
             name=name,
             kind=Kind.POINTWISE if any(p is not None for p in partials) else Kind.DISCRETE,
-            run=_lazily(of or name, fallback, output),
+            run=_lazily(of or name, fallback, output, double),
             aval=aval,
             partials=partials,
             **record,

@@ -206,7 +206,7 @@ def _nct_slope(v: Any, c: Any, t: Any) -> Any:
     return -np.sqrt(w / 2) * ratio * _nct_density(w, c, t * np.sqrt(w / v))
 
 
-_NCT = {"low": 1.3, "high": 3.0}
+_NCT = {"low": 2.3, "high": 4.0}
 special(
     "nctdtr",
     _SHAPE,
@@ -215,7 +215,7 @@ special(
     risky=True,
     notation="T({2}; {0}, {1})",
     domain=_held((0,), _NCT),
-    kinks="NaN at t = 0; in the noncentrality for more than one degree of freedom.",
+    kinks="NaN at t = 0, and in the noncentrality for one degree of freedom or less, at second order two or less.",
     doc="Noncentral t distribution function; no derivative in the degrees of freedom.",
 )
 special(

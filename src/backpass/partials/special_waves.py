@@ -28,7 +28,7 @@ def _constant(name: str, *arguments: str) -> Callable[..., Any]:
         Op(
             name=f"{name}_held",
             kind=Kind.DISCRETE,
-            run=lambda *args: _scipy(name)(*args),
+            run=lambda *args: _scipy(name)(*[np.float64(a) for a in args]),
             aval=lambda *avals: Aval(np.broadcast_shapes(*[a.shape for a in avals]), np.dtype(np.float64)),
             partials=(None,) * len(arguments),
             notation=f"{'a' if 'mathieu' in name else 'λ'}({', '.join(f'{{{k}}}' for k in range(len(arguments)))})",
@@ -51,7 +51,8 @@ def _waves(
     """Two operations; ``curve(y, y′, *args)`` is y″, and `slope` is dx of a change of the coordinate by 1."""
     held = (_ORDER,) * min(places - 1, 2) + (_SHAPE,) * (places - 3 if places > 3 else 0)
     held = held if places > 3 else (_ORDER, _SHAPE)
-    about = {"risky": True, "domain": {**domain, "hold": tuple(range(places - 1))}}
+    # In single precision SciPy's own search for a characteristic value may not come to an end.
+    about = {"risky": True, "double": True, "domain": {**domain, "hold": tuple(range(places - 1))}}
     value, derivative = f"{ufunc}_value", f"{ufunc}_slope"
     special(
         value,
