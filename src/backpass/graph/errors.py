@@ -9,6 +9,15 @@ class TracingError(BackpassError, TypeError):
     """Code asked a traced value for something that would lose its derivative (``float(t)``, ``np.asarray(t)``, ...)."""
 
 
+def from_trace(error: BaseException | None) -> bool:
+    """Does an error come of a traced value that could not become a number, at whatever remove?"""
+    while error is not None:
+        if isinstance(error, TracingError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
 class NoRuleError(TracingError):
     """A NumPy function without a derivative rule was called on a traced value."""
 

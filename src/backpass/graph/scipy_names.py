@@ -23,7 +23,7 @@ import numpy as np
 
 from . import messages
 from .buffer import depends, plain, watched
-from .errors import TracingError
+from .errors import from_trace
 from .op import FUNCTIONS
 from .origin import state
 
@@ -55,15 +55,6 @@ def _all_watched(result: Any) -> Any:
     return tuple(map(watched, result)) if type(result) is tuple else watched(result)
 
 
-def _detached(error: BaseException | None) -> bool:
-    """Was it a traced value that could not become a number?"""
-    while error is not None:
-        if isinstance(error, TracingError):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
-
-
 def exchanged(function: Any) -> Callable[..., Any]:
     """What stands for a function of SciPy while a trace runs."""
 
@@ -79,7 +70,7 @@ def exchanged(function: Any) -> Callable[..., Any]:
         try:
             return _all_watched(function(*map(plain, args), **plain(kwargs)))
         except Exception as error:
-            if _detached(error) and any(isinstance(a, (FunctionType, MethodType)) for a in (*args, *kwargs.values())):
+            if from_trace(error) and any(isinstance(a, (FunctionType, MethodType)) for a in (*args, *kwargs.values())):
                 raise messages.no_rule(function) from error  # a callback gave it a traced value
             raise
 

@@ -20,7 +20,7 @@ import numpy as np
 from . import messages
 from .aval import Aval
 from .buffer import Buffer, depends, plain, watched
-from .errors import TracingError
+from .errors import from_trace
 from .op import FUNCTIONS
 from .origin import state
 from .traced import Traced, is_array
@@ -226,14 +226,6 @@ def ndenumerate(arr: Any) -> Any:
 
 
 # ---- functions of entries
-def _detached(error: BaseException | None) -> bool:
-    while error is not None:
-        if isinstance(error, TracingError):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
-
-
 class Vectorized:
     """``np.vectorize(f)``: f of each entry, or of each block that a signature names; the results stacked."""
 
@@ -254,7 +246,7 @@ class Vectorized:
             try:
                 return watched(self.own(*map(plain, args), **plain(kwargs)))
             except Exception as error:
-                if not _detached(error):
+                if not from_trace(error):
                     raise
         own = self.own
         varying = [k for k in range(len(args)) if k not in own.excluded]

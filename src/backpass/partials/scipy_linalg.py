@@ -222,16 +222,28 @@ SQRTM = declare(
 # ---- scipy.linalg: its functions
 @_rule("linalg")
 def expm(A):
-    A = as_array(A)
-    return EXPM(A if dtype_of(A).kind in "fc" else A.astype(float))
+    return EXPM(_floating(A))
 
 
 @_rule("linalg")
 def sqrtm(A):
-    A = as_array(A)
-    if len(shape_of(A)) != 2:
-        raise messages.option_refused("scipy.linalg.sqrtm", "A", "One matrix at a time.")
-    return SQRTM(A)
+    return SQRTM(_one_matrix("sqrtm", A))
+
+
+@_rule("linalg")
+def logm(A):
+    return LOGM(_one_matrix("logm", A))
+
+
+def _floating(a: Any) -> Any:
+    a = as_array(a)
+    return a if dtype_of(a).kind in "fc" else a.astype(float)
+
+
+def _one_matrix(name: str, a: Any) -> Any:
+    if len(shape_of(a := as_array(a))) != 2:
+        raise messages.option_refused(f"scipy.linalg.{name}", "A", "One matrix at a time.")
+    return _floating(a)
 
 
 @_rule("linalg")
@@ -400,18 +412,6 @@ LOGM = declare(
         doc="The principal logarithm of a matrix, the inverse of expm.",
     )
 )
-
-
-@_rule("linalg")
-def logm(A):
-    return LOGM(_one_matrix("logm", A))
-
-
-def _one_matrix(name: str, a: Any) -> Any:
-    a = as_array(a)
-    if len(shape_of(a)) != 2:
-        raise messages.option_refused(f"scipy.linalg.{name}", "A", "One matrix at a time.")
-    return a if dtype_of(a).kind in "fc" else a.astype(float)
 
 
 @_rule("linalg")
