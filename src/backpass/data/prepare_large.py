@@ -112,7 +112,7 @@ def prepare_large(
     others = {name: survey.readings[survey.sample[name].name] for name in beside}
     for table in stream.tables({**others, **preprocessor.readings, target: found.reading}):
         place = lots.places(table)
-        absent = _absent(table, target)
+        absent = table.unknown(target)
         missing += int(absent.sum())
         table, place = table.take(~absent), place[~absent]
         if not len(table):
@@ -195,11 +195,6 @@ def merged(notices: list[str]) -> list[str]:
         head if not tail else f"{head}{count} {tail.replace('{}', 's' * (count != 1))}"
         for count, head, tail in sums.values()
     ]
-
-
-def _absent(table: Table, target: str) -> np.ndarray:
-    column = table[target]
-    return ~np.isfinite(column.values) if column.kind == "number" else column.missing
 
 
 def _joined(parts: list[Any], width: int, train: RowStore) -> tuple[Any, ...]:

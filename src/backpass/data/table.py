@@ -181,9 +181,7 @@ class Table:
         >>> Table.from_arrays({"y": [1.0, np.nan, 3.0]}).where_known("y").notices
         ("1 of 3 rows has no value in 'y' and is left out",)
         """
-        missing = self[name].missing
-        if self[name].kind == "number":
-            missing = ~np.isfinite(self[name].values)
+        missing = self.unknown(name)
         count = int(missing.sum())
         if not count:
             return self
@@ -191,6 +189,11 @@ class Table:
             raise DataError(f"column '{name}' of {self.source} has no value in any of its {count} rows")
         verb = "has no value in '{}' and is" if count == 1 else "have no value in '{}' and are"
         return self.take(~missing).noted(f"{count} of {len(self)} rows {verb.format(name)} left out")
+
+    def unknown(self, name: str) -> np.ndarray:
+        """Which rows have no value in column `name`; of numbers, none that is finite."""
+        column = self[name]
+        return ~np.isfinite(column.values) if column.kind == "number" else column.missing
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, Any], source: str = "the table") -> Table:

@@ -196,9 +196,7 @@ def _known_blocks(model: Model, table: Table | Stream, fill: bool, notes: list[s
         model.preprocessor.require(names, table.source)
     rows = missing = 0
     for block in table.tables({**model.preprocessor.readings, name: model.target.reading}):
-        absent = block[name].missing
-        if block[name].kind == "number":
-            absent = ~np.isfinite(block[name].values)
+        absent = block.unknown(name)
         rows, missing = rows + len(block), missing + int(absent.sum())
         if not absent.all():
             yield block.take(~absent)
