@@ -23,7 +23,7 @@ from backpass.train.loop import Loop, run_epochs
 from backpass.train.model import Model
 from backpass.train.progress import progress_for
 
-from .rows import DENSE, SparseRows, dense
+from .rows import DENSE, SparseRows, count_of, dense, first
 from .scaling import Scaling, none, standard
 from .settings import BATCH, PRIOR, Settings, callbacks_of, settings_of
 from .stopping import Stopping
@@ -96,7 +96,7 @@ class Perceptron(BaseEstimator, metaclass=ABCMeta):
         if settings.rule is None and held is not None and held[0] is not None:
             raise DataError("solver='lbfgs' has no epochs after which to watch X_val: it goes with another solver")
         goes_on = hasattr(self, "theta_") and (incremental or self.warm_start)
-        X, y = self._rows_of(X, y, reset=not goes_on)
+        X, y = self._checked(X, y, multi_output=True, reset=not goes_on)
         weights = None if sample_weight is None else _check_sample_weight(sample_weight, X, dtype=np.float64)
         if weights is not None and not (weights >= 0).all():
             raise DataError(f"sample_weight must be 0 or above everywhere, its least is {weights.min()}")
@@ -113,8 +113,8 @@ class Perceptron(BaseEstimator, metaclass=ABCMeta):
         if not goes_on:
             self._begin(X, y, weights, dtype)
         structure = structure_of(self._designed(settings, weights is not None, dtype, goes_on))
-        rows = self._prepared(X, y, weights, dtype)
-        numbers = self._numbers(settings, weights, rows, dtype)
+        rows = self._prepared(X, y, weights)
+        numbers = self._numbers(settings, weights, rows)
         start = self._start(structure, numbers, seed, goes_on)
         if not goes_on:
             self.t_, self.loss_curve_ = 0, []
@@ -126,18 +126,14 @@ class Perceptron(BaseEstimator, metaclass=ABCMeta):
         self.n_layers_ = len(settings.hidden) + 2
         return self
 
-    def _rows_of(self, X: Any, y: Any, reset: bool) -> Any:
+    def _checked(self, X: Any, *y: Any, **options: Any) -> Any:
+        """X, and y where it is given, as scikit-learn checks them."""
         try:
-            return validate_data(
-                self, X, y, accept_sparse="csr", multi_output=True, dtype=FLOATS, reset=reset, **self._y_options()
-            )
+            return validate_data(self, X, *y, accept_sparse="csr", dtype=FLOATS, **options)
         except ValueError as error:
             if "could not convert string to float" in str(error):
                 raise ValueError(_texts(X, str(error))) from error
             raise
-
-    def _y_options(self) -> dict[str, Any]:
-        return {}
 
     def _begin(self, X: Any, y: np.ndarray, weights: np.ndarray | None, dtype: np.dtype) -> None:
         """What is decided once: how columns and y are scaled, and in which type the network computes."""
@@ -172,7 +168,7 @@ class Perceptron(BaseEstimator, metaclass=ABCMeta):
         self._design = design
         return design
 
-    def _prepared(self, X: Any, y: np.ndarray, weights: np.ndarray | None, dtype: np.dtype) -> Any:
+    def _prepared(self, X: Any, y: np.ndarray, weights: np.ndarray | None) -> Any:
         """The rows as a loop takes them."""
         dtype = np.dtype(self._dtype)
         target = self._target.encode(self._y_scaled.apply(y, np.float64) if self._y_inside else y, dtype)
@@ -181,9 +177,9 @@ class Perceptron(BaseEstimator, metaclass=ABCMeta):
             return (dense(X, self._scaling, dtype), *others)
         return SparseRows(X, others, self._scaling, dtype, self.shuffle)
 
-    def _numbers(self, settings: Settings, weights: np.ndarray | None, rows: Any, dtype: np.dtype) -> dict[str, Any]:
+    def _numbers(self, settings: Settings, weights: np.ndarray | None, rows: Any) -> dict[str, Any]:
         """The numbers that lie in the state: the strength of the penalty, and how outputs are scaled in the loss."""
-        n = len(rows) if isinstance(rows, SparseRows) else len(rows[0])
+        n = count_of(rows)
         if settings.alpha is None:
             # Weights may be counts of rows, or only shares: no row stands for less than one.
             strength = PRIOR / (n if weights is None else max(float(weights.sum()), n))
@@ -213,9 +209,8 @@ class Perceptron(BaseEstimator, metaclass=ABCMeta):
         incremental: bool,
     ) -> None:  # fmt: skip
         """Epochs of steps by the loop of `bp.fit`."""
-        n = len(rows) if isinstance(rows, SparseRows) else len(rows[0])
         loop = Loop(
-            structure.objective, structure.optimizer, *start, rows, self._batch(settings, n), seed,
+            structure.objective, structure.optimizer, *start, rows, self._batch(settings, count_of(rows)), seed,
             shuffle=self.shuffle, fill=True, step=structure.step,
         )  # fmt: skip
         if incremental and hasattr(self, "_memory"):
@@ -232,8 +227,10 @@ class Perceptron(BaseEstimator, metaclass=ABCMeta):
         if not (incremental and hasattr(self, "_memory")) and policy is not None:
             stopping.begin()
 
+        judged = None if held is None else self._judged_rows(*held[:3])
+
         def measure(theta: Any, state: Any) -> tuple[float | None, dict[str, float]]:
-            return (None, {}) if name is None else self._watched(structure, theta, state, held, name)
+            return (None, {}) if name is None else self._watched(structure, theta, state, held, judged, name)
 
         def watch(record: Epoch) -> float | None:
             return None if rises is None else -record.scores[rises]
@@ -257,8 +254,7 @@ class Perceptron(BaseEstimator, metaclass=ABCMeta):
 
     def _minimise(self, structure: Structure, start: tuple[Any, Any], rows: Any) -> None:
         """All rows at once, by L-BFGS."""
-        if isinstance(rows, SparseRows):
-            rows = rows.read(0, len(rows))
+        rows = first(rows, count_of(rows))
         theta, state = start
         history = History(stopped="interrupted")
         calls = 0
@@ -301,8 +297,7 @@ class Perceptron(BaseEstimator, metaclass=ABCMeta):
         self.best_loss_ = None if watched else min(self.loss_curve_, default=np.inf)
 
     def _keep_some(self, rows: Any) -> None:
-        some = rows.read(0, SHOWN) if isinstance(rows, SparseRows) else tuple(array[:SHOWN] for array in rows)
-        self._some = tuple(array.copy() for array in some)
+        self._some = tuple(array.copy() for array in first(rows, SHOWN))
 
     # ---- rows that are watched
     def _held(
@@ -315,7 +310,7 @@ class Perceptron(BaseEstimator, metaclass=ABCMeta):
                 missing, there = ("y_val", "X_val") if y_val is None else ("X_val", "y_val")
                 raise ValueError(f"{there} is provided, but {missing} was not provided.")
             if X_val is not None:
-                X_val, y_val = self._rows_of(X_val, y_val, reset=False)
+                X_val, y_val = self._checked(X_val, y_val, multi_output=True, reset=False)
                 w_val = None if w_val is None else _check_sample_weight(w_val, X_val, dtype=np.float64)
                 return X_val, self._learn_target(y_val, None, first=False), w_val, None
         if not self.early_stopping:
@@ -339,17 +334,21 @@ class Perceptron(BaseEstimator, metaclass=ABCMeta):
             return "accuracy" if hasattr(self, "classes_") else "R²"
         return self.scoring if isinstance(self.scoring, str) else getattr(self.scoring, "__name__", "score")
 
-    def _watched(
-        self, structure: Structure, theta: Any, state: Any, held: Any, name: str
-    ) -> tuple[float | None, dict[str, float]]:
-        X, y, weights, _ = held
-        rows = self._prepared(X, y, weights, np.dtype(self._dtype))
-        if isinstance(rows, SparseRows):
-            rows = rows.read(0, len(rows))
-        if (weights is None) == self._design.weighted:  # the loss is asked as it was traced, or without weights
+    def _judged_rows(self, X: Any, y: np.ndarray, weights: np.ndarray | None) -> tuple[np.ndarray, ...]:
+        """The rows that are watched, as the loss takes them: with weights where it was traced with some."""
+        rows = self._prepared(X, y, weights)
+        rows = first(rows, count_of(rows))
+        if (weights is None) == self._design.weighted:
             rows = rows[:2] if weights is not None else (*rows, np.ones(len(rows[0]), self._dtype))
+        return rows
+
+    def _watched(
+        self, structure: Structure, theta: Any, state: Any, held: Any, judged: Any, name: str
+    ) -> tuple[float | None, dict[str, float]]:
+        """(the loss of the rows that are watched, their score)."""
+        X, y, weights, _ = held
         with np.errstate(all="ignore"):
-            loss, outputs = structure.judge(theta, state, *rows)
+            loss, outputs = structure.judge(theta, state, *judged)
         if self.scoring is None:
             return float(loss), {name: self._score_of(y, np.asarray(outputs), weights)}
         if self.scoring == "loss":
@@ -357,29 +356,18 @@ class Perceptron(BaseEstimator, metaclass=ABCMeta):
         self.theta_, self._state = theta, state
         options = {} if weights is None else {"sample_weight": weights}
         scorer = get_scorer(self.scoring) if isinstance(self.scoring, str) else self.scoring
-        return float(loss), {name: float(scorer(self, X, self._target_as_given(y), **options))}
-
-    def _target_as_given(self, y: np.ndarray) -> np.ndarray:
-        return y
+        return float(loss), {name: float(scorer(self, X, y, **options))}
 
     # ---- prediction
     def _outputs(self, X: Any) -> np.ndarray:
         """The network's outputs for X: logits, or numbers in the units of y; (n, outputs) in float64."""
         check_is_fitted(self)
-        X = self._checked(X)
+        X = self._checked(X, reset=False)
         model = self._model()
         if isinstance(X, np.ndarray):
             return model.outputs(X)
         each = max(1, DENSE // (8 * X.shape[1]))
         return np.concatenate([model.outputs(X[k : k + each].toarray()) for k in range(0, X.shape[0], each)])
-
-    def _checked(self, X: Any) -> Any:
-        try:
-            return validate_data(self, X, accept_sparse="csr", dtype=FLOATS, reset=False)
-        except ValueError as error:
-            if "could not convert string to float" in str(error):
-                raise ValueError(_texts(X, str(error))) from error
-            raise
 
     def _model(self) -> Model:
         """The network from raw rows to outputs."""

@@ -134,8 +134,7 @@ class Classifier(ClassifierMixin, Perceptron):
 
         ``X_val`` and ``y_val`` are rows to watch; with early_stopping they take the place of a share of X.
         """
-        held = None if X_val is None and y_val is None else (X_val, y_val, sample_weight_val)
-        return self._fit(X, y, sample_weight, held)
+        return self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Classifier:
         """One pass over these rows. `classes` are all that will ever come, as the first call must know them."""

@@ -116,8 +116,7 @@ class Regressor(RegressorMixin, Perceptron):
 
         ``X_val`` and ``y_val`` are rows to watch; with early_stopping they take the place of a share of X.
         """
-        held = None if X_val is None and y_val is None else (X_val, y_val, sample_weight_val)
-        return self._fit(X, y, sample_weight, held)
+        return self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Regressor:
         """One pass over these rows."""

@@ -20,6 +20,16 @@ def dense(x: Any, scaling: Scaling, dtype: Any) -> np.ndarray:
     return scaling.apply(x if isinstance(x, np.ndarray) else x.toarray(), dtype)
 
 
+def count_of(rows: Any) -> int:
+    """How many rows there are, in arrays or in a `SparseRows`."""
+    return len(rows) if isinstance(rows, SparseRows) else len(rows[0])
+
+
+def first(rows: Any, count: int) -> tuple[np.ndarray, ...]:
+    """The first ones as arrays."""
+    return rows.read(0, count) if isinstance(rows, SparseRows) else tuple(array[:count] for array in rows)
+
+
 class SparseRows:
     """Rows (x, *others): x sparse by rows, the others arrays. The last batch is filled up with rows of the first ones.
 

@@ -24,7 +24,7 @@ from backpass.graph.program import Graph
 from backpass.graph.pytree import leaves_of
 from backpass.graph.staging import Compiled, trace
 from backpass.native.compile import compile
-from backpass.nn.losses import LOSSES, binary_cross_entropy, cross_entropy, loss_of, squared_error
+from backpass.nn.losses import LOSSES, cross_entropy, loss_of
 from backpass.nn.module import is_layer
 from backpass.nn.named import name_of
 from backpass.nn.sequential import mlp
@@ -230,5 +230,4 @@ def takes_weights(loss: Any) -> bool:
     return any(p.name == "weight" or p.kind is p.VAR_KEYWORD for p in parameters)
 
 
-__all__ = ["SCALED", "Design", "Structure", "binary_cross_entropy", "frozen", "plainly", "squared_error",
-           "structure_of", "takes_weights"]  # fmt: skip
+__all__ = ["SCALED", "Design", "Structure", "frozen", "plainly", "structure_of", "takes_weights", "thawed"]

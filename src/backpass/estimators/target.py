@@ -1,4 +1,4 @@
-"""`Target`: what y holds, as the numbers that a network learns, and the way back from its outputs."""
+"""`Labels` and `Numbers`: what y holds, as the numbers that a network learns, and the way back from its outputs."""
 
 from __future__ import annotations
 
@@ -105,6 +105,3 @@ class Numbers:
 
     def encode(self, y: np.ndarray, dtype: Any) -> np.ndarray:
         return y.astype(dtype)
-
-
-Target = Labels | Numbers
