@@ -107,8 +107,8 @@ def stand_in_refused(what: str, instead: str) -> TracingError:
 
 def type_compared(name: str) -> TracingError:
     return TracingError(
-        f"type(x) of a traced value was compared with np.{name}, and is neither it nor another of NumPy's types.\n"
-        f"{place()}\n  isinstance(x, np.{name}) knows a traced value for what it stands for."
+        f"The class of a traced value was compared with np.{name}, and is neither it nor another of NumPy's types.\n"
+        f"{place()}\n  type(x) and isinstance(x, np.{name}) know a traced value for what it stands for."
     )
 
 

@@ -8,8 +8,10 @@ they may call past every check, and so do the standard library and large librari
 
 from __future__ import annotations
 
+import re
 import sys
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 from types import FrameType, FunctionType, ModuleType
 from typing import Any
@@ -40,7 +42,8 @@ _settled: dict[int, dict[str, Any]] = {}
 """id → globals of a module: the user's, whose slots are in `_slots`, and those of libraries that were met."""
 _slots: list[Slot] = []
 _placed: list[list[Slot]] = []
-_asking: dict[str, bool] = {}
+_CALLED = {"isinstance": re.compile(rb"\bisinstance\b"), "type": re.compile(rb"\btype\s*\(")}
+_asking: dict[str, list[str]] = {}
 _DEPTH = range(40)
 """How many callers are looked at."""
 
@@ -64,25 +67,27 @@ def _slots_of(globals: dict[str, Any]) -> list[Slot]:
             found.append((globals, name, value, known[1]))
         elif type(value).__name__ == "CPUDispatcher" and hasattr(value, "py_func"):
             found.append((globals, name, value, namespace.dispatcher(value)))
+        elif type(value) is FunctionType and "dispatch" in value.__dict__ and "registry" in value.__dict__:
+            found.append((globals, name, value, stand_ins.dispatched(value)))
         elif type(value) is np.vectorize:
             found.append((globals, name, value, stand_ins.Vectorized(value)))
-    if "isinstance" not in globals and _asks_for_classes(globals):
-        found.append((globals, "isinstance", None, stand_ins.instance_of))
+    found += [(globals, name, None, stand_ins.BUILTINS[name]) for name in _asked(globals) if name not in globals]
     return found
 
 
-def _asks_for_classes(globals: dict[str, Any]) -> bool:
-    """May this code call isinstance? Its file tells; a new name among its globals, put there and taken away for each
-    trace, would make Python look up all others anew, so it goes only where it is needed."""
+def _asked(globals: dict[str, Any]) -> Iterable[str]:
+    """The builtins about classes that this code may call. Its file tells; a new name among its globals, put there and
+    taken away for each trace, would make Python look up all others anew, so it goes only where it is needed."""
     file = globals.get("__file__")
     if not isinstance(file, str) or (globals.get("__name__") == "__main__" and hasattr(sys, "ps1")):
-        return True
+        return stand_ins.BUILTINS
     found = _asking.get(file)
     if found is None:
         try:
-            found = b"isinstance" in Path(file).read_bytes()
+            text = Path(file).read_bytes()
+            found = [name for name, call in _CALLED.items() if call.search(text)]
         except OSError:
-            found = True
+            found = list(stand_ins.BUILTINS)
         _asking[file] = found
     return found
 

@@ -384,8 +384,8 @@ def fill() -> None:
         _enter(function, _creates(function, False))
     for function in CONVERTED:
         _enter(function, _converts(function))
-    for own in stand_ins.SCALARS:
-        _enter(own, stand_ins.scalar_type(own))
+    for own, stand_in in stand_ins.TYPES.items():
+        _enter(own, stand_in)
     for joined in (np.r_, np.c_):
         _enter(joined, stand_ins.Joined(joined))
     _enter(np.nditer, stand_ins.nditer)
@@ -396,7 +396,6 @@ def fill() -> None:
         _enter(module, Namespace(module))
     _enter(np.full, _full)
     _enter(np.fromiter, _fromiter)
-    _enter(np.ndarray, stand_ins.NDArray)
     _enter(np, NUMPY)
     _enter(math, Namespace(math))
     for name in MATH:

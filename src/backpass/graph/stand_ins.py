@@ -38,6 +38,11 @@ def stands_for(instance: Traced) -> Any:
     return number.item() if value.weak else number
 
 
+def kind_of(instance: Any) -> type:
+    """The type of a value, and of what NumPy would have in place of a traced one."""
+    return type(stands_for(instance) if isinstance(instance, Traced) else instance)
+
+
 def instance_of(instance: Any, classes: Any, /) -> bool:
     """``isinstance`` with traced numbers among the floats, and traced arrays among the arrays."""
     if isinstance(instance, classes):
@@ -81,10 +86,10 @@ class _ArrayType(StandInType):
         return watched(np.ndarray(*args, **kwargs))
 
 
-class NDArray(metaclass=_ArrayType):
-    """numpy.ndarray."""
-
-    own = np.ndarray
+NDArray = _ArrayType(
+    "ndarray", (np.ndarray,), {"own": np.ndarray, "__module__": "numpy", "__doc__": np.ndarray.__doc__}
+)
+"""numpy.ndarray."""
 
 
 class _ScalarType(StandInType):
@@ -102,7 +107,65 @@ def scalar_type(own: Any) -> Any:
     return _ScalarType(own.__name__, (own,), {"own": own, "__module__": "numpy", "__doc__": own.__doc__})
 
 
-SCALARS = (np.float64, np.float32, np.complex128, np.complex64, np.int64)
+TYPES: dict[type, Any] = {np.ndarray: NDArray} | {
+    own: scalar_type(own) for own in (np.float64, np.float32, np.complex128, np.complex64, np.int64)
+}
+"""NumPy's type → what stands for it."""
+
+
+class _TypeOf(type):
+    """``type(x)`` of a traced value is what it stands for; of an array it is what its name gives meanwhile.
+
+    Metaclasses that are made meanwhile are subclasses of `TypeOf`, and behave as those of `type` do.
+    """
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        if cls is not TypeOf:
+            return super().__call__(*args, **kwargs)
+        if len(args) != 1 or kwargs:
+            return type(*args, **kwargs)
+        kind = kind_of(args[0])
+        if kind in (_ArrayType, _ScalarType, _VectorizeType, _TypeOf):
+            kind = type
+        return TYPES.get(kind, kind)
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        return isinstance(instance, type) if cls is TypeOf else super().__instancecheck__(instance)
+
+    def __subclasscheck__(cls, subclass: Any) -> bool:
+        return issubclass(subclass, type) if cls is TypeOf else super().__subclasscheck__(subclass)
+
+    def __getitem__(cls, item: Any) -> Any:
+        return type[item]
+
+    def __eq__(cls, other: object) -> bool:
+        return other is cls or (cls is TypeOf and other is type)
+
+    def __hash__(cls) -> int:
+        return hash(type) if cls is TypeOf else super().__hash__()
+
+    def __repr__(cls) -> str:
+        return repr(type) if cls is TypeOf else super().__repr__()
+
+
+class TypeOf(type, metaclass=_TypeOf):
+    """The builtin `type`."""
+
+
+TYPES[type] = TypeOf
+BUILTINS = {"isinstance": instance_of, "type": TypeOf}
+
+
+def dispatched(function: Any) -> Callable[..., Any]:
+    """A function of functools.singledispatch, which chooses by what a traced value stands for."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if args and isinstance(args[0], Traced):
+            return function.dispatch(kind_of(args[0]))(*args, **kwargs)
+        return function(*args, **kwargs)
+
+    return call
 
 
 # ---- np.r_ and np.c_
@@ -353,6 +416,6 @@ def series(own: Any, value: Any) -> Any:
 
 
 __all__ = [
-    "SCALARS", "Entries", "EntryFunction", "Joined", "NDArray", "Vectorize", "Vectorized", "instance_of", "mapped",
-    "ndenumerate", "nditer", "scalar_type", "series",
+    "BUILTINS", "TYPES", "Entries", "EntryFunction", "Joined", "Vectorize", "Vectorized", "dispatched", "instance_of",
+    "mapped", "ndenumerate", "nditer", "scalar_type", "series",
 ]  # fmt: skip

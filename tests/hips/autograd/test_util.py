@@ -19,14 +19,14 @@ def scalar_close(a, b):
 
 
 def _leaves(x):
-    return [leaf.value if type(leaf) is Traced else leaf for leaf in flatten(x)[0]]
+    return [leaf.value if leaf.__class__ is Traced else leaf for leaf in flatten(x)[0]]
 
 
 def _like(x):
     leaves, tree = flatten(x)
 
     def drawn(leaf):
-        if type(leaf) is Traced:
+        if leaf.__class__ is Traced:
             leaf = leaf.value
         made = RNG.standard_normal(np.shape(leaf))
         if np.iscomplexobj(leaf):

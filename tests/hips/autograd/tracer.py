@@ -7,7 +7,7 @@ from backpass.graph.traced import Traced
 
 
 def isbox(x):
-    return type(x) is Traced
+    return x.__class__ is Traced
 
 
 def primitive(function):
@@ -29,7 +29,7 @@ def primitive(function):
 
 
 def getval(x):
-    return x.value if type(x) is Traced else x
+    return x.value if x.__class__ is Traced else x
 
 
 __all__ = ["getval", "isbox", "primitive"]

@@ -13,7 +13,7 @@ from backpass.partials.declare import as_array, holds_traced
 def array(x, *args, **kwargs):
     if holds_traced(x):
         made = as_array(x)
-        return made.copy() if type(x) is Traced else made
+        return made.copy() if x.__class__ is Traced else made
     return numpy.array(x, *args, **kwargs)
 
 
@@ -30,7 +30,7 @@ def listed(function):
 
 class int64(numpy.int64):
     def __new__(cls, x):
-        return x.astype(numpy.int64) if type(x) is Traced else numpy.int64(x)
+        return x.astype(numpy.int64) if x.__class__ is Traced else numpy.int64(x)
 
 
 def make_diagonal(d, offset=0, axis1=0, axis2=1):
@@ -46,7 +46,7 @@ class _Joined:
 
     def __getitem__(self, key):
         parts = key if isinstance(key, tuple) else (key,)
-        if not any(type(p) is Traced for p in parts):
+        if not any(p.__class__ is Traced for p in parts):
             return self.joiner[key]
         parts = [self.joiner[p] if isinstance(p, slice) else as_array(p) for p in parts]
         start, places = 0, []

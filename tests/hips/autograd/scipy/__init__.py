@@ -12,7 +12,7 @@ from backpass.graph.traced import Traced
 def _ruled(function):
     @functools.wraps(function)
     def wrapped(*args, **kwargs):
-        traced = any(type(a) is Traced for a in (*args, *kwargs.values()))
+        traced = any(a.__class__ is Traced for a in (*args, *kwargs.values()))
         FUNCTIONS["late"]()
         rule = FUNCTIONS.get(function) if traced else None
         return (rule or function)(*args, **kwargs)
