@@ -17,7 +17,7 @@ X = DRAW.normal(size=(70, 5)).astype(np.float32)
 Y = DRAW.integers(0, 3, size=70)
 
 
-def loop_for(optimizer, dropout=0.2, batch=16, width=20):
+def loop_for(optimizer, dropout=0.2, batch=16, width=20, total=None):
     model = nn.Sequential(nn.Dense(width), nn.relu, nn.Dropout(dropout), nn.BatchNorm(), nn.Dense(3))
     theta, state = model.init(np.random.default_rng(3), X)
 
@@ -25,7 +25,7 @@ def loop_for(optimizer, dropout=0.2, batch=16, width=20):
         out, state = model.apply(theta, state, x, training=True, key=key)
         return nn.cross_entropy(out, y), state
 
-    return Loop(loss, optimizer, theta, state, (X, Y), batch, seed=5)
+    return Loop(loss, optimizer, theta, state, (X, Y), batch, seed=5, total=total)
 
 
 RULES = [
@@ -37,6 +37,20 @@ RULES = [
     adam(cosine(0.01, steps=12)),
     clip(sgd(0.5), norm=0.1),
 ]
+
+
+@pytest.mark.parametrize(("total", "who"), [(10, Interpreted), (10_000, Native), (None, Native)])
+def test_few_steps_are_not_compiled(total, who):
+    assert isinstance(loop_for(sgd(0.1), total=total)._stepper(16), who)
+
+
+def test_a_loop_within_a_step_is_compiled_however_few_they_are():
+    def loss(theta, state, key, x):
+        end, _ = bp.scan(lambda c, row: (np.tanh(c * theta + row), c), np.zeros(4), x)
+        return np.sum(end), state
+
+    loop = Loop(loss, sgd(0.1), np.ones(()), {}, (DRAW.normal(size=(30, 4)),), 10, seed=0, total=3)
+    assert isinstance(loop._stepper(10), Native)
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)

@@ -209,9 +209,12 @@ class Perceptron(BaseEstimator, metaclass=ABCMeta):
         incremental: bool,
     ) -> None:  # fmt: skip
         """Epochs of steps by the loop of `bp.fit`."""
+        epochs = 1 if incremental else self.max_iter
+        n = count_of(rows)
+        batch = self._batch(settings, n)
         loop = Loop(
-            structure.objective, structure.optimizer, *start, rows, self._batch(settings, count_of(rows)), seed,
-            shuffle=self.shuffle, fill=True, step=structure.step,
+            structure.objective, structure.optimizer, *start, rows, batch, seed,
+            shuffle=self.shuffle, fill=True, step=structure.step, total=epochs * -(-n // batch),
         )  # fmt: skip
         if incremental and hasattr(self, "_memory"):
             loop.carried = [*loop.carried[: -len(self._memory)], *self._memory] if self._memory else loop.carried
@@ -230,13 +233,15 @@ class Perceptron(BaseEstimator, metaclass=ABCMeta):
         judged = None if held is None else self._judged_rows(*held[:3])
 
         def measure(theta: Any, state: Any) -> tuple[float | None, dict[str, float]]:
-            return (None, {}) if name is None else self._watched(structure, theta, state, held, judged, name)
+            assert name is not None
+            return self._watched(structure, theta, state, held, judged, name)
 
         def watch(record: Epoch) -> float | None:
             return None if rises is None else -record.scores[rises]
 
-        epochs = 1 if incremental else self.max_iter
-        history = run_epochs(loop, epochs, progress_for(self.progress), measure, None, stopping, watch=watch)
+        history = run_epochs(
+            loop, epochs, progress_for(self.progress), None if name is None else measure, None, stopping, watch=watch
+        )
         memory = len(loop.tree.children[2].paths)
         self._memory = loop.carried[-memory:] if memory else []
         self._count, self._seed = loop.count, loop.seed

@@ -67,7 +67,8 @@ class Loop:
 
     Without `shuffle` the rows keep their order. With `fill` the last batch of an epoch is filled up with rows of its
     first ones, so that all batches have one size and there is one program. `step` is a `training_step` of this loss and
-    optimiser that was compiled before.
+    optimiser that was compiled before. `total` are the steps that will be taken in all, where that is known: machine
+    code is not made for few.
     """
 
     def __init__(
@@ -83,16 +84,19 @@ class Loop:
         shuffle: bool = True,
         fill: bool = False,
         step: Compiled | None = None,
+        total: int | None = None,
     ):
         self.store = None if isinstance(data, (tuple, list)) else data
         self.data = checked_data(data) if isinstance(data, (tuple, list)) else data.read(0, batch)
         self.n = len(self.data[0]) if self.store is None else len(self.store)
         self.batch = min(batch, self.n)
         self.optimizer = optimizer
-        self.shuffle, self.fill = shuffle, fill
+        self.shuffle, self.fill, self.total = shuffle, fill, total
         self.step = step or Compiled(training_step(loss, optimizer))
         leaves, self.tree = flatten((theta, state, optimizer.init(theta)))
         self._held = [np.array(leaf, order="C") for leaf in leaves]
+        memory = self.tree.unflatten(range(len(leaves)))[2]
+        self._rate_at = memory[RATE] if steers(optimizer) else None  # among the leaves
         self._steppers: dict[int, Stepper] = {}
         self.graphs: dict[int, Graph] = {}
         self.count = 0
@@ -131,14 +135,14 @@ class Loop:
     @property
     def rate(self) -> float:
         """The learning rate at the beginning of the epoch that is on. One that is `steered` can be set."""
-        memory = self.tree.unflatten(self._held)[2]
-        if steers(self.optimizer):
-            return float(memory[RATE])
+        if self._rate_at is not None:
+            return float(self._held[self._rate_at])
         return float(self.optimizer.rate_at(np.int64(self.count - self.position)) or 0.0)
 
     @rate.setter
     def rate(self, value: float) -> None:
-        self.tree.unflatten(self._held)[2][RATE][...] = value
+        assert self._rate_at is not None
+        self._held[self._rate_at][...] = value
 
     def run_epoch(self, progress: Progress, saving: Saving | None = None) -> tuple[float, float]:
         """One pass in a new order: the mean loss, and the root mean square of the gradient's norm.
@@ -226,7 +230,7 @@ class Loop:
     def _stepper(self, rows: int) -> Stepper:
         """Who takes steps on batches of so many rows; there are two sizes of batch at most."""
         if rows not in self._steppers:
-            self._steppers[rows] = stepper_for(self._graph_of(rows), self._held, self.data, rows)
+            self._steppers[rows] = stepper_for(self._graph_of(rows), self._held, self.data, rows, self.total)
         return self._steppers[rows]
 
     def _graph_of(self, rows: int) -> Graph:
@@ -277,7 +281,7 @@ def run_epochs(
     loop: Loop,
     epochs: int,
     progress: Progress,
-    measure: Callable[[Any, Any], tuple[float | None, dict[str, float]]],
+    measure: Callable[[Any, Any], tuple[float | None, dict[str, float]]] | None,
     patience: int | None = None,
     callback: Callable[[Epoch], Any] | None = None,
     saving: Saving | None = None,
@@ -286,9 +290,9 @@ def run_epochs(
     """Run up to `epochs`; keep the θ of the epoch with the least of what is watched, where there is any; stop early, on
     Ctrl-C or by callback.
 
-    `measure(theta, state)` gives the validation loss (or None) and scores; the validation loss is watched, or what
-    `watch` makes of an epoch. A callback stops by a true result, and may say why by a text. On return the loop holds
-    the θ kept. With `saving`, what its folder holds of this run is taken up, and added to.
+    `measure(theta, state)`, if there is one, gives the validation loss (or None) and scores; the validation loss is
+    watched, or what `watch` makes of an epoch. A callback stops by a true result, and may say why by a text. On return
+    the loop holds the θ kept. With `saving`, what its folder holds of this run is taken up, and added to.
     """
     standing = Standing()
     with contextlib.ExitStack() as stack:
@@ -306,7 +310,7 @@ def _run(
     loop: Loop,
     epochs: int,
     progress: Progress,
-    measure: Callable[[Any, Any], tuple[float | None, dict[str, float]]],
+    measure: Callable[[Any, Any], tuple[float | None, dict[str, float]]] | None,
     patience: int | None,
     callback: Callable[[Epoch], Any] | None,
     saving: Saving | None,
@@ -328,7 +332,7 @@ def _run(
                     saving.epoch_begins()
                 rate = loop.rate
                 loss, norm = loop.run_epoch(progress, saving)
-                held, scores = measure(loop.theta, loop.state)
+                held, scores = (None, {}) if measure is None else measure(loop.theta, loop.state)
                 record = Epoch(number, loss, held, scores, rate, norm, time.monotonic() - began)
                 history.epochs.append(record)
                 watched = watch(record)

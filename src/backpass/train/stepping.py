@@ -13,7 +13,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from backpass.graph.collector import collector_paused
 from backpass.graph.interpreter import run
+from backpass.graph.op import Kind
 from backpass.graph.program import Graph
 from backpass.native import available
 from backpass.partials.random import make_key
@@ -42,9 +44,25 @@ class Stepper(Protocol):
     ) -> tuple[np.ndarray, np.ndarray]: ...
 
 
-def stepper_for(graph: Graph, carried: list[np.ndarray], data: Arrays, rows: int) -> Stepper:
-    """Machine code where it can be made, else the interpreter."""
-    if available():
+SHORT = 0.03
+"""Seconds: to compile a step takes ten times as long. What the interpreter does in less is left to it."""
+LINE, ELEMENT = 1e-6, 1e-9
+"""Seconds that the interpreter takes for an operation, and for an element of its result: a rough count, so that the
+same run is done in the same way, and with the same bits, on every machine and at every time."""
+
+
+def is_short(graph: Graph, steps: int) -> bool:
+    """Does the interpreter do so many steps about as soon as a step would be compiled?"""
+    lines = [node for node in graph.nodes if node.op.kind is not Kind.SOURCE]
+    if any(node.op.kind is Kind.CONTROL for node in lines):
+        return False
+    return steps * (LINE * len(lines) + ELEMENT * sum(math.prod(node.shape) for node in lines)) < SHORT
+
+
+@collector_paused  # importing and writing machine code makes many objects, and keeps them
+def stepper_for(graph: Graph, carried: list[np.ndarray], data: Arrays, rows: int, total: int | None = None) -> Stepper:
+    """Machine code where it can be made and pays; else the interpreter. `total`: the steps of the run, where known."""
+    if available() and (total is None or not is_short(graph, total)):
         from backpass.native.prepare import NotNative
 
         try:
