@@ -144,7 +144,7 @@ def test_branching_on_a_traced_value_while_compiling():
 
 def test_float_of_a_traced_value():
     def loss(theta):
-        scale = float(theta[0])
+        scale = HELD["float"](theta[0])
         return scale * theta.sum()
 
     refuses(
@@ -152,8 +152,8 @@ def test_float_of_a_traced_value():
         """
         float() of a traced value (...) would give a plain number or array without its derivative.
           File "...test_bad_input.py", line ..., in loss
-              scale = float(theta[0])
-                      ^^^^^^^^^^^^^^^
+              scale = HELD["float"](theta[0])
+                      ^^^^^^^^^^^^^^^^^^^^^^^
           Leave it traced: NumPy functions take it as it is. ...np.stack(values)...
         """,
         bp.grad(loss),
@@ -161,14 +161,14 @@ def test_float_of_a_traced_value():
     )
 
 
-AS_ARRAY = {"function": np.asarray}
-"""A reference that was taken before the trace began."""
+HELD = {"asarray": np.asarray, "float": float}
+"""References that were taken before the trace began."""
 SQUARES = np.zeros(3)
 
 
 def test_asarray_of_a_traced_value():
     def loss(theta):
-        values = AS_ARRAY["function"](theta)
+        values = HELD["asarray"](theta)
         return values.sum()
 
     refuses(
@@ -176,8 +176,8 @@ def test_asarray_of_a_traced_value():
         """
         np.asarray() of a traced value (theta: float64[3]) would give a plain number or array without its derivative.
           File "...test_bad_input.py", line ..., in loss
-              values = AS_ARRAY["function"](theta)
-                       ^^^^^^^^^^^^^^^^^^^^^^^^^^^
+              values = HELD["asarray"](theta)
+                       ^^^^^^^^^^^^^^^^^^^^^^
           Leave it traced: NumPy functions take it as it is. ...np.stack(values)...
         """,
         bp.grad(loss),

@@ -487,8 +487,8 @@ def made_by_a_default(x, make=np.zeros):
     return out.sum()
 
 
-def float_of(x):
-    return float(x[0]) * x[1]
+def held_float(x, number=float):
+    return number(x[0]) * x[1]
 
 
 def written_read_only(x):
@@ -508,7 +508,7 @@ def method_of_a_plain_array(x):
         imported_inside,
         made_by_a_reference,
         made_by_a_default,
-        float_of,
+        held_float,
     ],
 )
 @pytest.mark.parametrize("way", [bp.grad, lambda f: bp.compile(bp.grad(f))])

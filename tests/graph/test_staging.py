@@ -189,11 +189,11 @@ def branch(x):
     return -x
 
 
-OUTSIDE = {"array": np.array, "ones": np.ones(1)}
+OUTSIDE = {"array": np.array, "float": float, "ones": np.ones(1)}
 """What a trace does not see being made: references that were taken before it began."""
 REFUSED = {
     "A Python condition (if, while, and, or, not) needs the value of a traced bool": branch,
-    "float() needs the value of a traced x: float64~": lambda x: float(x),
+    "float() needs the value of a traced x: float64~": lambda x: OUTSIDE["float"](x),
     "int() needs the value of a traced x": lambda x: int(x),
     "Use as an index or a count needs the value of a traced": lambda x: range(np.floor(x).astype(int)),
     "np.asarray() needs the value of a traced x": lambda x: OUTSIDE["array"](x),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dis
+import sys
 from types import FrameType
 from typing import Any
 
@@ -171,11 +172,38 @@ def would_detach(traced: Any, what: str) -> TracingError:
             "  plain array, or by a NumPy that was imported inside. Make it with np.zeros, np.array or np.copy of the\n"
             "  module's own np, or join a list of values: np.stack(values)."
         )
+    library, function = _called_from(frame)
+    hint = "  Leave it traced: NumPy functions take it as it is. np.stack(values) makes an array of a list of them."
+    if library == "scipy":
+        hint = (
+            f"  SciPy's {function} was reached by a reference that a trace does not see (a default, a partial, a\n"
+            "  dictionary, an argument). Call it by the name of its module in the function, if it has a rule."
+        )
+    elif library == "numpy.ma":
+        hint = "  Masked arrays are not traced: np.where(mask, 0.0, x) and np.sum(..., where=~mask) leave entries out."
     return TracingError(
         f"{what} of a traced value ({described(traced)}) would give a plain number or array without its derivative.\n"
-        f"{place()}\n"
-        "  Leave it traced: NumPy functions take it as it is. np.stack(values) makes an array of a list of them."
+        f"{place()}\n{hint}"
     )
+
+
+def formats(frame: FrameType) -> bool:
+    """Is the frame executing ``text % values``, which asks for numbers only to print them?"""
+    for instruction in dis.get_instructions(frame.f_code):
+        if instruction.offset == frame.f_lasti:
+            return instruction.opname == "BINARY_OP" and instruction.argrepr in ("%", "%=")
+    return False
+
+
+def _called_from(frame: FrameType | None) -> tuple[str, str]:
+    """The library whose function the user's frame called, and that function's name; "" when it called none."""
+    above = sys._getframe(2)
+    called = None
+    while above is not None and above is not frame:
+        called, above = above, above.f_back
+    module = str(called.f_globals.get("__name__")) if called is not None else ""
+    library = "numpy.ma" if module.startswith("numpy.ma.") else module.partition(".")[0]
+    return library, called.f_code.co_name if called is not None else ""
 
 
 def compiled_function(function: Any) -> TracingError:

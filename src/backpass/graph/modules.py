@@ -8,10 +8,12 @@ they may call past every check, and so do the standard library and large librari
 
 from __future__ import annotations
 
+import ast
+import contextlib
 import re
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import FrameType, FunctionType, ModuleType
 from typing import Any
@@ -42,8 +44,17 @@ _settled: dict[int, dict[str, Any]] = {}
 """id → globals of a module: the user's, whose slots are in `_slots`, and those of libraries that were met."""
 _slots: list[Slot] = []
 _placed: list[list[Slot]] = []
-_CALLED = {"isinstance": re.compile(rb"\bisinstance\b"), "type": re.compile(rb"\btype\s*\(")}
+_CALLED = {
+    "isinstance": re.compile(rb"\bisinstance\b"),
+    "type": re.compile(rb"\btype\s*\("),
+    "float": re.compile(rb"\bfloat\s*\(|\(\s*float\s*,"),
+    "complex": re.compile(rb"\bcomplex\s*\(|\(\s*complex\s*,"),
+}
+_NUMBERS = ("float", "complex")
 _asking: dict[str, list[str]] = {}
+_scanned: dict[int, tuple[dict[str, Any], int, list[Slot]]] = {}
+_MANY, _HELD = 100, 64
+"""Names from which on globals count as many; how many of such globals are remembered."""
 _DEPTH = range(40)
 """How many callers are looked at."""
 
@@ -84,12 +95,53 @@ def _asked(globals: dict[str, Any]) -> Iterable[str]:
     found = _asking.get(file)
     if found is None:
         try:
-            text = Path(file).read_bytes()
-            found = [name for name, call in _CALLED.items() if call.search(text)]
-        except OSError:
+            found = _asked_by(Path(file).read_bytes())
+        except (OSError, SyntaxError, ValueError):
             found = list(stand_ins.BUILTINS)
         _asking[file] = found
     return found
+
+
+def _asked_by(text: bytes) -> list[str]:
+    found = [name for name, call in _CALLED.items() if call.search(text)]
+    if "type" in found:  # and may compare what it gets
+        found += [name for name in _NUMBERS if name not in found and re.search(rb"\b%b\b" % name.encode(), text)]
+    return [name for name in found if name not in _NUMBERS or not _told_apart(name, text)]
+
+
+def _told_apart(name: str, text: bytes) -> bool:
+    """Does this code ask whether something is the very class, as ``dtype is float``?"""
+    if not re.search(rb"\bis\s+(not\s+)?%b\b" % name.encode(), text):
+        return False
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Compare) and any(isinstance(o, (ast.Is, ast.IsNot)) for o in node.ops):
+            sides = [node.left, *node.comparators]
+            if any(isinstance(s, ast.Name) and s.id == name for s in sides) and not any(
+                isinstance(s, ast.Call) and isinstance(s.func, ast.Name) and s.func.id == "type" for s in sides
+            ):
+                return True
+    return False
+
+
+def _elsewhere(values: Iterable[Any]) -> Iterator[dict[str, Any]]:
+    """Globals of functions that are no module's: exec made them, as sympy.lambdify does."""
+    for value in values:
+        if value.__class__ is FunctionType:
+            globals = value.__globals__
+            if id(globals) not in _settled and not _settles(globals):
+                yield globals
+
+
+def _slots_elsewhere(globals: dict[str, Any]) -> list[Slot]:
+    """The slots of globals that are no module's; those of sympy are all of NumPy, and are looked through once."""
+    if len(globals) < _MANY:
+        return _slots_of(globals)
+    held = _scanned.get(id(globals))
+    if held is None or held[0] is not globals or held[1] != len(globals):
+        if len(_scanned) >= _HELD:
+            del _scanned[next(iter(_scanned))]
+        held = _scanned[id(globals)] = globals, len(globals), _slots_of(globals)
+    return held[2]
 
 
 def _look() -> None:
@@ -102,6 +154,8 @@ def _look() -> None:
         _settled = {id(globals): globals for globals in _dicts}
         names = sum(map(len, _dicts))
     _slots = [slot for globals in _dicts for slot in _slots_of(globals)]
+    made = {id(found): found for globals in _dicts for found in _elsewhere(list(globals.values()))}
+    _slots += [slot for globals in made.values() for slot in _slots_elsewhere(globals)]
     _known = modules, names
 
 
@@ -109,23 +163,37 @@ def _extra(function: Any) -> list[Slot]:
     """Slots in globals that are no module's: code that was made by exec, as a notebook's or a document's is."""
     while hasattr(function, "__wrapped__"):
         function = function.__wrapped__
+    owner = None
     if function.__class__ is not FunctionType:
         function = getattr(function, "func", function)
+        owner = getattr(function, "__self__", None)
         function = getattr(function, "__func__", function)
-    found: list[Slot] = []
-    globals = getattr(function, "__globals__", None)
-    if globals is not None and id(globals) not in _settled and not _settles(globals):
-        found += _slots_of(globals)
+    scopes: dict[int, dict[str, Any]] = {}
+    if function.__class__ is FunctionType:
+        scopes = {id(globals): globals for globals in _elsewhere(_within_reach(function, owner))}
     frame: FrameType | None = sys._getframe(5)  # above install, tracing, and two more of this package
     settled = _settled
     for _ in _DEPTH:
         if frame is None:
             break
         globals = frame.f_globals
-        if id(globals) not in settled and not _settles(globals) and all(slot[0] is not globals for slot in found):
-            found += _slots_of(globals)
+        if id(globals) not in settled and id(globals) not in scopes and not _settles(globals):
+            scopes[id(globals)] = globals
         frame = frame.f_back
-    return found
+    return [slot for globals in scopes.values() for slot in _slots_elsewhere(globals)]
+
+
+def _within_reach(function: FunctionType, owner: Any) -> Iterator[Any]:
+    """The function, and what it may call by a global name, from its closure, or as an attribute of its object."""
+    yield function
+    globals = function.__globals__
+    for name in function.__code__.co_names:
+        yield globals.get(name)
+    for cell in function.__closure__ or ():
+        with contextlib.suppress(ValueError):  # still empty
+            yield cell.cell_contents
+    if owner is not None:
+        yield from list(getattr(owner, "__dict__", {}).values())
 
 
 def _settles(globals: dict[str, Any]) -> bool:

@@ -334,6 +334,13 @@ class Namespace(ModuleType):
             self.__dict__[name] = found
         return found
 
+    def hold(self) -> None:
+        """Hold all functions now: ``numpy.__getattribute__("sin")`` and ``vars(numpy)`` ask for them another way."""
+        module = self.__dict__["_module"]
+        for name, value in vars(module).items():
+            if not name.startswith("__") and not isinstance(value, ModuleType):
+                self.__dict__.setdefault(name, replacement(value))
+
     def __dir__(self) -> list[str]:
         return dir(self.__dict__["_module"])
 
@@ -401,6 +408,8 @@ def fill() -> None:
     for name in MATH:
         own = getattr(math, name)
         _enter(own, _of_math(name, own))
+    for module in (np, np.linalg, np.fft):
+        replacement(module).hold()
 
 
 def _fill_series() -> None:

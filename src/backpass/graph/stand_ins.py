@@ -13,6 +13,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable, Iterator
+from types import new_class
 from typing import Any
 
 import numpy as np
@@ -51,9 +52,16 @@ def instance_of(instance: Any, classes: Any, /) -> bool:
 
 
 class StandInType(type):
-    """A class that stands for one of NumPy's, and is equal to it."""
+    """A class that stands for one of NumPy's or Python's, and is equal to it."""
 
     own: Any
+
+    def __new__(mcs, name: str, bases: tuple[type, ...], scope: dict[str, Any], **options: Any) -> Any:
+        """A class that the user's code derives from it meanwhile is one of the real class."""
+        if any(isinstance(base, StandInType) for base in bases):
+            real = tuple([base.own if isinstance(base, StandInType) else base for base in bases])
+            return new_class(name, real, options, lambda made: made.update(scope))
+        return super().__new__(mcs, name, bases, scope, **options)
 
     def __instancecheck__(cls, instance: Any) -> bool:
         if isinstance(instance, Traced):
@@ -125,7 +133,7 @@ class _TypeOf(type):
         if len(args) != 1 or kwargs:
             return type(*args, **kwargs)
         kind = kind_of(args[0])
-        if kind in (_ArrayType, _ScalarType, _VectorizeType, _TypeOf):
+        if kind in (_ArrayType, _ScalarType, _NumberType, _VectorizeType, _TypeOf):
             kind = type
         return TYPES.get(kind, kind)
 
@@ -152,8 +160,39 @@ class TypeOf(type, metaclass=_TypeOf):
     """The builtin `type`."""
 
 
+class _NumberType(StandInType):
+    """``float(t)`` is Python's number of the value, as math gives them, and keeps its derivative."""
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        if not (state.depth and depends(args)):
+            return cls.own(*map(plain, args), **kwargs)
+        given, *imaginary = args
+        if imaginary:
+            return cls(given) + cls(*imaginary) * 1j
+        if given.__class__ is not Traced:
+            return cls.own(given)
+        value = given.node.value
+        if type(value) is Aval:
+            if value.shape:
+                raise TypeError("only 0-dimensional arrays can be converted to Python scalars")
+            number = None
+        else:
+            number = cls.own(value)  # also to raise what Python raises
+        if given.dtype.kind == "c" and cls.own is float:
+            raise TypeError("float() argument must be a string or a real number, not 'complex'")
+        dtype = np.dtype(cls.own)
+        result = FUNCTIONS["astype"](given, dtype) if given.dtype != dtype else given.copy()
+        node = result.node
+        node.value = node.value._replace(weak=True) if number is None else number
+        return result
+
+
 TYPES[type] = TypeOf
-BUILTINS = {"isinstance": instance_of, "type": TypeOf}
+TYPES |= {
+    own: _NumberType(own.__name__, (own,), {"own": own, "dtype": np.dtype(own), "__module__": "builtins"})
+    for own in (float, complex)
+}
+BUILTINS = {"isinstance": instance_of, "type": TypeOf, "float": TYPES[float], "complex": TYPES[complex]}
 
 
 def dispatched(function: Any) -> Callable[..., Any]:

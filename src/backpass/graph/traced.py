@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import operator
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -422,7 +423,7 @@ class Traced:
     def __float__(self) -> float:
         if type(self.node.value) is Aval:
             raise messages.value_unknown(self, "float()")
-        if aval_of(self.node.value).differentiable:
+        if aval_of(self.node.value).differentiable and not messages.formats(sys._getframe(1)):
             raise messages.would_detach(self, "float()")
         return float(self.node.value)
 
