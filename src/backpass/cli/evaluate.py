@@ -49,14 +49,12 @@ def evaluate(
         from backpass.data.read import read_table
         from backpass.data.stream import Stream, is_large
         from backpass.data.table import Reading
-        from backpass.graph.errors import DataError
         from backpass.train.evaluation import evaluate as evaluated
 
         found = bp.load(model)
-        if found.preprocessor is None or found.target is None:
-            raise DataError(f"{model.name} was trained on arrays, not on a table: compare model.predict(X) with y")
-        left_out = dict.fromkeys(found.preprocessor.left_out if file.is_dir() else (), Reading("number"))
-        known = {**left_out, **found.preprocessor.readings, found.target.name: found.target.reading}
+        prepare, target = found.require_table("compare model.predict(X) with y in Python", model.name)
+        left_out = dict.fromkeys(prepare.left_out if file.is_dir() else (), Reading("number"))
+        known = {**left_out, **prepare.readings, target.name: target.reading}
         in_pieces = (is_large(file) if stream is None else stream) and not file.is_dir()
         table = Stream(file, known) if in_pieces else read_table(file, kinds=known)
         notes: list[str] = []
@@ -74,4 +72,4 @@ def evaluate(
             click.echo(json.dumps(result.to_json(), indent=2))
         else:
             click.echo(f"{found.summary()}\njudged on {result.rows:,} rows of {file.name}\n")
-            click.echo(result.text(found.target.unit))
+            click.echo(result.text(target.unit))

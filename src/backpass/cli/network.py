@@ -39,6 +39,11 @@ def _loss(model: Any, state: Any) -> Callable[..., Any]:
 
     spec = model.info.get("loss", "squared_error")
     name = spec if isinstance(spec, str) else spec.get("name")
+    if estimator := model.info.get("estimator"):
+        raise click.ClickException(
+            f"this file is that of a fitted {estimator}, and holds only what predicts. Its equations are in Python: "
+            "print(estimator.equations_)    (--graph shows what the file holds)"
+        )
     if model.network is None or name not in LOSSES:
         what = "layers of this model are" if model.network is None else f"loss {name!r} of this model is"
         raise click.ClickException(

@@ -37,7 +37,7 @@ def predict(
     """
     with say.plainly():
         import backpass as bp
-        from backpass.graph.errors import DataError, ModelFileError
+        from backpass.graph.errors import ModelFileError
         from backpass.train.predictions import predict_file, predicted, write_csv
 
         try:
@@ -46,8 +46,7 @@ def predict(
             if file.suffix == ".bp":
                 error.add_note(f"MODEL comes first: backpass predict {say.path(file)} {say.path(model)}")
             raise
-        if found.preprocessor is None or found.target is None:
-            raise DataError(f"{model.name} was trained on arrays, not on a table: use model.predict(X) in Python")
+        found.require_table("use model.predict(X) in Python", model.name)
         notes: list[str] = []
         if output is None:
             write_csv(sys.stdout, predicted(found, file, probabilities, fill_missing_columns, stream, notes))

@@ -7,7 +7,7 @@ and `reading()`, how the column's texts are to be read in a later file.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -74,19 +74,39 @@ class NumberColumn:
                 f"column '{self.name}' was learned with '{self.unit}', and here it is in '{column.unit}'; convert it"
             )
         values = column.values.astype(np.float64)
-        infinite, missing = np.isinf(values), ~np.isfinite(values)
-        _note_missing(self, missing & ~infinite, f"its median {number_text(self.fill)}", notices)
-        _note(self, infinite, "infinite value, taken as missing", notices)
+        filled = _filled(self, values, notices)
         if self.indicator:
-            out[:, -1] = missing
+            out[:, -1] = ~np.isfinite(values)
         if self.std > 0:
-            filled = np.where(missing, self.fill, values)
-            width = self.high - self.low
-            far = (filled > self.high + width) | (filled < self.low - width)
-            span = f"{number_text(self.low)} to {number_text(self.high)}"
-            _note(self, far, f"value far outside what was trained on ({span})", notices)
             with np.errstate(over="ignore"):
                 out[:, 0] = np.clip((filled - self.mean) / self.std, -FAR, FAR)
+
+
+@dataclass(frozen=True)
+class RawColumn:
+    """x as it is, for a network that scales its inputs itself; the median of training where x is missing or infinite.
+
+    >>> out = np.zeros((2, 1))
+    >>> RawColumn("age", 30.0, 18.0, 60.0).encode(Column("age", "number", np.array([41.0, np.nan])), out, [])
+    >>> out[:, 0].tolist()
+    [41.0, 30.0]
+    """
+
+    name: str
+    fill: float
+    low: float
+    high: float
+    encoder: Literal["raw"] = "raw"
+    indicator: ClassVar[bool] = False
+
+    def names(self) -> list[str]:
+        return [self.name]
+
+    def reading(self) -> Reading:
+        return Reading("number")
+
+    def encode(self, column: Column, out: np.ndarray, notices: list[str]) -> None:
+        out[:, 0] = _filled(self, column.as_kind("number").values.astype(np.float64), notices)
 
 
 @dataclass(frozen=True)
@@ -256,8 +276,14 @@ class TimeColumn:
             place += 2
 
 
-Encoder = NumberColumn | BooleanColumn | CategoryColumn | TimeColumn
-ENCODERS = {"number": NumberColumn, "boolean": BooleanColumn, "category": CategoryColumn, "time": TimeColumn}
+Encoder = NumberColumn | RawColumn | BooleanColumn | CategoryColumn | TimeColumn
+ENCODERS = {
+    "number": NumberColumn,
+    "raw": RawColumn,
+    "boolean": BooleanColumn,
+    "category": CategoryColumn,
+    "time": TimeColumn,
+}
 
 
 def moments(values: np.ndarray) -> tuple[float, float]:
@@ -293,6 +319,20 @@ def cycle_phases(times: np.ndarray) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         "weekday": (weekdays / 7, weekdays),
         "hour": (micros / 86_400e6, micros),
     }
+
+
+def _filled(record: NumberColumn | RawColumn, values: np.ndarray, notices: list[str]) -> np.ndarray:
+    """Numbers with the median where they are missing or infinite; what was met is noted."""
+    infinite, missing = np.isinf(values), ~np.isfinite(values)
+    _note_missing(record, missing & ~infinite, f"its median {number_text(record.fill)}", notices)
+    _note(record, infinite, "infinite value, taken as missing", notices)
+    filled = np.where(missing, record.fill, values)
+    width = record.high - record.low
+    if width > 0:
+        far = (filled > record.high + width) | (filled < record.low - width)
+        span = f"{number_text(record.low)} to {number_text(record.high)}"
+        _note(record, far, f"value far outside what was trained on ({span})", notices)
+    return filled
 
 
 def _note(record: Encoder, mask: np.ndarray, what: str, notices: list[str]) -> None:

@@ -18,6 +18,7 @@ from backpass.data.columns import (
     CategoryColumn,
     Encoder,
     NumberColumn,
+    RawColumn,
     TimeColumn,
 )
 from backpass.data.record import damaged, from_plain, to_plain
@@ -110,7 +111,7 @@ class Preprocessor:
     def transform(
         self, table: Table, notices: list[str] | None = None, fill_missing_columns: bool = False
     ) -> np.ndarray:
-        """The features of a table of n rows: float32 of shape (n, D), all finite.
+        """The features of a table of n rows: float32 of shape (n, D), all finite; float64 where columns go in raw.
 
         Sentences about what was met (missing values that training did not have, unseen categories, values far outside)
         are appended to `notices`. A column that the table lacks is a DataError, since predictions without it are worth
@@ -123,7 +124,8 @@ class Preprocessor:
             self.require(table.names, table.source)
         if absent:
             notices.append(f"{table.source} lacks {listing(absent)}: taken as missing in every row")
-        out = np.empty((len(table), len(self.feature_names)), np.float32)
+        raw = any(isinstance(encoder, RawColumn) for encoder in self.encoders)
+        out = np.empty((len(table), len(self.feature_names)), np.float64 if raw else np.float32)
         start = 0
         for encoder in self.encoders:
             stop = start + len(encoder.names())
@@ -151,7 +153,7 @@ class Preprocessor:
         Traceback (most recent call last):
             ...
         backpass.graph.errors.ModelFileError: the model file is damaged: preprocessor.columns[0].encoder should be \
-'number', 'boolean', 'category' or 'time', and is 'numbr'
+'number', 'raw', 'boolean', 'category' or 'time', and is 'numbr'
         """
         if isinstance(state, str):
             try:
@@ -255,7 +257,7 @@ def _encoder(data: Any, where: str) -> Encoder:
     """One encoder from JSON, with what its fields must fulfil together."""
     kind = data.get("encoder") if isinstance(data, dict) else data
     if not isinstance(kind, str) or kind not in ENCODERS:
-        raise damaged(f"{where}.encoder", "'number', 'boolean', 'category' or 'time'", kind)
+        raise damaged(f"{where}.encoder", "'number', 'raw', 'boolean', 'category' or 'time'", kind)
     encoder = from_plain(ENCODERS[kind], data, where)
     if isinstance(encoder, (NumberColumn, TimeColumn)) and encoder.std < 0:
         raise damaged(f"{where}.std", "at least 0", encoder.std)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from abc import ABCMeta, abstractmethod
 from typing import Any
@@ -24,6 +25,7 @@ from backpass.train.model import Model
 from backpass.train.progress import progress_for
 
 from .rows import DENSE, SparseRows, count_of, dense, first
+from .saved import columns_of, model_of, name_in
 from .scaling import Scaling, none, standard
 from .settings import BATCH, PRIOR, Settings, callbacks_of, settings_of
 from .stopping import Stopping
@@ -84,6 +86,10 @@ class Perceptron(BaseEstimator, metaclass=ABCMeta):
         """How y is scaled, and whether the target is (else the output is, within the loss)."""
 
     @abstractmethod
+    def _link(self) -> str:
+        """Which of `structure.LINKS` makes predictions of outputs."""
+
+    @abstractmethod
     def _score_of(self, truth: np.ndarray, outputs: np.ndarray, weights: np.ndarray | None) -> float:
         """scikit-learn's score of the network's outputs for encoded y."""
 
@@ -96,6 +102,7 @@ class Perceptron(BaseEstimator, metaclass=ABCMeta):
         if settings.rule is None and held is not None and held[0] is not None:
             raise DataError("solver='lbfgs' has no epochs after which to watch X_val: it goes with another solver")
         goes_on = hasattr(self, "theta_") and (incremental or self.warm_start)
+        given = X, y
         X, y = self._checked(X, y, multi_output=True, reset=not goes_on)
         weights = None if sample_weight is None else _check_sample_weight(sample_weight, X, dtype=np.float64)
         if weights is not None and not (weights >= 0).all():
@@ -112,6 +119,7 @@ class Perceptron(BaseEstimator, metaclass=ABCMeta):
         dtype = np.dtype(self.dtype) if self.dtype is not None else np.dtype(X.dtype)
         if not goes_on:
             self._begin(X, y, weights, dtype)
+            self._named(X, *given)
         structure = structure_of(self._designed(settings, weights is not None, dtype, goes_on))
         rows = self._prepared(X, y, weights)
         numbers = self._numbers(settings, weights, rows)
@@ -144,6 +152,12 @@ class Perceptron(BaseEstimator, metaclass=ABCMeta):
         self.n_outputs_ = self._target.outputs
         for name in ("_memory", "_count"):
             vars(self).pop(name, None)
+
+    def _named(self, x: Any, X: Any, y: Any) -> None:
+        """What data frames are called by, for `save`."""
+        names = getattr(self, "feature_names_in_", None)
+        self._columns = None if names is None or not isinstance(x, np.ndarray) else columns_of(names, X, x)
+        self._y_name = name_in(y)
 
     def _designed(self, settings: Settings, weighted: bool, dtype: np.dtype, goes_on: bool) -> Design:
         loss, kind = self._loss_spec()
@@ -283,8 +297,11 @@ class Perceptron(BaseEstimator, metaclass=ABCMeta):
             history.stopped = found.message
             if not history.epochs:
                 history.epochs.append(Epoch(1, found.loss, None, {}, 1.0, found.gradient_norm, 0.0))
-            if (not found.converged and len(found.losses) > self.max_iter) or calls >= self.max_fun:
-                warnings.warn(f"lbfgs did not converge: {found.message}", ConvergenceWarning, stacklevel=4)
+            limit = f"max_fun={self.max_fun}" if calls >= self.max_fun else f"max_iter={self.max_iter}"
+            if calls >= self.max_fun or (not found.converged and len(found.losses) > self.max_iter):
+                scaled = "" if self.standardize else ", or set standardize='auto'"
+                told = f"lbfgs has not converged, and {limit} is reached: raise it{scaled}"
+                warnings.warn(told, ConvergenceWarning, stacklevel=4)
         except KeyboardInterrupt:
             warnings.warn("Training interrupted by user.", stacklevel=4)
         _, state = structure.objective(theta, state, None, *rows)  # a BatchNorm's means, which take part in no loss
@@ -374,8 +391,8 @@ class Perceptron(BaseEstimator, metaclass=ABCMeta):
         each = max(1, DENSE // (8 * X.shape[1]))
         return np.concatenate([model.outputs(X[k : k + each].toarray()) for k in range(0, X.shape[0], each)])
 
-    def _model(self) -> Model:
-        """The network from raw rows to outputs."""
+    def _model(self, link: str = "scores") -> Model:
+        """The network from raw rows to what `structure.LINKS` makes of its outputs."""
         structure = structure_of(self._design)
         state = {
             **self._state,
@@ -384,8 +401,18 @@ class Perceptron(BaseEstimator, metaclass=ABCMeta):
         if self._target.kind == "numbers":
             # The loss has scaled the output already, or the target was: one of the two is left to be done here.
             state |= {"y_scale": self._y_scaled.scale, "y_shift": self._y_scaled.shift}
-        graph = structure.prediction(self.theta_, state)
+        graph = structure.prediction(self.theta_, state, link)
         return Model(graph, self.theta_, state, "regression")
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the fitted network to a model file. `bp.load(path)` predicts from it what this estimator predicts, in
+        a process without scikit-learn; where X was a data frame, `backpass predict` does for the columns of any file.
+
+        Raises DataError where y has several columns of classes, which a model file has no place for, and OSError where
+        the place cannot be written. To keep the estimator itself, with all that it was given, use joblib or pickle.
+        """
+        check_is_fitted(self)
+        model_of(self, self._link()).save(path)
 
     # ---- other readings
     def _reading(self) -> tuple[Any, tuple[Any, ...]]:

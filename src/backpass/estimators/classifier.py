@@ -238,6 +238,9 @@ class Classifier(ClassifierMixin, Perceptron):
     def _y_scaling(self, y: np.ndarray, weights: np.ndarray | None) -> tuple[Scaling, bool]:
         return none(self._target.outputs), False
 
+    def _link(self) -> str:
+        return "probabilities" if self._is_probable() else "score" if self._target.kind == "binary" else "scores"
+
     def _score_of(self, truth: np.ndarray, outputs: np.ndarray, weights: np.ndarray | None) -> float:
         return _accuracy(truth, self._target.decide(outputs), weights)
 

@@ -164,6 +164,10 @@ class Regressor(RegressorMixin, Perceptron):
             return none(self._target.outputs), False
         return standard(y.reshape(len(y), -1), weights, True), name in SCALED
 
+    def _link(self) -> str:
+        what = "rate" if self.out_activation_ == "exp" else "score"
+        return what if self._target.flat else what + "s"
+
     def _score_of(self, truth: np.ndarray, outputs: np.ndarray, weights: np.ndarray | None) -> float:
         outputs = self._y_scaled.undo(outputs)
         if self._loss_name() == "poisson":

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,8 +31,20 @@ from backpass.nn.sequential import mlp
 from backpass.train.loop import training_step
 from backpass.train.model import CHUNK
 
+from .target import shares
+
 SCALED = ("squared_error", "absolute_error", "quantile")
 """Losses for which y may be brought to variance 1: that only divides them by a number."""
+
+
+LINKS: dict[str, Callable[[Any], Any]] = {
+    "scores": lambda z: z,
+    "score": lambda z: z[:, 0],
+    "probabilities": shares,
+    "rates": np.exp,
+    "rate": lambda z: np.exp(z[:, 0]),
+}
+"""What is made of outputs (N, k), by what it is called; "score" and "rate" are one number a row."""
 
 
 class Design(NamedTuple):
@@ -73,7 +85,7 @@ class Structure:
         """(θ, state, *rows) → the loss of all rows and its gradient."""
         self.judge = Compiled(self._judged)
         """(θ, state, *rows) → the loss without the penalty, and the network's outputs."""
-        self._prediction: Graph | None = None
+        self._predictions: dict[str, Graph] = {}
 
     def init(self, seed: int, state: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         """(θ, state) to start from; `state` holds the numbers beside the layers' own."""
@@ -136,14 +148,18 @@ class Structure:
         return 0.5 * strength * total
 
     # ---- predictions
-    def prediction(self, theta: Any, state: Any) -> Graph:
-        """``(theta, state, x) → outputs`` for x of raw values, in float64; see `Model.graph`."""
-        if self._prediction is None:
+    def prediction(self, theta: Any, state: Any, link: str = "scores") -> Graph:
+        """``(theta, state, x) → LINKS[link] of the outputs`` for x of raw values, in float64; see `Model.graph`."""
+        if link not in self._predictions:
             x = Aval((CHUNK, self.design.inputs), np.dtype(np.float64))
-            self._prediction = trace(self._predict, theta, state, x)
-        return self._prediction
 
-    def _predict(self, theta: Any, state: Any, x: Any) -> Any:
+            def predict(theta: Any, state: Any, x: Any) -> Any:
+                return LINKS[link](self._outputs(theta, state, x))
+
+            self._predictions[link] = trace(predict, theta, state, x)
+        return self._predictions[link]
+
+    def _outputs(self, theta: Any, state: Any, x: Any) -> Any:
         x = ((x - state["x_shift"]) / state["x_scale"]).astype(self.design.dtype)
         output = self._in_two(self.network.apply(theta, state["layers"], x)[0]).astype(np.float64)
         if self.design.kind == "numbers":

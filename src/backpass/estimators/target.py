@@ -69,10 +69,19 @@ class Labels:
         logits = logits.astype(np.float64)
         if self.kind == "multilabel":
             return [sigmoid(logits)]
-        if self.kind == "binary":
-            yes = sigmoid(logits[:, 0])
-            return [np.stack([1 - yes, yes], axis=1)]
-        return [softmax(part, axis=-1) for part in np.split(logits, self.cuts, axis=1)]
+        return [shares(part) for part in np.split(logits, self.cuts, axis=1)]
+
+
+def shares(logits: Any) -> Any:
+    """The probabilities of one column's classes, (N, C), of a logit for each, or of one for the second of two.
+
+    >>> shares(np.array([[0.0]])).tolist(), shares(np.zeros((1, 4))).tolist()
+    ([[0.5, 0.5]], [[0.25, 0.25, 0.25, 0.25]])
+    """
+    if logits.shape[1] > 1:
+        return softmax(logits, axis=-1)
+    yes = sigmoid(logits[:, 0])
+    return np.stack([1 - yes, yes], axis=1)
 
 
 def labels_of(y: np.ndarray, kind: str, classes: Any = None) -> Labels:

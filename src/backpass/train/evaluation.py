@@ -140,10 +140,10 @@ def evaluate(
     >>> found.scores["accuracy"] > 0.9, found.confusion.sum(), found.importance[0]["column"]
     (True, np.int64(80), 'x')
     """
-    if model.preprocessor is None or model.target is None:
-        raise DataError("the model was trained on arrays, not on a table: compare model.predict(X) with y in Python")
+    prepare, target = model.require_table("compare model.predict(X) with y in Python")
+    if model.task == "classification":
+        model.require_probabilities()
     notes = [] if notices is None else notices
-    target, prepare = model.target, model.preprocessor
     most = SAMPLE_BYTES // (8 + 4 * max(1, len(model.classes))) if isinstance(table, Stream) else None
     few = SAMPLE_BYTES // (8 + 4 * len(prepare.feature_names)) if isinstance(table, Stream) else None
     classes = ClassTally(model.classes, bins, most) if model.task == "classification" else None

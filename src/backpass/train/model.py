@@ -128,9 +128,7 @@ class Model:
 
     def predict_proba(self, x: Any) -> np.ndarray:
         """The probability of each class, (N, C), in the order of `classes`. DataError for a model that gives none."""
-        if self.gives not in ("probabilities", "probability"):
-            what = "numbers" if self.gives == "values" else "scores (its loss is hinge)"
-            raise DataError(f"this model gives {what}, no class probabilities: use predict(x) or outputs(x)")
+        self.require_probabilities()
         out = self.outputs(x)
         return out if self.gives == "probabilities" else np.stack([1 - out, out], axis=-1)
 
@@ -140,6 +138,20 @@ class Model:
         if isinstance(x, Table):
             raise DataError("this model was trained on arrays, not on a table: pass an array")
         return np.asarray(x)
+
+    def require_table(self, instead: str, name: str = "the model") -> tuple[Preprocessor, Target]:
+        """What makes inputs of a table, and what is predicted; a DataError with what to do instead where none is."""
+        if self.preprocessor is None:
+            raise DataError(f"{name} was trained on arrays, not on a table: {instead}")
+        if self.target is None:
+            raise DataError(f"{name} predicts several numbers a row, not one column: {instead}")
+        return self.preprocessor, self.target
+
+    def require_probabilities(self) -> None:
+        """DataError for a model that gives no probabilities of classes."""
+        if self.gives not in ("probabilities", "probability"):
+            what = "numbers" if self.gives == "values" else "scores, as of a hinge loss"
+            raise DataError(f"this model gives {what}, no class probabilities: use predict(x) or outputs(x)")
 
     # ---- files
     def save(self, path: str | os.PathLike[str]) -> None:

@@ -16,7 +16,6 @@ from backpass.data.prepare_large import merged
 from backpass.data.read import read_table
 from backpass.data.stream import Stream, is_large
 from backpass.data.table import Reading, Table, number_text
-from backpass.graph.errors import DataError
 
 from .model import Model
 from .stored import new_file
@@ -67,21 +66,22 @@ def predicted(
     """The predictions block by block; `notices` is complete when they are at their end. See `predict_file`."""
     notes = [] if notices is None else notices
     file = Path(file)
-    prepare, target = model.preprocessor, model.target
-    if prepare is None or target is None:
-        raise DataError("the model was trained on arrays, not on a table: use model.predict(X) in Python")
+    prepare, target = model.require_table("use model.predict(X) in Python")
+    if probabilities and model.task == "classification":
+        model.require_probabilities()
     tables = _tables(model, file, fill_missing_columns, is_large(file) if stream is None else stream, notes)
     images = [str(path.relative_to(file)) for path, _ in image_files(file)] if file.is_dir() else None
     met: list[str] = []
     for table in tables:
         x = prepare.transform(table, met, fill_missing_columns)
         block: Block = {} if images is None else {"file": np.array(images, object)}
-        out = model.outputs(x)  # of classes: cross-entropy, a probability for each
+        out = model.outputs(x)
         block[target.name] = model.decided(out)
-        if model.task == "classification" and probabilities:
+        chances: Block = {}
+        if probabilities and model.task == "classification":
             chances = {f"{target.name}={label}": out[:, k] for k, label in enumerate(model.classes)}
-        else:
-            chances = {"probability": out.max(axis=1)} if model.task == "classification" else {}
+        elif model.gives == "probabilities":
+            chances = {"probability": out.max(axis=1)}
         yield {**block, **{name: np.asarray(chance, np.float32) for name, chance in chances.items()}}
     notes += merged(met)
 
