@@ -248,7 +248,7 @@ def damage(change):
 DAMAGE = {
     "unknown encoder": (
         lambda state, by_name: by_name["age"].update(encoder="os.system"),
-        "preprocessor.columns[0].encoder should be 'number', 'raw', 'boolean', 'category' or 'time', and is 'os.system'",
+        "preprocessor.columns[0].encoder should be 'number', 'raw', 'boolean', 'category' or 'time'",
     ),
     "text for a number": (
         lambda state, by_name: by_name["age"].update(mean="1"),
