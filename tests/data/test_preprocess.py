@@ -54,7 +54,9 @@ def test_features_of_every_kind():
     x = pre.transform(PEOPLE)
     assert (x.shape, x.dtype) == ((N, len(FEATURES)), np.float32)
     assert np.isfinite(x).all()
-    assert [pre.feature_columns[i] for i in (0, 2, -1)] == ["age", "sex", "joined"]
+    parts = dict(pre.parts)
+    assert list(parts) == [encoder.name for encoder in pre.encoders]
+    assert [pre.feature_names[k] for k in parts["sex"]] == [name for name in pre.feature_names if name[:3] == "sex"]
     by_name = dict(zip(pre.feature_names, x.T, strict=True))
     age = PEOPLE["age"].values
     known = ~np.isnan(age)
@@ -247,8 +249,8 @@ def damage(change):
 
 DAMAGE = {
     "unknown encoder": (
-        lambda state, by_name: by_name["age"].update(encoder="os.system"),
-        "preprocessor.columns[0].encoder should be 'number', 'raw', 'boolean', 'category' or 'time'",
+        lambda state, by_name: by_name["age"].update(encoder="eval"),
+        "preprocessor.columns[0].encoder should be 'number', 'raw', 'boolean', 'category', 'time' or 'image'",
     ),
     "text for a number": (
         lambda state, by_name: by_name["age"].update(mean="1"),

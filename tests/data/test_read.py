@@ -109,7 +109,7 @@ def test_npy_of_two_axes_one_axis_and_records(tmp_path):
 
 def test_npz_of_x_and_y_and_of_columns(tmp_path):
     path = tmp_path / "a.npz"
-    np.savez(path, X=np.zeros((5, 2, 3), np.uint8), y=np.arange(5)[:, None])
+    np.savez(path, X=np.zeros((5, 2, 3), np.float32), y=np.arange(5)[:, None])
     table = read_table(path)
     assert table.names == ["x1", "x2", "x3", "x4", "x5", "x6", "y"]
     assert table.notices == ("X of shape (5, 2, 3) is laid out flat, 6 columns a row",)
@@ -246,7 +246,7 @@ def test_kinds_are_obeyed_and_checked(tmp_path):
     assert table["when"].texts().tolist() == ["2024-02-01", "2024-03-02"]
     with pytest.raises(DataError) as caught:
         read_table(path, kinds={"zip": "txt"})
-    expected = "column 'zip' cannot be of kind 'txt'; the kinds are 'number', 'boolean', 'text', 'time'"
+    expected = "column 'zip' cannot be of kind 'txt'; the kinds are 'number', 'boolean', 'text', 'time', 'image'"
     assert str(caught.value) == expected
     path.write_text("name,x\nada,1\nbob,2\n")
     with pytest.raises(DataError) as caught:

@@ -17,9 +17,7 @@ from . import say
 @click.option(
     "--repeats",
     type=click.IntRange(0, 1000),
-    default=5,
-    show_default=True,
-    help="How often each column is shuffled, to see how much it is needed; 0 for not at all.",
+    help="How often each column is shuffled, to see how much it is needed  [5; 0 of more than 300 columns]",
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the shuffling.")
 @click.option("--fill-missing-columns", is_flag=True, help="Take columns that FILE lacks as missing in every row.")
@@ -33,7 +31,7 @@ def evaluate(
     model: Path,
     file: Path,
     bins: int,
-    repeats: int,
+    repeats: int | None,
     seed: int,
     fill_missing_columns: bool,
     stream: bool | None,
@@ -46,17 +44,12 @@ def evaluate(
     """
     with say.plainly():
         import backpass as bp
-        from backpass.data.read import read_table
-        from backpass.data.stream import Stream, is_large
-        from backpass.data.table import Reading
+        from backpass.data.source import open_source
         from backpass.train.evaluation import evaluate as evaluated
 
         found = bp.load(model)
         prepare, target = found.require_table("compare model.predict(X) with y in Python", model.name)
-        left_out = dict.fromkeys(prepare.left_out if file.is_dir() else (), Reading("number"))
-        known = {**left_out, **prepare.readings, target.name: target.reading}
-        in_pieces = (is_large(file) if stream is None else stream) and not file.is_dir()
-        table = Stream(file, known) if in_pieces else read_table(file, kinds=known)
+        table = open_source(file, {**prepare.readings, target.name: target.reading}, stream)
         notes: list[str] = []
         result = evaluated(
             found,

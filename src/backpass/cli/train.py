@@ -169,6 +169,7 @@ def train(
 
 
 def _train(settings: dict[str, Any], output: Path | None, quiet: bool, folder: Any) -> None:
+    from backpass.data.table import counted
     from backpass.train.session import train_table
 
     file, seed = settings["file"], settings["seed"]
@@ -181,7 +182,7 @@ def _train(settings: dict[str, Any], output: Path | None, quiet: bool, folder: A
     recipe = recipe_of(settings, prepared)
     if not quiet:
         outputs = len(prepared.target.classes) or 1
-        widths = " → ".join(map(str, (len(prepared.preprocessor.feature_names), *recipe.hidden, outputs)))
+        widths = " → ".join(map(str, (prepared.preprocessor.size, *recipe.hidden, outputs)))
         click.echo(
             f"Training {widths} ({recipe.activation}) on {rows} rows"
             + (f"; {watched} choose the best epoch" if watched else "")
@@ -196,7 +197,7 @@ def _train(settings: dict[str, Any], output: Path | None, quiet: bool, folder: A
     save_model(session.model, output)
     if not quiet:
         best = f"; θ of epoch {history.best}, the best on validation" if history.best else ""
-        click.echo(f"{len(history)} epochs, {history.stopped}{best}", err=True)
+        click.echo(f"{counted(len(history), 'epoch')}, {history.stopped}{best}", err=True)
     if session.results is not None:
         session.results.show()
     click.echo(f"\nsaved {output}")
@@ -212,15 +213,16 @@ def _train(settings: dict[str, Any], output: Path | None, quiet: bool, folder: A
 def prepared_table(settings: dict[str, Any], output: Path | None = None) -> tuple[Any, Path]:
     """The table that some settings name, prepared as they say, and where the model goes."""
     from backpass.data.prepare import prepare
+    from backpass.data.table import Table
     from backpass.train.recipe import validation_share
 
     validation, test, patience = (settings[name] for name in ("validation", "test", "patience"))
-    file, split_by = settings["file"], _split_by(settings)
+    split_by = _split_by(settings)
     if (validation or 0.0) + test >= 1:
         raise click.UsageError(f"--validation {validation} and --test {test} leave no rows to train on")
-    if _in_pieces(file, settings):
-        return _large(settings, split_by, output)
-    table, target, output = _table(file, settings["target"], output, settings["image_size"])
+    table, target, output = _opened(settings, output)
+    if not isinstance(table, Table):
+        return _large(table, target, settings, split_by, output), output
     if validation is None:
         share = validation_share(len(table)) if patience is None else 0.1
         validation = share if test < 0.9 else 0.0
@@ -245,31 +247,18 @@ def _split_by(settings: dict[str, Any]) -> Any:
     return chosen[0] if chosen else None
 
 
-def _in_pieces(file: Path | None, settings: dict[str, Any]) -> bool:
-    from backpass.data.stream import is_large
-
-    if file is None or not file.is_file():
-        return False
-    return is_large(file) if settings["stream"] is None else settings["stream"]
-
-
-def _large(settings: dict[str, Any], split_by: Any, output: Path | None) -> tuple[Any, Path]:
-    """A file that is read in pieces, prepared. The encoded rows lie beside the model, in a file without a name."""
+def _large(pieces: Any, target: str, settings: dict[str, Any], split_by: Any, output: Path) -> Any:
+    """A source that is read in pieces, prepared. The encoded rows lie beside the model, in a file without a name."""
     from backpass.data.prepare_large import prepare_large
-    from backpass.data.stream import Stream
 
-    file, target, validation = (settings[name] for name in ("file", "target", "validation"))
-    if target is None:
-        raise click.UsageError(f"which column of {file.name} is to be predicted? Add --target COLUMN")
-    output = output or Path(_stem(file)).with_suffix(".bp")
-    validation = validation if validation is not None else 0.1 if settings["test"] < 0.9 else 0.0
+    validation, test = settings["validation"], settings["test"]
+    validation = validation if validation is not None else 0.1 if test < 0.9 else 0.0
     columns = settings["exclude"], settings["keep"]
     place = output.absolute().parent
-    prepared = prepare_large(
-        Stream(file), target, settings["task"], *columns, validation, settings["test"], settings["seed"],
+    return prepare_large(
+        pieces, target, settings["task"], *columns, validation, test, settings["seed"],
         place if place.is_dir() else None, split_by, settings["sample_weight"],
     )  # fmt: skip
-    return prepared, output
 
 
 def recipe_of(settings: dict[str, Any], prepared: Any) -> Any:
@@ -347,26 +336,28 @@ def _refuse_others(context: click.Context, resume: Path) -> None:
         )
 
 
-def _table(file: Path | None, target: str | None, output: Path | None, image_size: int | None) -> tuple[Any, str, Path]:
+def _opened(settings: dict[str, Any], output: Path | None) -> tuple[Any, str, Path]:
+    """The table or the pieces of it that some settings name, the target's name, and where the model goes."""
+    from backpass.data.source import open_source
     from backpass.data.table import Table, listing
 
+    file, target, image_size = (settings[name] for name in ("file", "target", "image_size"))
     if image_size is not None and (file is None or not file.is_dir()):
         raise click.UsageError("--image-size is for a folder of images: backpass train FOLDER --image-size 32")
     if file is None:
         if target is not None:
             raise click.UsageError("--target needs a FILE: backpass train FILE --target COLUMN")
         return digits_table(), "digit", output or Path("digits.bp")
-    from backpass.data.read import read_table
-
-    table: Table = read_table(file, image_size=image_size)
+    named = [settings[name] for name in ("target", "sample_weight", "split_group", "split_time", "split_column")]
+    found = open_source(file, None, settings["stream"], image_size, [name for name in named if name is not None])
     if target is None and file.is_dir():
         target = "label"  # a folder of images: the name of the folder that each is in
     if target is None:
+        names = found.names if isinstance(found, Table) else found.names()
         raise DataError(
-            f"which column of {file.name} is to be predicted? Add --target COLUMN. "
-            f"Its columns: {listing(table.names, 20)}"
+            f"which column of {file.name} is to be predicted? Add --target COLUMN. Its columns: {listing(names, 20)}"
         )
-    return table, target, output or Path(_stem(file)).with_suffix(".bp")
+    return found, target, output or Path(_stem(file)).with_suffix(".bp")
 
 
 def _stem(file: Path) -> str:

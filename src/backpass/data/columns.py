@@ -1,7 +1,8 @@
 """How each column becomes features: one frozen record a kind, learned from the training rows and kept as JSON.
 
-Each record has `names()`, its features; `encode(column, out, notices)`, which fills `out` of shape (n, len(names()));
-and `reading()`, how the column's texts are to be read in a later file.
+Each record has `names()`, its features, `size` of them; `encode(column, out, notices)`, which fills `out` of shape
+(n, size); `reading()`, how the column's texts are to be read in a later file; and `parts()`, what of it can be missed
+apart.
 """
 
 from __future__ import annotations
@@ -23,8 +24,26 @@ RARE = 3
 """Categories seen in fewer training rows are pooled into "other" (of under 100 rows: fewer than 2; under 50: none)."""
 
 
+class _Encoder:
+    """What the records have in common."""
+
+    name: str
+
+    def names(self) -> list[str]:
+        raise NotImplementedError
+
+    @property
+    def size(self) -> int:
+        """How many features there are."""
+        return len(self.names())
+
+    def parts(self) -> list[tuple[str, np.ndarray]]:
+        """(name, which of the features): what is shuffled together to see how much it is needed."""
+        return [(self.name, np.arange(self.size))]
+
+
 @dataclass(frozen=True)
-class NumberColumn:
+class NumberColumn(_Encoder):
     """(x − mean) / std, with the training rows' median where x is missing or infinite, and a 0/1 feature that says so.
 
     The indicator exists only if some training value was missing. std = 0 means that only the indicator varies.
@@ -83,7 +102,7 @@ class NumberColumn:
 
 
 @dataclass(frozen=True)
-class RawColumn:
+class RawColumn(_Encoder):
     """x as it is, for a network that scales its inputs itself; the median of training where x is missing or infinite.
 
     >>> out = np.zeros((2, 1))
@@ -110,7 +129,7 @@ class RawColumn:
 
 
 @dataclass(frozen=True)
-class BooleanColumn:
+class BooleanColumn(_Encoder):
     """0 or 1; the commoner of the two where it is missing, and a 0/1 feature that says so if training values were."""
 
     name: str
@@ -152,7 +171,7 @@ class BooleanColumn:
 
 
 @dataclass(frozen=True)
-class CategoryColumn:
+class CategoryColumn(_Encoder):
     """One 0/1 feature a category, one for "other" where rare ones were pooled, one for "is missing" if any were.
 
     A category never seen in training goes to "other"; where there is no "other", all of its features are 0.
@@ -215,7 +234,7 @@ CYCLES = {"month": "month", "weekday": "day of the week", "hour": "time of day"}
 
 
 @dataclass(frozen=True)
-class TimeColumn:
+class TimeColumn(_Encoder):
     """The date as a standardised number of years; sine and cosine of month, weekday and time of day, where they vary.
 
     A cycle of period P enters as sin(2πt/P) and cos(2πt/P), so that December lies beside January. Missing dates become
@@ -276,14 +295,84 @@ class TimeColumn:
             place += 2
 
 
-Encoder = NumberColumn | RawColumn | BooleanColumn | CategoryColumn | TimeColumn
+CHANNELS = {1: ("pixel",), 3: ("red", "green", "blue")}
+TILES = 4
+"""An image is cut into so many by so many parts, to see which are needed."""
+
+
+@dataclass(frozen=True)
+class ImageColumn(_Encoder):
+    """(pixel − mean) / std, with one mean and one deviation for all pixels; row by row, the channels of a pixel side by
+    side."""
+
+    name: str
+    height: int
+    width: int
+    channels: int
+    mean: float
+    std: float
+    encoder: Literal["image"] = "image"
+
+    @classmethod
+    def fit(cls, column: Column) -> ImageColumn | None:
+        """The record of some images, or None where all pixels are alike.
+
+        >>> ImageColumn.fit(Column("image", "image", np.array([[[0, 4]], [[0, 4]]], np.uint8)))
+        ImageColumn(name='image', height=1, width=2, channels=1, mean=2.0, std=2.0, encoder='image')
+        """
+        counts = np.zeros(256, np.int64)
+        for image in column.values:
+            counts += np.bincount(image.reshape(-1), minlength=256)
+        levels = np.flatnonzero(counts)
+        if len(levels) < 2:
+            return None
+        mean = float(np.average(levels, weights=counts[levels]))
+        std = float(np.sqrt(np.average((levels - mean) ** 2, weights=counts[levels])))
+        height, width, channels = (*column.values.shape[1:], 1)[:3]
+        return cls(column.name, height, width, channels, mean, std)
+
+    @property
+    def size(self) -> int:
+        return self.height * self.width * self.channels
+
+    def names(self) -> list[str]:
+        places = [f"{r}_{c}" for r in range(self.height) for c in range(self.width)]
+        return [f"{channel}_{place}" for place in places for channel in CHANNELS[self.channels]]
+
+    def parts(self) -> list[tuple[str, np.ndarray]]:
+        """Tiles of the image, by the rows and columns of their pixels."""
+        features = np.arange(self.size).reshape(self.height, self.width, self.channels)
+        return [
+            (f"{self.name}, rows {_span(rows)}, columns {_span(columns)}", features[np.ix_(rows, columns)].reshape(-1))
+            for rows in np.array_split(np.arange(self.height), min(TILES, self.height))
+            for columns in np.array_split(np.arange(self.width), min(TILES, self.width))
+        ]
+
+    def reading(self) -> Reading:
+        return Reading("image", "", f"{self.height}x{self.width}x{self.channels}")
+
+    def encode(self, column: Column, out: np.ndarray, notices: list[str]) -> None:
+        values = column.as_kind("image").values
+        height, width, channels = (*values.shape[1:], 1)[:3]
+        if (height, width, channels) != (self.height, self.width, self.channels):
+            raise DataError(
+                f"column '{self.name}' has images of {height} by {width} pixels and {channels} channels, and the model "
+                f"was trained on {self.height} by {self.width} and {self.channels}"
+            )
+        out[:] = values.reshape(len(values), -1)
+        out -= np.float32(self.mean)
+        out /= np.float32(self.std)
+
+
+def _span(places: np.ndarray) -> str:
+    return f"{places[0]}–{places[-1]}" if len(places) > 1 else str(places[0])
+
+
+Encoder = NumberColumn | RawColumn | BooleanColumn | CategoryColumn | TimeColumn | ImageColumn
 ENCODERS = {
-    "number": NumberColumn,
-    "raw": RawColumn,
-    "boolean": BooleanColumn,
-    "category": CategoryColumn,
-    "time": TimeColumn,
-}
+    "number": NumberColumn, "raw": RawColumn, "boolean": BooleanColumn, "category": CategoryColumn, "time": TimeColumn,
+    "image": ImageColumn,
+}  # fmt: skip
 
 
 def moments(values: np.ndarray) -> tuple[float, float]:
@@ -342,7 +431,12 @@ def _note(record: Encoder, mask: np.ndarray, what: str, notices: list[str]) -> N
         notices.append(f"column '{record.name}': {count} {what.replace('value', 'value' + 's' * (count > 1), 1)}")
 
 
-def _note_missing(record: Encoder, missing: np.ndarray, filled_with: str, notices: list[str]) -> None:
+def _note_missing(
+    record: NumberColumn | RawColumn | BooleanColumn | CategoryColumn | TimeColumn,
+    missing: np.ndarray,
+    filled_with: str,
+    notices: list[str],
+) -> None:
     """Missing values are worth a word only where training had none: then no feature carries them."""
     if not record.indicator:
         _note(record, missing, f"missing value (training had none): {filled_with} stands in", notices)

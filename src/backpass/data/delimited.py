@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from backpass.data.arrow import table_of
 from backpass.data.extra import arrow
-from backpass.data.table import Reading, Table, listing
+from backpass.data.table import Reading, Table, listing, repeated
 from backpass.data.texts import MISSING
 from backpass.graph.errors import DataError
 
@@ -32,8 +32,15 @@ class Layout(NamedTuple):
     names: tuple[str, ...]
 
 
-def read_delimited(raw: bytes, source: str, readings: dict[str, Reading], header: bool | None = None) -> Table:
-    """The table in the bytes of a delimited text file; a notice says what was taken for granted.
+def read_delimited(
+    raw: bytes,
+    source: str,
+    readings: dict[str, Reading],
+    header: bool | None = None,
+    known: Container[str] = (),
+) -> Table:
+    """The table in the bytes of a delimited text file; a notice says what was taken for granted. `known` are names that
+    tell a header: a row with one of them in it is one.
 
     Raises DataError for text without columns or rows, rows of unequal length (with the line), names used twice, and
     quotes never closed.
@@ -41,7 +48,7 @@ def read_delimited(raw: bytes, source: str, readings: dict[str, Reading], header
     csv_module = arrow("csv", f"reading {source}")
     notes: list[str] = []
     raw = _as_utf8(raw, source, notes)
-    layout = layout_of(raw, source, header, notes, readings)
+    layout = layout_of(raw, source, header, notes, known)
     pa = arrow()
     names = list(layout.names)
     try:
@@ -121,7 +128,7 @@ def layout_of(raw: bytes, source: str, header: bool | None, notes: list[str], kn
     delimiter = _delimiter(samples)
     rows = [[cell.strip() for cell in row] for row in samples[delimiter]]
     first, rest = rows[0], rows[1:]
-    named = any(cell in known for cell in first)  # columns that a model was trained on
+    named = any(cell in known for cell in first)
     has_header = named or _has_header(first, rest) if header is None else header
     if has_header and rest and all(len(row) == len(first) + 1 for row in rest):
         # Either each line but the header ends in a delimiter, or R's write.table gave the row names no header.
@@ -132,8 +139,7 @@ def layout_of(raw: bytes, source: str, header: bool | None, notes: list[str], kn
             notes.append(f"{source} has no header (its first row: {listing(first, 3)}); columns: {listing(names, 3)}")
         return Layout(delimiter, False, names)
     names = tuple(name or f"column_{i + 1}" for i, name in enumerate(first))
-    twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
-    if twice:
+    if twice := repeated(names):
         raise DataError(
             f"the header of {source} names more than one column {listing(twice)}; give each column a name of its own"
         )

@@ -22,10 +22,10 @@ def giveaways(table: Table, target: str, ignore: tuple[str, ...] = ()) -> list[s
     "column 'code' gives the target away"
     """
     known = table.where_known(target)
-    truth = known[target]
+    truth, hidden = known[target], set(ignore)
     found = []
     for column in known.columns:
-        if column.name == target or column.name in ignore or column.missing.any():
+        if column.name == target or column.name in hidden or column.kind == "image" or column.missing.any():
             continue
         if _same_classes(column, truth):
             why = f"each of its values goes with one '{target}' only"
@@ -41,8 +41,10 @@ def giveaways(table: Table, target: str, ignore: tuple[str, ...] = ()) -> list[s
 
 def _same_classes(column: Column, truth: Column) -> bool:
     """Whether the two are one classification under two sets of names; classes must repeat for that to mean anything."""
+    if column.kind == "time":
+        return False
     classes, target = np.unique(truth.values, return_inverse=True)
-    if len(classes) < 3 or len(classes) > len(truth) / 4 or column.kind == "time":
+    if len(classes) < 3 or len(classes) > len(truth) / 4:
         return False
     values, codes = np.unique(column.values, return_inverse=True)
     return len(values) == len(classes) == len(np.unique(codes * len(classes) + target))

@@ -14,9 +14,9 @@ import numpy as np
 from backpass.data.leaks import giveaways
 from backpass.data.prepare import only_splits, weights_of
 from backpass.data.preprocess import Preprocessor
+from backpass.data.source import Pieces
 from backpass.data.split import SplitBy, place_of
 from backpass.data.store import RowStore
-from backpass.data.stream import Stream
 from backpass.data.table import Table, counted
 from backpass.data.target import Target, Task, rare_classes
 from backpass.graph.errors import DataError
@@ -24,7 +24,7 @@ from backpass.graph.errors import DataError
 HELD = 100_000
 """Rows that are held out at most, of a file that is read in pieces: more would judge no better."""
 
-HELD_BYTES = 16 << 20
+HELD_BYTES = 64 << 20
 """Bytes that they may take at most: they lie in memory."""
 
 
@@ -61,7 +61,7 @@ class PreparedLarge:
 
 
 def prepare_large(
-    stream: Stream,
+    stream: Pieces,
     target: str,
     task: Task | None = None,
     exclude: Iterable[str] = (),
@@ -95,7 +95,7 @@ def prepare_large(
     preprocessor = Preprocessor.fit(known, target, exclude, keep)
     notices += preprocessor.notices
     notices += giveaways(known, target, (*exclude, *preprocessor.left_out))
-    width = len(preprocessor.feature_names)
+    width = preprocessor.size
     most = min(HELD, HELD_BYTES // (4 * max(1, width)))
     shares = {"validation": validation, "test": test}
     for name, share in shares.items():

@@ -12,17 +12,19 @@ from typing import Any
 import numpy as np
 
 from backpass.data.columns import (
+    CHANNELS,
     ENCODERS,
     MAX_CATEGORIES,
     BooleanColumn,
     CategoryColumn,
     Encoder,
+    ImageColumn,
     NumberColumn,
     RawColumn,
     TimeColumn,
 )
 from backpass.data.record import damaged, from_plain, to_plain
-from backpass.data.table import Column, Reading, Table, listing, missing_column, nearest
+from backpass.data.table import LARGEST_SIDE, Column, Reading, Table, listing, missing_column, nearest
 from backpass.graph.errors import DataError, ModelFileError
 
 IDENTIFIER = re.compile(
@@ -94,9 +96,18 @@ class Preprocessor:
         return [name for encoder in self.encoders for name in encoder.names()]
 
     @property
-    def feature_columns(self) -> list[str]:
-        """The column that each of the D features comes from."""
-        return [encoder.name for encoder in self.encoders for _ in encoder.names()]
+    def size(self) -> int:
+        """D, the number of features."""
+        return sum(encoder.size for encoder in self.encoders)
+
+    @property
+    def parts(self) -> list[tuple[str, np.ndarray]]:
+        """(name, which of the D features) of what can be missed apart: the columns, and of an image its tiles."""
+        found, start = [], 0
+        for encoder in self.encoders:
+            found += [(name, start + places) for name, places in encoder.parts()]
+            start += encoder.size
+        return found
 
     @property
     def readings(self) -> dict[str, Reading]:
@@ -120,25 +131,31 @@ class Preprocessor:
         """
         notices = [] if notices is None else notices
         absent = [encoder.name for encoder in self.encoders if encoder.name not in table]
-        if not fill_missing_columns:
-            self.require(table.names, table.source)
+        self.require(table.names, table.source, fill_missing_columns)
         if absent:
             notices.append(f"{table.source} lacks {listing(absent)}: taken as missing in every row")
         raw = any(isinstance(encoder, RawColumn) for encoder in self.encoders)
-        out = np.empty((len(table), len(self.feature_names)), np.float64 if raw else np.float32)
+        out = np.empty((len(table), self.size), np.float64 if raw else np.float32)
         start = 0
         for encoder in self.encoders:
-            stop = start + len(encoder.names())
-            known = encoder.name not in absent
+            stop = start + encoder.size
+            known = encoder.name in table
             column = table[encoder.name] if known else missing_column(encoder.name, encoder.reading().kind, len(table))
             encoder.encode(column, out[:, start:stop], notices if known else [])
             start = stop
         return out
 
-    def require(self, names: list[str], source: str) -> None:
-        """Raise the DataError that tells of columns which a table of these names lacks."""
-        absent = [encoder.name for encoder in self.encoders if encoder.name not in names]
-        if absent:
+    def require(self, names: list[str], source: str, fill_missing_columns: bool = False) -> None:
+        """Raise the DataError that tells of columns which a table of these names lacks; images cannot be filled in."""
+        there = set(names)
+        absent = [encoder.name for encoder in self.encoders if encoder.name not in there]
+        for encoder in self.encoders:
+            if isinstance(encoder, ImageColumn) and encoder.name not in there:
+                raise DataError(
+                    f"the model was trained on images, and {source} holds none; give it a folder of images"
+                    + (f", or an array of them as '{encoder.name}'" if encoder.name != "image" else "")
+                )
+        if absent and not fill_missing_columns:
             raise DataError(_absent(absent, names, source))
 
     def to_json(self) -> dict[str, Any]:
@@ -153,7 +170,7 @@ class Preprocessor:
         Traceback (most recent call last):
             ...
         backpass.graph.errors.ModelFileError: the model file is damaged: preprocessor.columns[0].encoder should be \
-'number', 'raw', 'boolean', 'category' or 'time', and is 'numbr'
+'number', 'raw', 'boolean', 'category', 'time' or 'image', and is 'numbr'
         """
         if isinstance(state, str):
             try:
@@ -208,6 +225,8 @@ def _fit(column: Column, max_categories: int) -> Encoder | None:
         return CategoryColumn.fit(column, max_categories)
     if column.kind == "time":
         return TimeColumn.fit(column)
+    if column.kind == "image":
+        return ImageColumn.fit(column)
     if column.kind == "boolean":
         return BooleanColumn.fit(column)
     zero_one = (column.values == 0) | (column.values == 1) | np.isnan(column.values)
@@ -237,6 +256,8 @@ def _not_to_learn_from(column: Column) -> str:
 
 def _nothing_varies(column: Column, rows: np.ndarray | None) -> str:
     known = column if rows is None else column.take(rows)
+    if column.kind == "image":
+        return "all of its pixels are alike"
     if known.missing.all():
         return "every value in the training rows is missing"
     value = known.texts()[~known.missing][0]
@@ -257,7 +278,7 @@ def _encoder(data: Any, where: str) -> Encoder:
     """One encoder from JSON, with what its fields must fulfil together."""
     kind = data.get("encoder") if isinstance(data, dict) else data
     if not isinstance(kind, str) or kind not in ENCODERS:
-        raise damaged(f"{where}.encoder", "'number', 'raw', 'boolean', 'category' or 'time'", kind)
+        raise damaged(f"{where}.encoder", "'number', 'raw', 'boolean', 'category', 'time' or 'image'", kind)
     encoder = from_plain(ENCODERS[kind], data, where)
     if isinstance(encoder, (NumberColumn, TimeColumn)) and encoder.std < 0:
         raise damaged(f"{where}.std", "at least 0", encoder.std)
@@ -265,6 +286,12 @@ def _encoder(data: Any, where: str) -> Encoder:
         raise damaged(f"{where}.words", "two words or none", encoder.words)
     if isinstance(encoder, CategoryColumn) and len(set(encoder.categories)) < len(encoder.categories):
         raise damaged(f"{where}.categories", "different texts", encoder.categories)
+    if isinstance(encoder, ImageColumn):
+        shape = (encoder.height, encoder.width, encoder.channels)
+        if not all(1 <= side <= LARGEST_SIDE for side in shape[:2]) or shape[2] not in CHANNELS:
+            raise damaged(where, f"an image of up to {LARGEST_SIDE} pixels a side, and 1 or 3 channels", shape)
+        if encoder.std <= 0:
+            raise damaged(f"{where}.std", "more than 0", encoder.std)
     if isinstance(encoder, TimeColumn):
         if not set(encoder.cycles) <= {"month", "weekday", "hour"} or len(set(encoder.cycles)) < len(encoder.cycles):
             raise damaged(f"{where}.cycles", "some of 'month', 'weekday', 'hour'", encoder.cycles)

@@ -11,7 +11,7 @@ import os
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,8 @@ import numpy as np
 from backpass.data.arrow import table_of
 from backpass.data.delimited import read_delimited
 from backpass.data.extra import arrow
-from backpass.data.images import holds_images, image_table
-from backpass.data.table import KIND_WORDS, Column, Kind, Reading, Table, column_of, listing
+from backpass.data.images import ImageStream, deeper, holds_images
+from backpass.data.table import KIND_WORDS, Column, Kind, Reading, Table, are_images, column_of, listing
 from backpass.graph.errors import DataError
 
 FORMATS = "CSV, TSV, Parquet, Arrow, Feather, .npy or .npz"
@@ -52,15 +52,17 @@ def read_table(
     kinds: Mapping[str, Kind | Reading] | None = None,
     header: bool | None = None,
     image_size: int | None = None,
+    names: Iterable[str] = (),
 ) -> Table:
     """The table in a data file: CSV, TSV (also gzip, bzip2, xz), Parquet, Arrow, Feather, .npy (2-D, structured), .npz;
-    or a folder of images, with a column for each pixel.
+    or a folder of images, as the columns `image` and `label`.
 
     Delimiter, encoding, header, missing values and each column's kind are found out; `table.notices` says what a reader
     might not expect. `kinds` fixes the kind of columns by name ("number", "boolean", "text" or "time"; a trained
     preprocessor's `readings` makes a later file be read the way the first was); `header` says whether the first row of
-    a delimited file holds names; `image_size` is the side, in pixels, to which images are brought. An .npz file holds
-    `X` of shape (n, d) and `y` of shape (n,), or columns.
+    a delimited file holds names, and `names` are some that a header is to have; `image_size` is the side, in pixels, to
+    which images are brought. An .npz file holds `X` of shape (n, d), or (n, height, width) for images, and `y` of shape
+    (n,); or columns.
 
     Raises DataError where the file cannot be used, and MissingExtraError without pyarrow (.npy and .npz need none).
 
@@ -72,7 +74,7 @@ def read_table(
     """
     path = Path(path)
     if path.is_dir() and holds_images(path):
-        return image_table(path, kinds or (), image_size)
+        return ImageStream(path, kinds, image_size).table()
     raw, source = _bytes(path), path.name
     for magic, decompress in COMPRESSED.items():
         if raw.startswith(magic):
@@ -92,7 +94,7 @@ def read_table(
     for magic, what in REFUSED.items():
         if raw.startswith(magic):
             raise DataError(f"{source} is {what}. What can be read: {FORMATS}")
-    return read_delimited(raw, source, fixed, header)
+    return read_delimited(raw, source, fixed, header, {*fixed, *names})
 
 
 def _unpacked(opened: Any, raw: bytes, source: str) -> bytes:
@@ -116,6 +118,8 @@ def _bytes(path: Path) -> bytes:
         suffixes = (".csv", ".tsv", ".parquet", ".arrow", ".feather", ".npy", ".npz")
         inside = sorted(str(entry) for entry in path.iterdir() if entry.suffix in suffixes)
         hint = f"; name one file in it, such as {inside[0]}" if inside else f", without any data file ({FORMATS}) in it"
+        if not inside and (below := deeper(path)):
+            hint = f" whose images lie one folder deeper; name one of {listing(map(str, below), 3)}"
         raise DataError(f"{path} is a folder{hint}")
     try:
         return path.read_bytes()
@@ -184,13 +188,15 @@ def _npz(raw: bytes, source: str) -> Table:
         return Table.from_arrays(arrays, source)
     x = arrays.pop(by_case["x"])
     notices: tuple[str, ...] = ()
-    if x.ndim > 2:
+    features: list[Column] = []
+    if are_images(x):
+        features = [column_of("image", x)]
+        notices = (f"X of shape {x.shape} is read as {len(x):,} images",)
+    elif x.ndim > 2:
         notices = (f"X of shape {x.shape} is laid out flat, {int(np.prod(x.shape[1:]))} columns a row",)
         x = x.reshape(len(x), -1)
     x = x[:, None] if x.ndim == 1 else x
-    if x.ndim != 2:
-        raise DataError(f"X in {source} has no rows: its shape is {x.shape}")
-    features = [column_of(f"x{i + 1}", np.ascontiguousarray(x[:, i])) for i in range(x.shape[1])]
+    features = features or [column_of(f"x{i + 1}", np.ascontiguousarray(x[:, i])) for i in range(x.shape[1])]
     rest: list[Column] = []
     for name, array in arrays.items():
         if len(array) != len(x):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import codecs
 import contextlib
 import os
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,13 +68,19 @@ class Survey:
 class Stream:
     """A file of rows: CSV and TSV (also gzip, bzip2, xz), Parquet, Arrow, Feather and two-dimensional .npy.
 
-    Raises DataError where the file cannot be read in pieces.
+    `kinds` and `names` as in `read_table`. Raises DataError where the file cannot be read in pieces.
     """
 
-    def __init__(self, path: str | os.PathLike[str], kinds: Mapping[str, Kind | Reading] | None = None):
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        kinds: Mapping[str, Kind | Reading] | None = None,
+        names: Iterable[str] = (),
+    ):
         self.path = Path(path)
         self.source = self.path.name
         self.fixed = {n: k if isinstance(k, Reading) else Reading(k) for n, k in (kinds or {}).items()}
+        self.known = {*self.fixed, *names}
         self.notices: list[str] = []
         self.delimiter = ","
         self.quoted = self.surveyed = False
@@ -113,7 +119,7 @@ class Stream:
                 encoding = "cp1252"
                 self.notices.append(f"{self.source} is not UTF-8; its letters are read as Windows-1252")
         text = head.decode(encoding, "replace").removeprefix("\ufeff").encode()
-        return layout_of(text, self.source, None, self.notices, self.fixed), encoding
+        return layout_of(text, self.source, None, self.notices, self.known), encoding
 
     def _bytes(self) -> Any:
         """The file's bytes, decompressed."""

@@ -10,6 +10,7 @@ number  float32 or float64                       NaN
 boolean float32, 0 or 1; levels = (false, true)  NaN
 text    int32 index into levels                  -1
 time    datetime64[us], UTC where zones are given NaT
+image   uint8 (n, height, width[, 3])            none is
 ======= ======================================== ===================
 """
 
@@ -17,6 +18,8 @@ from __future__ import annotations
 
 import datetime
 import difflib
+import functools
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
@@ -25,12 +28,15 @@ import numpy as np
 
 from backpass.graph.errors import DataError
 
-Kind = Literal["number", "boolean", "text", "time"]
-KIND_WORDS: dict[Kind, str] = {"number": "numbers", "boolean": "yes/no values", "text": "text", "time": "dates"}
+Kind = Literal["number", "boolean", "text", "time", "image"]
+KIND_WORDS: dict[Kind, str] = {
+    "number": "numbers", "boolean": "yes/no values", "text": "text", "time": "dates", "image": "images",
+}  # fmt: skip
 
 
 class Reading(NamedTuple):
-    """How a column's texts are to be read: its kind, its unit and how it is written ("1.234,5", "day/month/year")."""
+    """How a column's texts are to be read: its kind, its unit and how it is written ("1.234,5", "day/month/year"; of
+    images their shape, "32x32x3")."""
 
     kind: Kind
     unit: str = ""
@@ -61,6 +67,8 @@ class Column:
         """A boolean array of shape (n,): where there is no value."""
         if self.kind == "text":
             return self.values < 0
+        if self.kind == "image":
+            return np.zeros(len(self), bool)
         return np.isnat(self.values) if self.kind == "time" else np.isnan(self.values)
 
     def take(self, rows: np.ndarray) -> Column:
@@ -123,7 +131,7 @@ class Table:
 
     def __post_init__(self) -> None:
         names = [column.name for column in self.columns]
-        twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
+        twice = repeated(names)
         if twice:
             raise DataError(
                 f"{self.source} has more than one column named {listing(twice)}; give each column a name of its own"
@@ -144,8 +152,13 @@ class Table:
     def names(self) -> list[str]:
         return [column.name for column in self.columns]
 
+    @functools.cached_property
+    def _places(self) -> dict[str, int]:
+        """Where the column of each name is: a table may have tens of thousands."""
+        return {column.name: place for place, column in enumerate(self.columns)}
+
     def __contains__(self, name: object) -> bool:
-        return any(column.name == name for column in self.columns)
+        return name in self._places
 
     def __getitem__(self, name: str) -> Column:
         """The column of that name; a DataError lists the columns and the nearest name when there is none.
@@ -155,9 +168,9 @@ class Table:
             ...
         backpass.graph.errors.DataError: the table has no column 'wieght'; did you mean 'weight'? Its columns: 'weight'
         """
-        for column in self.columns:
-            if column.name == name:
-                return column
+        place = self._places.get(name)
+        if place is not None:
+            return self.columns[place]
         near = nearest(name, self.names)
         hint = f"; did you mean '{near}'?" if near else "."
         raise DataError(f"{self.source} has no column '{name}'{hint} Its columns: {listing(self.names, 20)}")
@@ -197,7 +210,8 @@ class Table:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, Any], source: str = "the table") -> Table:
-        """A table of NumPy arrays or lists, each of shape (n,): numbers, booleans, texts or dates; None is missing."""
+        """A table of NumPy arrays or lists, each of shape (n,): numbers, booleans, texts or dates; None is missing.
+        uint8 of shape (n, height, width) or (n, height, width, 3) are images."""
         return cls(tuple(column_of(str(name), values) for name, values in arrays.items()), source=source)
 
 
@@ -210,6 +224,8 @@ def column_of(name: str, values: Any) -> Column:
     ('f', 'm')
     """
     array = np.asarray(values) if not isinstance(values, (list, tuple)) else _from_list(list(values))
+    if are_images(array):
+        return Column(name, "image", array)
     if array.ndim != 1:
         raise DataError(f"column '{name}' must have one value a row; its array has shape {array.shape}")
     if array.dtype.kind == "O":
@@ -228,6 +244,17 @@ def column_of(name: str, values: Any) -> Column:
         case "S":
             return text_column(name, [text.decode("utf-8", "replace") for text in array.tolist()])
     raise DataError(f"column '{name}' has dtype {array.dtype}; numbers, booleans, texts and dates can be used")
+
+
+LARGEST_SIDE = 512
+"""Pixels a side of an image that a network takes at most."""
+
+
+def are_images(array: np.ndarray) -> bool:
+    """Whether an array holds images: uint8 of shape (n, height, width), or (n, height, width, 3) in colour."""
+    shape = array.shape[1:]
+    fits = len(shape) == 2 or (len(shape) == 3 and shape[2] == 3)
+    return array.dtype == np.uint8 and fits and all(1 <= side <= LARGEST_SIDE for side in shape[:2])
 
 
 def text_column(name: str, texts: list[str | None]) -> Column:
@@ -281,6 +308,15 @@ def listing(names: Iterable[str], most: int = 8) -> str:
     names = list(names)
     shown = ", ".join(f"'{name}'" for name in names[:most])
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+
+
+def repeated(names: Iterable[str]) -> list[str]:
+    """The names that stand there more than once.
+
+    >>> repeated(["a", "b", "a"])
+    ['a']
+    """
+    return sorted(name for name, count in Counter(names).items() if count > 1)
 
 
 def counted(number: int, noun: str) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 
 from backpass.data.columns import moments
 from backpass.data.record import damaged, from_plain, to_plain
-from backpass.data.table import KIND_WORDS, Column, Kind, Reading, Table, listing, number_text
+from backpass.data.table import KIND_WORDS, Column, Reading, Table, listing, number_text
 from backpass.graph.errors import DataError, ModelFileError
 
 Task = Literal["classification", "regression"]
@@ -39,7 +39,7 @@ class Target:
     classes: tuple[str, ...]
     mean: float
     std: float
-    kind: Kind
+    kind: Literal["number", "boolean", "text", "time"]
     unit: str
     written: str
 
@@ -58,6 +58,8 @@ class Target:
         if task not in (None, "classification", "regression"):
             raise DataError(f"there is no task '{task}'; the tasks are 'classification' and 'regression'")
         column = table[name]
+        if column.kind == "image":
+            raise DataError(f"target '{name}' holds images; a target is one class or number a row")
         known = table.where_known(name)[name]  # raises where no row has a value
         distinct = len(np.unique(known.values))
         if distinct == 1:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from backpass.data.prepare_large import merged
-from backpass.data.stream import Stream
+from backpass.data.source import Pieces
 from backpass.data.table import Table, counted, listing
 from backpass.graph.errors import DataError
 
@@ -107,16 +107,19 @@ class Evaluation:
 
 IN_UNITS = ("MAE", "RMSE", "median AE", "largest error")
 MOST_SHOWN = 12
+REPEATS, MANY = 5, 300
+"""How often each column is shuffled where nobody says, and of how many columns at most."""
+
 SAMPLE_BYTES = 8 << 20
 """What is kept in memory of a file that is read in pieces, for scores that need many rows at once."""
 
 
 def evaluate(
     model: Model,
-    table: Table | Stream,
+    table: Table | Pieces,
     *,
     bins: int = 10,
-    repeats: int = 5,
+    repeats: int | None = None,
     seed: int = 0,
     fill_missing_columns: bool = False,
     notices: list[str] | None = None,
@@ -124,7 +127,8 @@ def evaluate(
     """Evaluate a model that was trained on a table, on another table with the target in it, or on a `Stream` of one
     that is larger than memory.
 
-    `bins` are those of calibration; `repeats` is how often each column is shuffled for its importance, 0 for none. Of a
+    `bins` are those of calibration; `repeats` is how often each column is shuffled for its importance, 0 for none; by
+    default 5 times, or not where there are more than 300 columns. Of a
     stream, areas under curves, medians, quantiles and importance are those of a sample where it has more rows than fit
     into 8 MB; `notices` then says of how many.
 
@@ -144,8 +148,15 @@ def evaluate(
     if model.task == "classification":
         model.require_probabilities()
     notes = [] if notices is None else notices
-    most = SAMPLE_BYTES // (8 + 4 * max(1, len(model.classes))) if isinstance(table, Stream) else None
-    few = SAMPLE_BYTES // (8 + 4 * len(prepare.feature_names)) if isinstance(table, Stream) else None
+    if repeats is None:
+        parts = len(prepare.parts)
+        repeats = REPEATS if parts <= MANY else 0
+        if not repeats:
+            notes.append(f"how much each of {parts:,} columns is needed takes long to tell, and is left out; "
+                         f"to see it add --repeats {REPEATS}")  # fmt: skip
+    most = SAMPLE_BYTES // (8 + 4 * max(1, len(model.classes))) if not isinstance(table, Table) else None
+    row = 8 + 4 * prepare.size
+    few = None if isinstance(table, Table) else max(SAMPLE_BYTES, min(1000 * row, 8 * SAMPLE_BYTES)) // row
     classes = ClassTally(model.classes, bins, most) if model.task == "classification" else None
     numbers = NumberTally(most)
     needed = RowSample(few, seed)
@@ -159,7 +170,7 @@ def evaluate(
             numbers.add(target.decode(truth), target.decode(out))
         if repeats:
             needed.add(x, truth)
-    notes += merged(met) if isinstance(table, Stream) else met
+    notes += met if isinstance(table, Table) else merged(met)
     importance = []
     if repeats:
         x, truth = needed.arrays()
@@ -179,7 +190,7 @@ def evaluate(
     return Evaluation(model.task, numbers.sample.seen, scores, residuals=residuals, importance=importance)
 
 
-def _known_blocks(model: Model, table: Table | Stream, fill: bool, notes: list[str]) -> Iterator[Table]:
+def _known_blocks(model: Model, table: Table | Pieces, fill: bool, notes: list[str]) -> Iterator[Table]:
     """The rows that have a target, in one table or block by block."""
     assert model.preprocessor is not None
     assert model.target is not None
@@ -192,8 +203,7 @@ def _known_blocks(model: Model, table: Table | Stream, fill: bool, notes: list[s
     names = table.names()
     if name not in names:
         raise DataError(f"{table.source} has no column '{name}', the target. Its columns: {listing(names, 20)}")
-    if not fill:
-        model.preprocessor.require(names, table.source)
+    model.preprocessor.require(names, table.source, fill)
     rows = missing = 0
     for block in table.tables({**model.preprocessor.readings, name: model.target.reading}):
         absent = block.unknown(name)
@@ -212,7 +222,8 @@ def permutation_importance(
     """What accuracy or R² is lost, on the mean of `repeats` tries, when one column's values are shuffled among the rows
     (Breiman 2001): {"column", "lost", "deviation"}, the most needed first.
 
-    All features of a column are shuffled together. Of columns that say the same, each is little missed.
+    All features of a column are shuffled together, and those of a tile of an image. Of columns that say the same, each
+    is little missed.
     """
     assert model.preprocessor is not None
     score = accuracy if model.task == "classification" else r_squared
@@ -222,17 +233,17 @@ def permutation_importance(
         return score(truth, out.argmax(axis=1) if model.task == "classification" else out)
 
     whole = judged(x)
+    x = x.copy()
     draw = np.random.default_rng(seed)
-    owners = np.array(model.preprocessor.feature_columns)
     found = []
-    for encoder in model.preprocessor.encoders:
-        mine = owners == encoder.name
+    for name, features in model.preprocessor.parts:
+        own = x[:, features]
         lost = []
         for _ in range(repeats):
-            shuffled = x.copy()
-            shuffled[:, mine] = x[draw.permutation(len(x))][:, mine]
-            lost.append(whole - judged(shuffled))
-        found.append({"column": encoder.name, "lost": float(np.mean(lost)), "deviation": float(np.std(lost))})
+            x[:, features] = own[draw.permutation(len(x))]
+            lost.append(whole - judged(x))
+        x[:, features] = own
+        found.append({"column": name, "lost": float(np.mean(lost)), "deviation": float(np.std(lost))})
     return sorted(found, key=lambda row: -row["lost"])
 
 

@@ -11,11 +11,10 @@ from typing import Any, Protocol, TextIO
 import numpy as np
 
 from backpass.data.extra import arrow
-from backpass.data.images import image_files
+from backpass.data.images import ImageStream
 from backpass.data.prepare_large import merged
-from backpass.data.read import read_table
-from backpass.data.stream import Stream, is_large
-from backpass.data.table import Reading, Table, number_text
+from backpass.data.source import open_source
+from backpass.data.table import Table, number_text
 
 from .model import Model
 from .stored import new_file
@@ -69,12 +68,21 @@ def predicted(
     prepare, target = model.require_table("use model.predict(X) in Python")
     if probabilities and model.task == "classification":
         model.require_probabilities()
-    tables = _tables(model, file, fill_missing_columns, is_large(file) if stream is None else stream, notes)
-    images = [str(path.relative_to(file)) for path, _ in image_files(file)] if file.is_dir() else None
+    readings = prepare.readings
+    found = open_source(file, readings, True if file.is_dir() else stream)
+    notes += found.notices
+    if isinstance(found, Table):
+        tables: Iterable[Table] = [found]
+    else:
+        prepare.require(found.names(), found.source, fill_missing_columns)
+        tables = found.tables(readings)
+    images = found.files if isinstance(found, ImageStream) else None
     met: list[str] = []
+    done = 0
     for table in tables:
         x = prepare.transform(table, met, fill_missing_columns)
-        block: Block = {} if images is None else {"file": np.array(images, object)}
+        block: Block = {} if images is None else {"file": np.array(images[done : done + len(table)], object)}
+        done += len(table)
         out = model.outputs(x)
         block[target.name] = model.decided(out)
         chances: Block = {}
@@ -84,23 +92,6 @@ def predicted(
             chances = {"probability": out.max(axis=1)}
         yield {**block, **{name: np.asarray(chance, np.float32) for name, chance in chances.items()}}
     notes += merged(met)
-
-
-def _tables(model: Model, file: Path, fill: bool, in_pieces: bool, notes: list[str]) -> Iterable[Table]:
-    assert model.preprocessor is not None
-    readings = dict(model.preprocessor.readings)
-    if not in_pieces or file.is_dir():
-        if file.is_dir():  # a pixel that was left out in training still tells how large images were
-            readings = {**dict.fromkeys(model.preprocessor.left_out, Reading("number")), **readings}
-        table = read_table(file, kinds=readings)
-        notes += table.notices
-        return [table]
-    found = Stream(file, readings)
-    names = found.names()
-    notes += found.notices
-    if not fill:
-        model.preprocessor.require(names, found.source)
-    return found.tables(readings)
 
 
 class _Cell(Protocol):
