@@ -147,6 +147,30 @@ for _u in (np.hypot, np.power, np.logaddexp2):
     row(_u, (3, 2), call=lambda a, u=_u: u.accumulate(a, axis=1), as_="accumulate", low=0.3)
 row(np.add, (4,), call=lambda a: np.add.reduce(a, initial=2.0, where=a > 1), as_="reduce initial where")
 row(np.subtract, (4,), call=lambda a: np.subtract.reduce(a, initial=2.0), as_="reduce initial")
+MASK = np.array([[True, False, True], [True, True, False]])
+for _u in (np.logaddexp, np.logaddexp2, np.hypot, np.fmax):
+    row(_u, (2, 3), call=lambda a, u=_u: u.reduce(a, axis=None), as_="reduce all", ulps=4, why=ORDER, low=0.3)
+    row(_u, (2, 3, 2), call=lambda a, u=_u: u.reduce(a, (-1, 0), keepdims=True), as_="reduce axes", ulps=4, why=ORDER)
+    row(_u, (2, 3), call=lambda a, u=_u: u.reduce(a, axis=()), as_="reduce none", low=0.3)
+    row(_u, (2, 3), call=lambda a, u=_u: u.reduce(a, 1, initial=0.4, where=MASK), as_="reduce where", ulps=4, why=ORDER)
+row(np.logaddexp, (0, 3), call=lambda a: np.logaddexp.reduce(a), as_="reduce empty")
+
+COUNTED = "how many entries there are depends on values"
+row(np.arange, (), (), call=lambda a, b: np.arange(a, 3.0, b), as_="ends", low=0.3, eager_only=COUNTED)
+row(np.arange, (), call=lambda a: np.arange(2.0, 0.1, step=-a), as_="step", low=0.3, eager_only=COUNTED)
+row(np.arange, (), call=lambda a: np.arange(a, stop=a + 2.2), as_="start", eager_only=COUNTED)
+
+# ---- a number, of which NumPy reduces axis 0 and -1, too
+for _u in (np.add, np.multiply, np.maximum, np.logaddexp, np.hypot):
+    row(_u, (), call=lambda a, u=_u: u.reduce(a), as_="reduce number")
+for _f in (np.sum, np.prod, np.max, np.min, np.ptp, np.cumsum, np.cumprod, np.nansum, np.nanmax, np.nanmean):
+    row(_f, (), axis=-1, as_="number")
+    row(_f, (), axis=0, as_="number")
+for _f in (np.argmax, np.argmin, np.argsort, np.count_nonzero, np.all):
+    row(_f, (), axis=-1, as_="number", smooth=False)
+row(np.take, (), call=lambda a: np.take(a, [0, 0], axis=0), as_="number")
+row(np.repeat, (), call=lambda a: np.repeat(a, 3, axis=-1), as_="number")
+row(np.squeeze, (), axis=-1, as_="number")
 
 # ---- objects
 row(np.r_.__class__, (3,), call=lambda a: np.r_[a[0], a, 0:2, [a[1], 0.5]], as_="r_")

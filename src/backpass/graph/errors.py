@@ -1,5 +1,7 @@
 """What Backpass raises. Each message says what happened, where, with which values, and what to type next."""
 
+import numpy as np
+
 
 class BackpassError(Exception):
     """The base of every error that Backpass raises on purpose."""
@@ -28,6 +30,10 @@ class ShapeError(BackpassError, ValueError):
 
 class IndexingError(ShapeError, IndexError):
     """An index does not fit the array, or is not one."""
+
+
+class MatrixError(ShapeError, np.linalg.LinAlgError):
+    """LAPACK found no solution: a singular matrix, one that is not positive definite, an iteration without end."""
 
 
 class DtypeError(BackpassError, TypeError):

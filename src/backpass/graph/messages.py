@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .aval import aval_of
-from .errors import BackpassError, DtypeError, IndexingError, NoRuleError, ShapeError, TracingError
+from .errors import BackpassError, DtypeError, IndexingError, MatrixError, NoRuleError, ShapeError, TracingError
 from .op import FUNCTIONS, REFUSALS, UFUNCS, Op
 from .origin import Origin, here, user_frame
 
@@ -48,6 +48,11 @@ def name_of(traced: Any) -> str | None:
     return node.origin.name if node.origin is not None else None
 
 
+_KINDS = (
+    (np.linalg.LinAlgError, MatrixError), (IndexError, IndexingError), (ValueError, ShapeError), (TypeError, DtypeError)
+)  # fmt: skip
+
+
 def operation_failed(op: Op, args: Any, attrs: dict[str, Any], error: Exception) -> BackpassError:
     """NumPy refused an operation: say with which shapes and names, in the type rule's words where it refuses too."""
     from .traced import Traced
@@ -58,9 +63,7 @@ def operation_failed(op: Op, args: Any, attrs: dict[str, Any], error: Exception)
         except (ValueError, IndexError) as plainer:
             error = plainer if isinstance(error, type(plainer)) else error
     inputs = "\n".join(f"    {described(arg)}" for arg in args)
-    kind = (
-        IndexingError if isinstance(error, IndexError) else ShapeError if isinstance(error, ValueError) else DtypeError
-    )
+    kind = next(kind for base, kind in _KINDS if isinstance(error, base))
     text = str(error).removeprefix(f"{op.name}: ")
     return kind(f"{op.name}: {text}\n  with\n{inputs}\n{place()}")
 
@@ -87,7 +90,7 @@ def _full_name(function: Any) -> str:
     name = getattr(function, "__name__", str(function))
     module = (getattr(function, "__module__", "") or "").replace("numpy", "np", 1)
     owner = getattr(getattr(function, "__self__", None), "name", None)
-    parts = [part for part in module.split(".") if not part.startswith("_")]
+    parts = [part for part in module.split(".") if part and not part.startswith("_")]
     return ".".join([*parts, *([owner] if isinstance(owner, str) else []), name])
 
 
@@ -133,6 +136,13 @@ def memory_asked(traced: Any, name: str) -> TracingError:
     return NoMemoryError(
         f".{name} of a traced value ({described(traced)}) would be plain memory without its derivative.\n{place()}\n"
         "  NumPy functions take it as it is; under bp.grad, t.value is the plain array."
+    )
+
+
+def subclass_view(traced: Any, kind: type) -> TracingError:
+    return NoMemoryError(
+        f".view({kind.__name__}) of a traced value ({described(traced)}) would make a subclass of ndarray, "
+        f"which carries no derivative.\n{place()}\n  Leave it an array: x.view(np.ndarray), or no view at all."
     )
 
 
@@ -228,10 +238,12 @@ def in_place_shape(traced: Any, shape: tuple[int, ...]) -> ShapeError:
     )
 
 
-def shape_depends_on_values(what: str, traced: Any) -> TracingError:
+def shape_depends_on_values(
+    what: str, traced: Any, instead: str = "Use np.where(mask, x, 0) and keep the shape."
+) -> TracingError:
     return TracingError(
         f"{what}: the result's shape depends on the values of {described(traced)}, which are not known while a "
-        f"function is traced for compilation.\n{place()}\n  Use np.where(mask, x, 0) and keep the shape."
+        f"function is traced for compilation.\n{place()}\n  {instead}"
     )
 
 

@@ -7,6 +7,7 @@ Outside of a trace, and in other threads, each function here is NumPy's.
 
 from __future__ import annotations
 
+import cmath
 import functools
 import math
 import sys
@@ -23,7 +24,9 @@ from .op import FUNCTIONS, UFUNCS
 from .origin import here, state
 from .traced import Node, Traced, bind, is_array
 
-FILLED = (np.zeros, np.ones, np.empty, np.zeros_like, np.ones_like, np.empty_like)
+_IF_NEEDED = getattr(getattr(np, "_CopyMode", None), "IF_NEEDED", None)
+"""Another word for ``copy=None``, which libraries use."""
+FILLED = (np.zeros, np.ones, np.empty, np.zeros_like, np.ones_like, np.empty_like, np.full_like)
 MADE = (
     np.eye, np.identity, np.arange, np.linspace, np.logspace, np.geomspace, np.tri, np.tile, np.repeat, np.concatenate,
     np.stack, np.hstack, np.vstack, np.column_stack, np.append, np.pad, np.diag, np.diagflat, np.fromfunction,
@@ -89,7 +92,7 @@ def _asks(function: Any) -> Callable[..., Any]:
                         if function in OF_ARRAYS and implementation is not None:
                             return held.__array_function__(function, (), args, kwargs)
                         break
-            for arg in args:
+            for arg in (*args, *kwargs.values()) if kwargs else args:
                 if arg.__class__ is Traced:  # NumPy itself asks some of the arguments only
                     return arg.__array_function__(function, (), args, kwargs)
         return function(*args, **kwargs)
@@ -182,7 +185,7 @@ def _converts(function: Any) -> Callable[..., Any]:
 def _converted(function: Any, value: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     options = dict(zip(("dtype", "order") if function is not np.copy else ("order",), args, strict=False)) | kwargs
     dtype, ndmin = options.get("dtype"), options.get("ndmin", 0)
-    copied = options.get("copy", True) if function is np.array else function is np.copy
+    copied = options.get("copy", True) not in (None, False, _IF_NEEDED) if function is np.array else function is np.copy
     given = isinstance(value, Traced)
     result = value if given else FUNCTIONS["asarray"](value)
     if dtype is not None and result.dtype != np.dtype(dtype):
@@ -303,6 +306,43 @@ def _of_math(name: str, own: Any) -> Callable[..., Any]:
     return call
 
 
+_ALSO_COMPLEX = """
+sqrt exp log log10 sin cos tan sinh cosh tanh asin acos atan asinh acosh atanh
+"""
+CMATH: dict[str, Callable[..., Any]] = {name: MATH[name] for name in _ALSO_COMPLEX.split()} | {
+    "phase": np.angle,
+    "polar": lambda z: (np.abs(z), np.angle(z)),
+    "rect": lambda r, phi: r * np.exp(1j * phi),
+}
+"""Function of cmath → the same of traced numbers, which it takes for complex ones."""
+
+
+def _of_cmath(name: str, own: Any) -> Callable[..., Any]:
+    """As `_of_math`: the value is cmath's own, and real numbers count as complex ones."""
+    of_traced = CMATH[name]
+
+    @functools.wraps(own)
+    def call(*args: Any) -> Any:
+        if not (state.depth and depends(args)):
+            return own(*map(_number, args))
+        args = tuple(map(_scalar, args))
+        value = None if _is_staged(args) else own(*map(_number, args))
+        with np.errstate(all="ignore"):
+            if name != "rect":
+                args = tuple([FUNCTIONS["astype"](FUNCTIONS["asarray"](a), np.complex128) for a in args])
+            result = of_traced(*args)
+        if name == "polar":
+            return result if value is None else tuple(map(_with_value, result, value))
+        return result if value is None else _with_value(result, value)
+
+    return call
+
+
+def _with_value(result: Any, value: Any) -> Any:
+    node = result.node
+    return Traced(Node(node.op, node.inputs, node.attrs, value, node.origin))
+
+
 def dispatcher(compiled: Any) -> Any:
     """A function that numba has compiled: it cannot be traced, but the Python that it was made from can."""
 
@@ -408,6 +448,10 @@ def fill() -> None:
     for name in MATH:
         own = getattr(math, name)
         _enter(own, _of_math(name, own))
+    _enter(cmath, Namespace(cmath))
+    for name in CMATH:
+        own = getattr(cmath, name)
+        _enter(own, _of_cmath(name, own))
     for module in (np, np.linalg, np.fft):
         replacement(module).hold()
 

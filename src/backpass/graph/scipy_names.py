@@ -106,8 +106,10 @@ def enter(known: Callable[[Any, Any], None], namespace: Callable[[ModuleType], A
         if module is None or name in _entered or not hasattr(module, "__all__"):
             continue
         _entered.add(name)
-        known(module, namespace(module))
+        made = namespace(module)
+        known(module, made)
         for attribute in module.__all__ if name in MODULES else ():
             found = getattr(module, attribute, None)
             if callable(found) and not isinstance(found, (type, np.ufunc)) and found is not np.sinc:
                 known(found, Distribution(found) if hasattr(found, "rvs") else exchanged(found))
+        made.hold()

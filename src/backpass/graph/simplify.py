@@ -109,7 +109,7 @@ class _Rewriter:
 
         def is_number(position: int, number: int) -> bool:
             value = self._constant(position)
-            return value is not None and value == number and not np.signbit(value)
+            return value is not None and np.isrealobj(value) and value == number and not np.signbit(value)
 
         match name:
             case "alias" | "positive" | "cast" | "broadcast_to" | "reshape" if fits(first):

@@ -259,15 +259,15 @@ def _weak(op: Op, pair: tuple[Any, Any]) -> Any:
     return result
 
 
-def _unary(ufunc: Any) -> Any:
+def _unary(ufunc: Any, python: Callable[..., Any]) -> Any:
     def method(self: Traced) -> Any:
         value = self.node.value
         result = bind(UFUNCS[ufunc], (self,))
         if type(value) is Aval:
             if value.weak:
                 result.node.value = result.node.value._replace(weak=True)
-        elif type(value) in (int, float, complex):
-            result.node.value = result.node.value.item()
+        elif type(value) in (int, float, complex, np.complex128):
+            result.node.value = python(value)
         return result
 
     return method
@@ -435,7 +435,13 @@ class Traced:
         return complex(self.node.value)
 
     def __round__(self, digits: int | None = None) -> Any:
+        if digits is None and not self.shape:  # a whole number, as Python's and NumPy's numbers give
+            value = self.node.value
+            return self if self.dtype.kind in "iu" else round(value) if type(value) is not Aval else self._rounded()
         return FUNCTIONS[np.round](self, digits or 0)
+
+    def _rounded(self) -> Any:
+        return FUNCTIONS["astype"](bind(UFUNCS[np.rint], (self,)), np.int64)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         if type(self.node.value) is Aval:
@@ -607,7 +613,11 @@ class Traced:
         return FUNCTIONS[np.compress](condition, self, axis=axis)
 
     def view(self, *args: Any) -> Any:
-        if args and np.dtype(args[0]) != self.dtype:
+        kind = args[0] if args else np.ndarray
+        if isinstance(kind, type) and issubclass(kind, np.ndarray):
+            if kind != np.ndarray:
+                raise messages.subclass_view(self, kind)
+        elif np.dtype(kind) != self.dtype:
             raise messages.memory_asked(self, "view")
         return self[...]
 
@@ -677,10 +687,10 @@ class Traced:
     __rlshift__ = _operator(np.left_shift, operator.lshift, swapped=True)
     __rshift__ = _operator(np.right_shift, operator.rshift)
     __rrshift__ = _operator(np.right_shift, operator.rshift, swapped=True)
-    __neg__ = _unary(np.negative)
-    __pos__ = _unary(np.positive)
-    __abs__ = _unary(np.absolute)
-    __invert__ = _unary(np.invert)
+    __neg__ = _unary(np.negative, operator.neg)
+    __pos__ = _unary(np.positive, operator.pos)
+    __abs__ = _unary(np.absolute, abs)
+    __invert__ = _unary(np.invert, operator.invert)
 
     def __divmod__(self, other: Any) -> Any:
         return self // other, self % other

@@ -13,6 +13,7 @@ from .declare import (
     Kind,
     Op,
     Window,
+    as_array,
     bind,
     declare,
     dtype_of,
@@ -69,16 +70,20 @@ NEGATIVE = pointwise(np.negative, negates, notation="−{0}", domain=ANY)
 POSITIVE_ = pointwise(np.positive, passes, notation="{0}", domain=ANY)
 
 
+def _as_complex(a, out):
+    """A real base of a complex power, whose ln is complex where it is negative. Python's own powers are such."""
+    return as_array(a).astype(dtype_of(out)) if is_complex(out) and not is_complex(a) else a
+
+
 def _power_base(g, out, a, b):
     # b · a^(b−1), where b = 0 gives 0 for every a, 0 included.
+    a = _as_complex(a, out)
     return g * np.where(b == 0, 0.0, b * np.power(a, np.where(b == 0, 1, b - 1)))
 
 
 def _power_exponent(g, out, a, b):
     # a^b · ln a; at a = 0 the limit 0 where b > 0 (out = 0).
-    base = np.where(out == 0, 1.0, a)
-    if is_complex(b) and not is_complex(a):
-        base = base.astype(dtype_of(out))  # ln of a negative number is then complex
+    base = np.where(out == 0, 1.0, _as_complex(a, out))
     return g * np.where(out == 0, 0.0, out * np.log(base))
 
 

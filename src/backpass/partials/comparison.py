@@ -152,7 +152,10 @@ FMIN = pointwise(
 
 
 @rule_for(np.clip)
-def clip(a, a_min=None, a_max=None, out=None, *, min=None, max=None):
+def clip(a, a_min=None, a_max=None, out=None, *, min=None, max=None, where=True, dtype=None, casting=None, order="K"):
+    if where is not True:
+        raise messages.option_refused("np.clip", "where", "np.where(mask, np.clip(x, low, high), x) says what stays.")
+    a = a if dtype is None else as_array(a).astype(dtype)
     low = min if a_min is None else a_min
     high = max if a_max is None else a_max
     if low is None and high is None:

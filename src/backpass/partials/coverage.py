@@ -29,7 +29,7 @@ _WORDS = "makes text or reads it"
 _KINDS = "is about types or shapes"
 _CALLS = "makes a function or a context, not an array"
 _NUMPY = {
-    "arange array asanyarray asarray asarray_chkfinite ascontiguousarray asfortranarray asmatrix require": _CREATION,
+    "array asanyarray asarray asarray_chkfinite ascontiguousarray asfortranarray asmatrix require": _CREATION,
     "empty eye full identity ones tri zeros indices fromfunction diag_indices mask_indices "
     "tril_indices triu_indices bartlett blackman hamming hanning kaiser": _CREATION,
     "fromiter from_dlpack frombuffer fromfile fromregex fromstring genfromtxt load loadtxt": _FILES,

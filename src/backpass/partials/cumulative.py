@@ -9,7 +9,7 @@ import numpy as np
 from backpass.graph.aval import Aval, promoted
 
 from .arithmetic import ANY
-from .declare import Kind, Op, as_array, bind, declare, dtype_of, linear, normal_axis, rule_for, shape_of
+from .declare import Kind, Op, along, as_array, bind, declare, dtype_of, linear, normal_axis, rule_for, shape_of
 from .indexing import section
 from .reductions import _sum_dtype
 
@@ -122,7 +122,8 @@ def _running(op: Op) -> Any:
             a = a.astype(dtype)
         if axis is None:
             a, axis = a if len(shape_of(a)) == 1 else np.ravel(a), 0
-        return bind(op, (a,), {"axis": normal_axis(axis, len(shape_of(a)))})
+        a, axis = along(a, axis)
+        return bind(op, (a,), {"axis": axis})
 
     return implementation
 

@@ -213,6 +213,17 @@ def normal_axis(axis: int, ndim: int) -> int:
     return normal_axes(axis, ndim)[0]
 
 
+def reduced_axes(axis: Any, ndim: int) -> tuple[int, ...]:
+    """The axes of a reduction. Of a number NumPy's ufuncs reduce axis 0 or -1, too, which it has not."""
+    return () if not ndim and axis in (0, -1) else normal_axes(axis, ndim)
+
+
+def along(a: Any, axis: int) -> tuple[Any, int]:
+    """An array and one of its axes; a number counts as one entry along axis 0 or -1."""
+    shape = shape_of(a)
+    return (np.reshape(a, (1,)), 0) if not shape and axis in (0, -1) else (a, normal_axis(axis, len(shape)))
+
+
 def reduced_shape(shape: tuple[int, ...], axis: tuple[int, ...], keepdims: bool) -> tuple[int, ...]:
     if any(not 0 <= a < len(shape) for a in axis):
         raise ValueError(f"there is no axis {max(axis)} in shape {shape}")
@@ -240,7 +251,9 @@ __all__ = [
     "is_staged",
     "linear",
     "negates",
+    "along",
     "normal_axes",
+    "reduced_axes",
     "normal_axis",
     "passes",
     "pointwise",

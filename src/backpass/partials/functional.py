@@ -17,6 +17,7 @@ from .declare import (
     Kind,
     Op,
     Traced,
+    along,
     as_array,
     bind,
     declare,
@@ -24,6 +25,7 @@ from .declare import (
     holds_traced,
     is_complex,
     normal_axis,
+    reduced_axes,
     rule_for,
     shape_of,
     value_of,
@@ -144,10 +146,7 @@ def ufunc(function: Any, method: str, args: Any, kwargs: dict[str, Any]) -> Any:
         if _is_binary(function) and function not in _UNORDERED:
             return _fold(function, *args, **kwargs)
     if method == "accumulate":
-        a, axis = (
-            as_array(args[0]),
-            normal_axis(args[1] if len(args) > 1 else kwargs.get("axis", 0), len(shape_of(args[0]))),
-        )
+        a, axis = along(as_array(args[0]), args[1] if len(args) > 1 else kwargs.get("axis", 0))
         if function is np.add:
             return np.cumsum(a, axis=axis, dtype=kwargs.get("dtype"))
         if function is np.multiply:
@@ -195,24 +194,43 @@ class _Named:
 def _fold(
     function: Any,
     a: Any,
-    axis: int = 0,
+    axis: Any = 0,
     dtype: Any = None,
     keepdims: bool = False,
     initial: Any = _UNSET,
     where: Any = True,
 ) -> Any:
-    if where is not True:
-        raise messages.option_refused(f"np.{function.__name__}.reduce", "where", "Leave it out.")
     a = as_array(a)
     a = a if dtype is None else a.astype(dtype)
-    axis = normal_axis(axis, len(shape_of(a)))
-    if initial is not _UNSET and initial is not None:
-        first = np.broadcast_to(
-            as_array(initial).astype(dtype_of(a)), (*shape_of(a)[:axis], 1, *shape_of(a)[axis + 1 :])
-        )
-        a = np.concatenate([first, a], axis=axis)
-    last = _scan(function, a, axis)[(slice(None),) * axis + (slice(-1, None),)]
-    return last if keepdims else np.squeeze(last, axis=axis)
+    shape = shape_of(a)
+    axes = reduced_axes(axis, len(shape))
+    if len(axes) > 1:
+        function.reduce(np.ones((1,) * len(axes)), axis=None)  # NumPy refuses this where the order matters
+    parts = _entries(a, axes)
+    first = None if initial is _UNSET else initial
+    if first is None and (where is not True or not parts):
+        first = function.identity
+        if first is None:
+            raise ValueError(
+                f"reduction operation '{function.__name__}' has no identity: give it initial=, as in NumPy"
+            )
+    chosen: list[Any] = [True] * len(parts) if where is True else _entries(np.broadcast_to(where, shape), axes)
+    if first is not None:
+        first = as_array(first).astype(dtype_of(a))
+        rest = tuple([n for i, n in enumerate(shape) if i not in axes])
+        total, start = np.broadcast_to(first, rest) if rest else first, 0
+    else:
+        total, start = parts[0], 1
+    for part, mask in zip(parts[start:], chosen[start:], strict=True):
+        total = function(total, part) if mask is True else np.where(mask, function(total, part), total)
+    return np.expand_dims(total, axes) if keepdims and axes else total
+
+
+def _entries(a: Any, axes: tuple[int, ...]) -> list[Any]:
+    """What lies along these axes, one after the other."""
+    shape = shape_of(a)
+    places = np.ndindex(*[shape[i] for i in axes])
+    return [a[tuple([at[axes.index(i)] if i in axes else slice(None) for i in range(len(shape))])] for at in places]
 
 
 def _scan(function: Any, a: Any, axis: int) -> Any:

@@ -6,7 +6,9 @@ import operator
 
 import numpy as np
 
-from .declare import as_array, dtype_of, is_staged, rule_for, shape_of, value_of
+from backpass.graph import messages
+
+from .declare import Traced, as_array, dtype_of, is_staged, rule_for, shape_of, value_of
 
 
 def _inexact(*parts):
@@ -43,6 +45,29 @@ def linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis
     elif dtype_of(y) != own:
         y = y.astype(own)
     return (y, step) if retstep else y
+
+
+@rule_for(np.arange)
+def arange(*ends, device=None, like=None, **named):
+    """start + i·step, of as many entries as there are values of start, stop and step; stop only counts them."""
+    if len(ends) == 1 and "stop" not in named:
+        ends = (named.pop("start", 0), ends[0])
+    given = dict(zip(("start", "stop", "step", "dtype"), ends, strict=False)) | named
+    start, stop, step = given.get("start", 0), given.get("stop"), given.get("step", 1)
+    step, dtype = 1 if step is None else step, given.get("dtype")
+    for part in (start, stop, step):
+        if is_staged(part):
+            raise messages.shape_depends_on_values("np.arange", part, "np.linspace(start, stop, num) has num entries.")
+    values = np.arange(value_of(start), value_of(stop), value_of(step), dtype=dtype)
+    if not any(isinstance(part, Traced) for part in (start, step)) or values.dtype.kind not in "fc" or not values.size:
+        return values
+    second = start + step
+    first = as_array(start).astype(values.dtype)
+    if values.size == 1:
+        return np.stack([first])
+    second = as_array(second).astype(values.dtype)
+    rest = first + np.arange(2, values.size) * (second - first)  # as NumPy fills it
+    return np.concatenate([np.stack([first, second]), rest.astype(values.dtype)])
 
 
 @rule_for(np.logspace)

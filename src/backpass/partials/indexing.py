@@ -13,9 +13,11 @@ from .arithmetic import ANY
 from .declare import (
     Traced,
     Window,
+    along,
     as_array,
     bind,
     dtype_of,
+    holds_traced,
     is_staged,
     linear,
     normal_axes,
@@ -259,7 +261,7 @@ def getitem(x, key):
 def take(a, indices, axis=None, out=None, mode="raise"):
     if axis is None:
         a, axis = np.ravel(a), 0
-    axis = normal_axis(axis, len(shape_of(a)))
+    a, axis = along(a, axis)
     indices = indices if type(indices) is Traced else np.asarray(indices)
     if mode == "clip":
         indices = np.clip(indices, 0, shape_of(a)[axis] - 1)
@@ -363,7 +365,7 @@ def roll(a, shift, axis=None):
 def repeat(a, repeats, axis=None):
     if axis is None:
         a, axis = np.ravel(as_array(a)), 0
-    axis = normal_axis(axis, len(shape_of(a)))
+    a, axis = along(a, axis)
     return take(a, np.repeat(np.arange(shape_of(a)[axis]), repeats), axis)
 
 
@@ -402,7 +404,10 @@ rule_for(np.empty_like)(_like(np.zeros))
 @rule_for(np.full_like)
 def full_like(a, fill_value, dtype=None, order="K", subok=True, shape=None, *, device=None):
     target = shape_of(a) if shape is None else shape
-    return np.broadcast_to(astype_if(fill_value, dtype or dtype_of(a)), target)
+    dtype = dtype_of(a) if dtype is None else dtype
+    if not (isinstance(fill_value, Traced) or holds_traced(fill_value)):
+        return np.full(target, fill_value, dtype)
+    return np.broadcast_to(as_array(fill_value).astype(dtype), target)
 
 
 def astype_if(x: Any, dtype: Any) -> Any:

@@ -15,13 +15,13 @@ from .declare import (
     Kind,
     Op,
     Traced,
+    along,
     as_array,
     bind,
     declare,
     dtype_of,
     linear,
-    normal_axes,
-    normal_axis,
+    reduced_axes,
     reduced_shape,
     rule_for,
     shape_of,
@@ -214,7 +214,7 @@ def sum_(a, axis=None, dtype=None, out=None, keepdims=OMITTED, initial=OMITTED, 
         if dtype is None and initial is OMITTED:
             return bind(SUM, (a,), {"axis": ALL_AXES[len(a.shape)], "keepdims": False})
     a = _masked(a, where, 0)
-    attrs = {"axis": normal_axes(axis, len(a.shape)), "keepdims": _keep(keepdims)}
+    attrs = {"axis": reduced_axes(axis, len(a.shape)), "keepdims": _keep(keepdims)}
     if dtype is not None:
         a = _summed_as(a, attrs, np.dtype(dtype))
     total = bind(SUM, (a,), attrs)
@@ -224,7 +224,7 @@ def sum_(a, axis=None, dtype=None, out=None, keepdims=OMITTED, initial=OMITTED, 
 @rule_for(np.prod)
 def prod(a, axis=None, dtype=None, out=None, keepdims=OMITTED, initial=OMITTED, where=OMITTED):
     a = _masked(a, where, 1)
-    attrs = {"axis": normal_axes(axis, len(shape_of(a))), "keepdims": _keep(keepdims)}
+    attrs = {"axis": reduced_axes(axis, len(shape_of(a))), "keepdims": _keep(keepdims)}
     if dtype is not None:
         a = _summed_as(a, attrs, np.dtype(dtype))
     total = bind(PROD, (a,), attrs)
@@ -238,7 +238,7 @@ def _extreme(op, better, worst, a, axis, keepdims, initial, where):
             raise ValueError(f"{op.name} with where= needs initial=, as in NumPy")
         a = np.where(where, a, worst)
     shape = shape_of(a)
-    axes = normal_axes(axis, len(shape))
+    axes = reduced_axes(axis, len(shape))
     if initial is not OMITTED and any(shape[i] == 0 for i in axes):
         return np.full(reduced_shape(shape, axes, _keep(keepdims)), initial, dtype_of(a))
     result = bind(op, (a,), {"axis": axes, "keepdims": _keep(keepdims)})
@@ -263,7 +263,7 @@ def ptp(a, axis=None, out=None, keepdims=OMITTED):
 def _logical(op):
     def implementation(a, axis=None, out=None, keepdims=OMITTED, *, where=OMITTED):
         a = _masked(a, where, op is ALL_OP)
-        return bind(op, (a,), {"axis": normal_axes(axis, len(shape_of(a))), "keepdims": _keep(keepdims)})
+        return bind(op, (a,), {"axis": reduced_axes(axis, len(shape_of(a))), "keepdims": _keep(keepdims)})
 
     return implementation
 
@@ -278,7 +278,9 @@ def _argument(op):
         if axis is None:
             found = bind(op, (np.ravel(a),), {"axis": 0, "keepdims": False})
             return np.reshape(found, (1,) * len(shape_of(a))) if _keep(keepdims) else found
-        return bind(op, (a,), {"axis": normal_axis(axis, len(shape_of(a))), "keepdims": _keep(keepdims)})
+        one, axis = along(a, axis)
+        found = bind(op, (one,), {"axis": axis, "keepdims": _keep(keepdims)})
+        return np.reshape(found, ()) if one is not a and _keep(keepdims) else found
 
     return implementation
 

@@ -12,6 +12,7 @@ from backpass.graph.aval import Aval
 from .declare import (
     Kind,
     Op,
+    along,
     as_array,
     bind,
     declare,
@@ -55,7 +56,8 @@ def argsort(a, axis=-1, kind=None, order=None, *, stable=None):
     if axis is None:
         a, axis = np.ravel(a), 0
     kind = "stable" if stable or kind in ("stable", "mergesort") else "quicksort"
-    return bind(ARGSORT, (a,), {"axis": normal_axis(axis, len(shape_of(a))), "kind": kind})
+    a, axis = along(a, axis)
+    return bind(ARGSORT, (a,), {"axis": axis, "kind": kind})
 
 
 @rule_for(np.sort)

@@ -28,6 +28,7 @@ from .declare import (
     normal_axes,
     normal_axis,
     read_only,
+    reduced_axes,
     rule_for,
     shape_of,
     value_of,
@@ -290,7 +291,7 @@ def expand_dims(a, axis):
 @rule_for(np.squeeze)
 def squeeze(a, axis=None):
     shape = shape_of(a)
-    gone = tuple(i for i, n in enumerate(shape) if n == 1) if axis is None else normal_axes(axis, len(shape))
+    gone = tuple(i for i, n in enumerate(shape) if n == 1) if axis is None else reduced_axes(axis, len(shape))
     if any(shape[i] != 1 for i in gone):
         raise ValueError("cannot select an axis to squeeze out which has size not equal to one")
     return reshape(a, tuple(n for i, n in enumerate(shape) if i not in gone))

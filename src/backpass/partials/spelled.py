@@ -144,7 +144,7 @@ def frexp(x, /):
 # ---- running sums of the array API
 def _cumulative(running: Any, start: Any) -> Any:
     def implementation(x, /, *, axis=None, dtype=None, out=None, include_initial=False):
-        x = as_array(x)
+        x = np.atleast_1d(as_array(x))
         ndim = len(shape_of(x))
         if axis is None:
             if ndim != 1:

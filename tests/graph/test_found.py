@@ -1,0 +1,145 @@
+"""Forms that public code uses and that were found there: each against NumPy's value and differences."""
+
+from __future__ import annotations
+
+import cmath
+from cmath import sqrt as complex_root
+from typing import Any
+
+import numpy as np
+import pytest
+
+import backpass as bp
+
+X = np.array([0.7, -1.3, 0.4])
+
+
+def roots(x):
+    d = complex_root(x[0] ** 2 - 4 * x[1] * x[2] - 9)
+    r = (-x[0] + d) / 2
+    return abs(r) + r.imag
+
+
+def logarithms(x):
+    turned = (cmath.log(x[1]) * cmath.exp(1j * x[0])).real
+    return turned + abs(cmath.log(x[0] + 1j * x[2], 2)) + cmath.log10(x[1]).imag * x[0]
+
+
+OF_ONE = "sin cos tan sinh cosh tanh asin acos atan asinh acosh atanh"
+
+
+def complex_functions(x):
+    z = complex(x[0], x[1])
+    return sum((getattr(cmath, name)(z) * complex(x[2], 1)).real for name in OF_ONE.split())
+
+
+def polar(x):
+    r, phi = cmath.polar(complex(x[0], x[1]))
+    z = cmath.rect(r * x[2], phi**2)
+    return z.real + z.imag**2 + cmath.phase(z) * x[0] + abs(z)
+
+
+def rounded(x):
+    n = round(x[1])
+    assert isinstance(n, int)
+    return x[0] * n + round(x[2], 1) * 0 + [1, 2, 3][round(x[0])] * x[2] + (n & 1) * x[1]
+
+
+def negative_base(x):
+    v = float(x[1]) ** 2.4
+    w: Any = float(x[1]) ** float(x[0])
+    return abs(v) + v.real + w.real * float(x[2]) + w.imag
+
+
+def filled(x):
+    out = np.full_like(x, -3.0)
+    out[1:] = x[:2]
+    more = np.full_like(x, [1, 2, 3])
+    more[0] = x[0]
+    return np.sum(out * more * x) + np.sum(np.full_like(x, [x[0], x[1], 2.0]) * x)
+
+
+def ranges(x):
+    return (
+        np.sum(np.arange(x[1], 1.0, x[2]) ** 2)
+        + np.sum(np.arange(x[0]) * x[1])
+        + np.sum(np.arange(x[1], 2.0) * x[0])
+        + np.sum(np.arange(0.1, stop=0.3, step=x[0]) * x[1])
+        + np.arange(x[2], x[2] + 0.1).sum()
+    )
+
+
+def spelled_otherwise(x):
+    same = np.sin(x).view(np.ndarray) * np.array(x, copy=np._CopyMode.IF_NEEDED)
+    return np.sum(same + np.clip(x, -1, 1, casting="no"))
+
+
+def until_it_is_definite(x):
+    a = np.array([[x[0], x[1]], [x[1], x[2]]])
+    for k in range(10):
+        try:
+            return np.linalg.cholesky(a + k * np.eye(2))[1, 0]
+        except np.linalg.LinAlgError:
+            continue
+    raise AssertionError
+
+
+def singular(x):
+    try:
+        return np.linalg.inv(np.outer(x, x) * 0).sum()
+    except np.linalg.LinAlgError:
+        return np.sum(x**2)
+
+
+VALUES_NEEDED = (rounded, negative_base, ranges, until_it_is_definite, singular)
+"""What a compiled function refuses or, for lack of values, computes as NumPy's types do."""
+
+
+@pytest.mark.parametrize(
+    "function",
+    [roots, logarithms, complex_functions, polar, filled, spelled_otherwise, *VALUES_NEEDED],
+)
+def test_forms_that_public_code_uses(function):
+    value, gradient = bp.value_and_grad(function)(X)
+    assert value == function(X)
+    slopes = [(function(X + 1e-6 * e) - function(X - 1e-6 * e)) / 2e-6 for e in np.eye(3)]
+    np.testing.assert_allclose(gradient, slopes, rtol=1e-7, atol=1e-8)
+    np.testing.assert_allclose(bp.jvp(function, (X,), (np.ones(3),))[1], np.sum(gradient), rtol=1e-12)
+
+    def along(x):
+        return np.sum(bp.grad(function)(x))
+
+    curved = [(along(X + 1e-6 * e) - along(X - 1e-6 * e)) / 2e-6 for e in np.eye(3)]
+    np.testing.assert_allclose(bp.grad(along)(X), curved, rtol=1e-6, atol=1e-7)
+    if function not in VALUES_NEEDED:
+        np.testing.assert_allclose(bp.compile(bp.grad(function))(X), gradient, rtol=1e-12)
+
+
+def test_a_matrix_that_has_no_solution_is_an_error_of_linear_algebra_with_the_line():
+    with pytest.raises(np.linalg.LinAlgError, match=r"not positive definite(?s:.*)cholesky\(-np.outer") as caught:
+        bp.grad(lambda x: np.linalg.cholesky(-np.outer(x, x))[0, 0])(X)
+    assert isinstance(caught.value, bp.errors.ShapeError)
+
+
+def test_complex_constants_in_a_graph():
+    def f(x):
+        return (np.exp(1j * x) * (1 + 0j) + 0j).real
+
+    np.testing.assert_allclose(bp.compile(bp.grad(f))(0.3), -np.sin(0.3))
+
+
+def test_a_subclass_of_ndarray_is_refused():
+    class Plain(np.ndarray):
+        pass
+
+    with pytest.raises(bp.errors.TracingError, match=r"view\(Plain\).*subclass of ndarray"):
+        bp.grad(lambda x: np.sum(x.view(Plain)))(X)
+    with pytest.raises(bp.errors.TracingError, match="Masked arrays are not traced"):
+        bp.grad(lambda x: np.ma.array(x, mask=[0, 1, 0]).sum())(X)
+
+
+def test_a_reference_to_scipy_is_named():
+    stats = pytest.importorskip("scipy.stats")
+    held = {"cdf": stats.norm.cdf}
+    with pytest.raises(bp.errors.TracingError, match="SciPy's cdf was reached by a reference"):
+        bp.grad(lambda x: held["cdf"](x[0]))(X)
