@@ -29,11 +29,14 @@ More = Callable[[ModuleWriter], None]
 class Code:
     """A plan and its machine code. It holds nothing of the graph that it was made for, and may serve several."""
 
-    def __init__(self, lines: Lines, name: str, target: Target, carried: dict[int, int], more: More | None):
+    def __init__(
+        self, lines: Lines, name: str, target: Target, carried: dict[int, int], more: More | None, batch: range
+    ):
         self.target = target
         self.carried = carried
         self.more = more
-        self.plan: Plan = lower(lines, target.bits, carried)
+        self.batch = batch
+        self.plan: Plan = lower(lines, target, carried, batch)
         self.bytes = self.plan.arena, scratch(self.plan, target)
         self.slots = slots(self.plan)
         self.loaded = Loaded(built(name, self.text, target), target)
@@ -50,7 +53,7 @@ class Code:
         """The kernels in order, one a line, by the names of a graph that it is the code of; those of bodies beneath
         their loop."""
         graph = rerolled(graph)
-        return "\n".join(told(graph, lower(prepared(graph), self.target.bits, self.carried)))
+        return "\n".join(told(graph, lower(prepared(graph), self.target, self.carried, self.batch)))
 
     def llvm(self) -> str:
         """The LLVM assembly, optimised."""
@@ -75,19 +78,27 @@ _kept: OrderedDict[str, Code] = OrderedDict()
 _lock = threading.Lock()
 
 
-def code_for(graph: Graph, target: Target, carried: dict[int, int] | None = None, more: More | None = None) -> Code:
+def code_for(
+    graph: Graph,
+    target: Target,
+    carried: dict[int, int] | None = None,
+    more: More | None = None,
+    batch: range = range(0),
+) -> Code:
     """The code of a graph. `carried` maps outputs to the inputs whose memory they take over.
 
-    `more` may add functions to the module: a function, or what tells by its repr what it adds.
+    `more` may add functions to the module: a function, or what tells by its repr what it adds. `batch` are the numbers
+    of inputs that are rows of larger arrays: those that the plan then has as `apart` are to be given as these arrays,
+    with the rows' numbers at `Word.ROWS`.
     """
     lines = prepared(rerolled(graph))
-    name = identity(lines, carried or {}, more, target)
+    name = identity(lines, carried or {}, more, target, batch)
     with _lock:
         found = _kept.get(name)
         if found is not None:
             _kept.move_to_end(name)
             return found
-    found = Code(lines, name, target, carried or {}, more)
+    found = Code(lines, name, target, carried or {}, more, batch)
     if not any(_own(line) for line in lines.lines):
         with _lock:
             _kept[name] = found

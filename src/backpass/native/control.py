@@ -19,8 +19,8 @@ from backpass.graph.program import Graph
 from backpass.graph.traced import ALIAS, CONSTANT, INPUT
 from backpass.partials.control import ITEM, ITEM_DISCRETE
 
+from .alignment import LINE
 from .kernel import Item, Kernel, Place, Plan
-from .memory import LINE
 from .prepare import Line, Lines, NotNative, prepared
 from .view import View, same_walk
 

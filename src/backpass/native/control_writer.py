@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from llvmlite import ir
 
+from .alignment import LINE
 from .control import Body, Branch, Feed, Loop, bodies
 from .kernel import Item, Kernel, Plan
 from .lanes import I1, I8, I64, POINTER, Lanes, Value, i64, intrinsic
-from .memory import LINE
 
 if TYPE_CHECKING:
     from .module import ModuleWriter

@@ -27,8 +27,9 @@ __all__ = ["Cell", "Product", "emit", "units", "pack_size"]
 class Cell:
     """One vector of sums, handed to the epilogue: C[item][row, col : col + count].
 
-    `item`, `row`, `col` are i64 values; `value` has as many lanes as the target, of which the first `count` hold sums
-    (and the rest zeros or anything): loads and stores past `count` must be masked.
+    `item`, `row`, `col` and `unit`, the unit of work that it belongs to, are i64 values. `value` has as many lanes as
+    the target, of which the first `count` hold sums (and the rest zeros or anything): loads and stores past `count`
+    must be masked.
     """
 
     item: Value
@@ -36,6 +37,7 @@ class Cell:
     col: Value
     value: Value
     count: int
+    unit: Value
 
 
 Extra = Sequence[Value]
@@ -69,6 +71,7 @@ def emit(
     extra: Sequence[ir.Type] = (),
     index: Gather | None = None,
     inline: bool = True,
+    ahead: Epilogue | None = None,
 ) -> ir.Function:
     """Add to a module the function `void name(ptr a, ptr b, ptr pack, i64 begin, i64 end, *extra)`; returns it.
 
@@ -81,6 +84,8 @@ def emit(
     `epilogue(builder, cell, extra)` writes what happens with a vector of sums; `extra` are the function's extra
     arguments. It may end in another block than it began in. It is written once for each vector of a tile, or, with
     `inline=False`, for a long one, once for each vector of a row, in a loop over the rows.
+    `ahead`, called with a cell that has no value, writes what can be done before the sums of a tile are computed: ask
+    for the cache lines that its epilogue will read.
     `index(builder, i, extra)` writes the i64 index that a gathered row i (or inner index p) is found at.
 
     The function is internal, noinline, nounwind. NaN and infinity come through as the sums have them; with k = 0 every
@@ -97,7 +102,7 @@ def emit(
             argument.add_attribute("noalias")
     builder = ir.IRBuilder(function.append_basic_block("entry"))
     if units(product, target):
-        _write(Writer(module, builder, product.dtype, target), product, target, epilogue, index, inline)
+        _write(Writer(module, builder, product.dtype, target), product, target, epilogue, index, inline, ahead)
     builder.ret_void()
     return function
 
@@ -111,7 +116,15 @@ def _units_each(product: Product, target: Target) -> int:
     return tiles_of(inner, plan) if by_tiles else panels_of(inner, plan, target)
 
 
-def _write(w: Writer, product: Product, target: Target, epilogue: Epilogue, index: Gather | None, inline: bool) -> None:
+def _write(
+    w: Writer,
+    product: Product,
+    target: Target,
+    epilogue: Epilogue,
+    index: Gather | None,
+    inline: bool,
+    ahead: Epilogue | None,
+) -> None:
     """The body of the function that the writer stands in."""
     a, b, pack, begin, end, *extra = w.builder.function.args
     plan, each = choose(product, target), _units_each(product, target)
@@ -121,18 +134,20 @@ def _write(w: Writer, product: Product, target: Target, epilogue: Epilogue, inde
         assert index is not None
         return index(w.builder, constant(i), extra)
 
-    def hand(row: Index, col: Index, value: Value, count: int) -> None:
-        epilogue(w.builder, Cell(constant(item), constant(row), constant(col), value, count), extra)
+    def hand(row: Index, col: Index, value: Value, count: int, unit: Index) -> None:
+        unit = constant(w.add(w.scale(item, each), unit))
+        cell = Cell(constant(item), constant(row), constant(col), value, count, unit)
+        (epilogue if value is not None else ahead)(w.builder, cell, extra)  # type: ignore[misc]
 
     if isinstance(plan, Dot):
-        part: Dots | Tiles = Dots(w, product, plan, pack, found, hand)
-        ranges = (math.ceil(product.m / plan.rows), math.ceil(product.n / plan.columns))
         by_first = product.split == "rows"
+        part: Dots | Tiles = Dots(w, product, plan, pack, found, hand, by_first)
+        ranges = (math.ceil(product.m / plan.rows), math.ceil(product.n / plan.columns))
     else:
         inner = product.transposed() if plan.swapped else product
-        part = Tiles(w, inner, plan, pack, found, hand, inline)
-        ranges = (tiles_of(inner, plan), panels_of(inner, plan, target))
         by_first = (product.split == "rows") != plan.swapped
+        part = Tiles(w, inner, plan, pack, found, hand, by_first, inline, ahead is not None)
+        ranges = (tiles_of(inner, plan), panels_of(inner, plan, target))
 
     def one(first: Index, last: Index) -> None:
         here = [w.at(x, w.scale(item, stride)) for x, stride in zip((a, b), product.batch_strides, strict=True)]

@@ -22,7 +22,8 @@ class Dots:
         plan: Dot,
         pack: Value,
         found: Callable[[Index], Index],
-        hand: Callable[[Index, Index, Value, int], None],
+        hand: Callable[[Index, Index, Value, int, Index], None],
+        by_rows: bool,
     ) -> None:
         self.w = w
         self.product = product
@@ -30,6 +31,7 @@ class Dots:
         self.pack = pack
         self.found = found
         self.hand = hand
+        self.by_rows = by_rows
 
     def region(self, a: Value, b: Value, rows: tuple[Index, Index], columns: tuple[Index, Index]) -> None:
         """Groups of rows from one to before another, at least one, of a range of groups of columns, at least one."""
@@ -39,17 +41,18 @@ class Dots:
             pack_columns(w, product, b, self.pack, lambda p: self.found(p) if product.gather == "b inner" else p)
             b, stride = self.pack, product.k
 
-        def across(row: Index, height: int) -> None:
+        def across(i: Index, height: int) -> None:
+            row = w.scale(i, plan.rows)
             starts = [self._row(a, w.add(row, r)) for r in range(height)]
 
             def group(j: Index, width: int) -> None:
                 col = w.scale(j, plan.columns)
                 first = w.at(b, w.scale(col, stride))
-                self._group(row, col, starts, [w.at(first, c * stride) for c in range(width)])
+                self._group(row, col, i if self.by_rows else j, starts, [w.at(first, c * stride) for c in range(width)])
 
             self._each(columns, product.n, plan.columns, group)
 
-        self._each(rows, product.m, plan.rows, lambda i, height: across(w.scale(i, plan.rows), height))
+        self._each(rows, product.m, plan.rows, across)
 
     def _each(self, limits: tuple[Index, Index], total: int, size: int, write: Callable[[Index, int], None]) -> None:
         """Write what is done with each whole group of a range, then with the group of what is left over."""
@@ -66,7 +69,7 @@ class Dots:
         row = self.found(row) if self.product.gather == "a rows" else row
         return self.w.at(a, self.w.scale(row, self.product.a[0]))
 
-    def _group(self, row: Index, col: Index, rows: list[Value], columns: list[Value]) -> None:
+    def _group(self, row: Index, col: Index, unit: Index, rows: list[Value], columns: list[Value]) -> None:
         """The dot products of each of some rows with each of some columns, handed on row by row."""
         w, k, partial = self.w, self.product.k, self.plan.partial
         cells = len(rows) * len(columns)
@@ -99,8 +102,10 @@ class Dots:
             for r in range(len(rows)):
                 start = r * len(columns)
                 lanes = [(start + c) % w.lanes for c in range(w.lanes)]
-                self.hand(w.add(row, r), col, w.shuffle(together, together, lanes) if r else together, len(columns))
+                self.hand(
+                    w.add(row, r), col, w.shuffle(together, together, lanes) if r else together, len(columns), unit
+                )
         else:
             for r in range(len(rows)):
                 some = total[r * len(columns) : (r + 1) * len(columns)]
-                self.hand(w.add(row, r), col, w.sums(some), len(columns))
+                self.hand(w.add(row, r), col, w.sums(some), len(columns), unit)

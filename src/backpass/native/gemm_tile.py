@@ -9,12 +9,15 @@ import math
 from collections.abc import Callable
 
 from backpass.native.gemm_panel import pack_panel, pack_rows, transpose
-from backpass.native.gemm_plan import Product, Tile
+from backpass.native.gemm_plan import FIRST_BYTES, Product, Tile
 from backpass.native.gemm_writer import Index, Value, Writer
 from backpass.native.target import Target
 
-Hand = Callable[[Index, Index, Value, int], None]
-"""What takes a vector of sums: C's row, first column, value, valid lanes."""
+AHEAD = 8
+"""Rows of a packed panel larger than the first cache that are fetched before they are needed."""
+Hand = Callable[[Index, Index, Value, int, Index], None]
+"""What takes a vector of sums: C's row, first column, value (None: it is still to be computed), valid lanes, unit of
+work."""
 
 
 def tiles_of(product: Product, plan: Tile) -> int:
@@ -59,14 +62,18 @@ class Tiles:
         pack: Value,
         found: Callable[[Index], Index],
         hand: Hand,
+        by_tiles: bool,
         inline: bool,
+        ahead: bool,
     ) -> None:
         self.w = w
         self.product = product
         self.plan = plan
         self.found = found
         self.hand = hand
+        self.by_tiles = by_tiles
         self.inline = inline
+        self.ahead = ahead
         self.full, self.over = divmod(product.m, plan.rows)
         self.width = plan.vectors * w.lanes
         panel, a, _ = rooms(product, plan, w.target)
@@ -140,6 +147,7 @@ class Tiles:
         def tile(t: Index, rows: int) -> None:
             zeros = [self.w.zero] * (rows * len(counts))
             k = self.product.k
+            self._announce(j, counts, t, rows)
             self._finish(j, counts, t, rows, self._sums(j, counts, t, rows, begin, 0, k, zeros) if k else zeros)
 
         self._each_tile(begin, end, tile)
@@ -229,6 +237,9 @@ class Tiles:
             else:
                 at = w.at(packed, w.scale(w.add(p, w.scale(start, -1)), w.lanes * len(counts)))
                 pieces = [w.load(w.at(at, v * w.lanes)) for v in range(len(counts))]
+                if packed_panel(plan, w.lanes) * w.size > FIRST_BYTES:
+                    for v in range(len(counts)):
+                        w.prefetch(w.at(at, (AHEAD * len(counts) + v) * w.lanes))
             column = w.scale(w.add(p, w.scale(start, -1)) if plan.pack_a else self._a_inner(p), along)
             here = first if gathered else w.at(first, column)
             grown = []
@@ -240,24 +251,35 @@ class Tiles:
             inner.carried = grown
         return inner.results
 
+    def _announce(self, j: Index, counts: list[int], t: Index, rows: int) -> None:
+        """Hand on where a tile's sums will stand, before they are there."""
+        if not self.ahead or self.plan.swapped:
+            return
+        w = self.w
+        for r in range(rows):
+            for v, count in enumerate(counts):
+                row, col = w.add(w.scale(t, self.plan.rows), r), w.add(w.scale(j, self.width), v * w.lanes)
+                self.hand(row, col, None, count, t if self.by_tiles else j)
+
     def _finish(self, j: Index, counts: list[int], t: Index, rows: int, sums: list[Value]) -> None:
         """Hand a tile's sums on, row by row of C."""
         w, width = self.w, self.w.lanes * len(counts)
         row, col = w.scale(t, self.plan.rows), w.scale(j, self.width)
+        unit = t if self.by_tiles else j
         if self.plan.swapped:
-            self._finish_swapped(row, rows, col, sum(counts), sums)
+            self._finish_swapped(row, rows, col, sum(counts), sums, unit)
         elif self.inline or rows == 1:
             for r in range(rows):
                 for v, count in enumerate(counts):
-                    self.hand(w.add(row, r), w.add(col, v * w.lanes), sums[r * len(counts) + v], count)
+                    self.hand(w.add(row, r), w.add(col, v * w.lanes), sums[r * len(counts) + v], count, unit)
         else:
             scratch = self._spill(sums)
             with w.loop(0, rows) as each:
                 for v, count in enumerate(counts):
                     value = w.load(w.at(scratch, w.add(w.scale(each.index, width), v * w.lanes)))
-                    self.hand(w.add(row, each.index), w.add(col, v * w.lanes), value, count)
+                    self.hand(w.add(row, each.index), w.add(col, v * w.lanes), value, count, unit)
 
-    def _finish_swapped(self, row: Index, rows: int, col: Index, columns: int, sums: list[Value]) -> None:
+    def _finish_swapped(self, row: Index, rows: int, col: Index, columns: int, sums: list[Value], unit: Index) -> None:
         """The tile's rows are columns of C, its columns rows of C."""
         w = self.w
         width = w.lanes * len(sums) // rows
@@ -270,7 +292,7 @@ class Tiles:
                 value = w.load(w.at(self._turned, w.scale(each.index, w.lanes)))
             else:
                 value = w.entries(w.at(scratch, each.index), width, rows)
-            self.hand(w.add(col, each.index), row, value, rows)
+            self.hand(w.add(col, each.index), row, value, rows, unit)
 
     def _spill(self, sums: list[Value]) -> Value:
         for place, value in enumerate(sums):

@@ -28,11 +28,11 @@ ROOMS = ("graph", "partials", "native")
 """The rooms whose source decides what is written for some lines."""
 
 
-def identity(lines: Lines, carried: dict[int, int], more: object, target: Target) -> str:
+def identity(lines: Lines, carried: dict[int, int], more: object, target: Target, batch: range) -> str:
     """The name of the code for these lines. `more` is what is added to them: a function of a
-    module, or something whose repr tells it."""
+    module, or something whose repr tells it; `batch` the inputs that may lie apart."""
     added = f"{more.__module__}.{more.__qualname__}" if isinstance(more, FunctionType) else repr(more)
-    parts = [*versions(), target.signature(), repr(sorted(carried.items())), added]
+    parts = [*versions(), target.signature(), repr(sorted(carried.items())), added, repr(batch)]
     parts += [repr((lines.inputs, lines.outputs))]
     parts += [
         f"{line.op.name} {line.inputs} {told(line.attrs)} {told(line.aval)} {line.bounds} {told(line.value)}"

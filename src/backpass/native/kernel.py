@@ -55,6 +55,8 @@ class Item:
     """Which input, constant or output it is."""
     shared: Item | None = None
     """Another item whose memory it takes over: a step's new θ lies where the old one was."""
+    apart: bool = False
+    """Do its rows stay where an index array says, instead of one behind the other?"""
     offset: int = 0
     """Bytes from the arena's beginning."""
     first: int = -1
@@ -113,6 +115,8 @@ class Gathered:
 class RootKind(StrEnum):
     STORE = "store"
     ADD = "add"
+    TOTAL = "total"
+    """Added to a vector of sums that each unit of a product's work has."""
 
 
 @dataclass(eq=False)

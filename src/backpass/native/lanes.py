@@ -174,6 +174,12 @@ class Lanes:
     def address(self, pointer: Value, index: Value, dtype: np.dtype) -> Value:
         return self.b.gep(pointer, [index], inbounds=True, source_etype=memory_type(dtype))
 
+    def prefetch(self, pointer: Value, index: Value, dtype: np.dtype, write: bool = False) -> None:
+        """Let the cache line of an entry come to the first cache, and with `write` be this core's alone."""
+        prefetch = intrinsic(self.b, "llvm.prefetch.p0", ir.VoidType(), [POINTER, I32, I32, I32])
+        how = [ir.Constant(I32, k) for k in (int(write), 3, 1)]
+        self.b.call(prefetch, [self.address(pointer, index, dtype), *how])
+
     def load(self, pointer: Value, index: Value, dtype: np.dtype, stride: int) -> Value:
         """Entries index, index + stride, … of a buffer; a scalar where the stride is 0."""
         b, element = self.b, memory_type(dtype)

@@ -20,8 +20,11 @@ from backpass.partials.control import ITEM, ITEM_DISCRETE
 
 from . import control, memory, pointwise
 from .arrange import arrange
+from .batch import leave_apart
 from .kernel import Dynamic, Gathered, Item, Kernel, Place, Plan, Ref, Root, RootKind, squeezed
 from .prepare import Line, Lines
+from .target import Target
+from .totals import begin_in_products
 from .view import View
 
 LEAVES = 3
@@ -36,12 +39,15 @@ NOWHERE = -1
 Access = tuple[Item, View]
 
 
-def lower(lines: Lines, bits: int, carried: dict[int, int]) -> Plan:
-    """Lower lines for vectors of `bits`. `carried` maps outputs to the inputs whose memory they take over."""
-    plan = Lowering(lines, bits, carried).finish()
-    _arrange(plan, bits)  # keeps some values in memory
+def lower(lines: Lines, target: Target, carried: dict[int, int], batch: range = range(0)) -> Plan:
+    """Lower lines for a target. `carried` maps outputs to the inputs whose memory they take over; `batch` are the
+    numbers of inputs that are rows of larger arrays, and may stay there."""
+    plan = Lowering(lines, target, carried).finish()
+    leave_apart(plan, batch)
+    begin_in_products(plan, target)
+    _arrange(plan, target.bits)  # keeps some values in memory
     memory.place(plan, carried)
-    _arrange(plan, bits)  # the copies that came last
+    _arrange(plan, target.bits)  # the copies that came last
     return plan
 
 
@@ -54,9 +60,9 @@ def _arrange(plan: Plan, bits: int) -> None:
 class Lowering:
     """The two passes over the lines of one plan."""
 
-    def __init__(self, lines: Lines, bits: int, carried: dict[int, int]):
+    def __init__(self, lines: Lines, target: Target, carried: dict[int, int]):
         self.source = lines
-        self.bits = bits
+        self.target = target
         self.lines = lines.lines
         self.carried = carried
         self.kernels: list[Kernel] = []
@@ -175,7 +181,7 @@ class Lowering:
         if kernel.kind != "product" or kernel.line is None:
             return kernel.kind == "nest"
         columns = kernel.operands[1][1].shape[-1]
-        lanes = self.bits // 8 // kernel.line.aval.dtype.itemsize
+        lanes = self.target.lanes(kernel.line.aval.dtype)
         return columns == 1 or columns >= FULL * -(-columns // lanes) * lanes
 
     def _reduction(self, line: Line, access: Access) -> Access:
@@ -216,7 +222,7 @@ class Lowering:
 
     def inner(self, lines: Lines, carried: dict[int, int]) -> Plan:
         """The plan of a body."""
-        return lower(lines, self.bits, carried)
+        return lower(lines, self.target, carried)
 
     # ---- what is no plain loop
     def _stored(self, k: int) -> Access:

@@ -6,10 +6,8 @@ have the same bytes. In a training step the new θ takes the old one's place, wh
 
 from __future__ import annotations
 
+from .alignment import LINE
 from .kernel import Item, Kernel, Place, Plan, Ref, Root, RootKind, squeezed
-
-LINE = 64
-"""Bytes of a cache line, and of the widest vector."""
 
 
 def reads(kernel: Kernel) -> list[Item]:
@@ -85,7 +83,7 @@ def _arena(plan: Plan) -> None:
                 item.last = number
     taken: list[tuple[int, int, int]] = []  # (last use, from, to)
     for item in sorted(items, key=lambda item: item.first):
-        size = aligned(item.line.aval.size * item.dtype.itemsize)
+        size = rounded_up(item.line.aval.size * item.dtype.itemsize)
         taken = sorted([t for t in taken if t[0] >= item.first], key=lambda t: t[1])
         at = 0
         for _, start, end in taken:
@@ -97,5 +95,5 @@ def _arena(plan: Plan) -> None:
         plan.arena = max(plan.arena, at + size)
 
 
-def aligned(size: int) -> int:
+def rounded_up(size: int) -> int:
     return -(-size // LINE) * LINE

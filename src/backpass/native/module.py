@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from enum import IntEnum
 from typing import Any
 
@@ -19,15 +18,14 @@ import numpy as np
 from llvmlite import ir
 
 from . import barrier, control_writer, denormal, gemm, random
-from .arrange import Arrangement
 from .control import bodies
 from .engine import ENTRY
-from .kernel import Item, Kernel, Place, Plan
-from .lanes import I8, I64, POINTER, Builder, Lanes, Value, i64
-from .memory import aligned, reads, writes
-from .nest import Body, Nest, Values, Where, owner
+from .kernel import Item, Kernel, Place, Plan, Root, RootKind
+from .lanes import I8, I64, POINTER, Builder, Lanes, Value, i64, loop
+from .memory import reads, rounded_up, writes
+from .nest import Body, Nest, Values, owner
+from .product import full_shape, product_arrangement, product_of, product_place
 from .target import Target
-from .view import View
 
 LONG = 6
 """An epilogue of more values than this is written once, in a loop over a tile's rows."""
@@ -46,6 +44,8 @@ class Word(IntEnum):
     TABLE = 3
     ARENA = 4
     """Whose island it is: the table and the arena of its plan."""
+    ROWS = 5
+    """Which rows of the data make up the batch, where they lie apart."""
 
 
 class ModuleWriter:
@@ -172,23 +172,35 @@ class ModuleWriter:
         assert kernel.line is not None
         (a, left), (c, right) = kernel.operands
         shape = full_shape(kernel)
-        product, swapped = product_of(left, right, kernel.line.aval.dtype)
+        product, swapped = product_of(kernel)
         items = memory_of(kernel)
-        extra = [POINTER] * (1 + len(items))
+        extra = [POINTER] * (1 + len(items) + bool(product.gather))
         made = product_arrangement(kernel, self.target.bits)
 
-        def epilogue(b: Builder, cell: gemm.Cell, given: Sequence[Value]) -> None:
+        def body_at(b: Builder, cell: gemm.Cell, given: Sequence[Value]) -> Body:
             self._able(b)
-            flag, *pointers = given
-            values = Values(kernel, made, dict(zip(items, pointers, strict=True)), flag)
+            values = Values(kernel, made, dict(zip(items, given[1:], strict=False)), given[0])
             lanes = Lanes(b, self.target.lanes(product.dtype), cell.count)
             where = product_place(kernel, shape, cell, swapped, b)
-            body = Body(values, lanes, where, False, {kernel.result: cell.value})  # type: ignore[dict-item]
+            return Body(values, lanes, where, False, {kernel.result: cell.value})  # type: ignore[dict-item]
+
+        def epilogue(b: Builder, cell: gemm.Cell, given: Sequence[Value]) -> None:
+            body = body_at(b, cell, given)
             written = [(root, body.ref(root.ref, root.target.dtype)) for root in kernel.roots]
             for root, value in written:
-                body.write(root, value)
+                if root.kind is RootKind.TOTAL:
+                    add_up(body, root, value, cell.unit)
+                else:
+                    body.write(root, value)
 
-        function = gemm.emit(self.module, name, product, self.target, epilogue, extra, inline=len(kernel.nodes) <= LONG)
+        def row_at(b: Builder, i: Value, given: Sequence[Value]) -> Value:
+            return b.load(b.gep(given[-1], [i], source_etype=I64), typ=I64, align=8)
+
+        def ahead(b: Builder, cell: gemm.Cell, given: Sequence[Value]) -> None:
+            body_at(b, cell, given).fetch()
+
+        index, inline = row_at if product.gather else None, len(kernel.nodes) <= LONG
+        function = gemm.emit(self.module, name, product, self.target, epilogue, extra, index, inline, ahead)
         first, second = ((c, right), (a, left)) if swapped else ((a, left), (c, right))
         places = [
             self.b.gep(self.address(item), [i64(view.offset * item.dtype.itemsize)], source_etype=I8)
@@ -196,8 +208,20 @@ class ModuleWriter:
         ]
         share = self.share(gemm.units(product, self.target), product.batch * product.m * product.n * product.k)
         rest = [self.flag, *[self.address(item) for item in items]]
+        if product.gather:
+            rest.append(self.b.load(self.word(Word.ROWS), typ=POINTER, align=8))
         with self.b.if_then(self.b.icmp_signed("<", *share)):
+            for root in kernel.roots:
+                if root.kind is RootKind.TOTAL:
+                    self._clear(root.target, share, self.target.lanes(product.dtype))
             self.b.call(function, [*places, self.packing, *share, *rest])
+
+    def _clear(self, begun: Item, share: tuple[Value, Value], width: int) -> None:
+        """Set the sums of this rank's units to nothing."""
+        place = self.address(begun)
+        with loop(self.b, *share) as unit:
+            lanes = Lanes(self.b, width)
+            lanes.store(lanes.constant(begun.dtype, -0.0), place, self.b.mul(unit, i64(width)), begun.dtype, 1)
 
     def _random(self, name: str, kernel: Kernel) -> None:
         assert kernel.line is not None
@@ -227,6 +251,16 @@ class ModuleWriter:
             b.store(b.ptrtoint(self.arena, I64), self.word(Word.ARENA), align=8)
             callback = b.load(self.word(Word.CALLBACK), typ=I64, align=8)
             b.call(b.inttoptr(callback, type_.as_pointer()), [i64(number)])
+
+
+def add_up(body: Body, root: Root, value: Value, unit: Value) -> None:
+    """Add the valid lanes of a value to the sums of a unit of work."""
+    lanes, dtype = body.lanes, root.target.dtype
+    whole, value = Lanes(lanes.b, lanes.width), lanes.splat(value)
+    if lanes.count < lanes.width:
+        value = lanes.b.select(lanes.mask(), value, whole.constant(dtype, -0.0))
+    pointer, at = body.of.pointer(root.target), lanes.b.mul(unit, i64(lanes.width))
+    whole.store(lanes.b.fadd(whole.load(pointer, at, dtype, 1), value), pointer, at, dtype, 1)
 
 
 class Crossing:
@@ -284,11 +318,8 @@ def scratch(plan: Plan, target: Target) -> int:
     for kernel in plan.kernels:
         most = max([most, *[scratch(body.plan, target) for body in bodies(kernel)]])
         if kernel.kind == "product":
-            assert kernel.line is not None
-            (_, left), (_, right) = kernel.operands
-            dtype = kernel.line.aval.dtype
-            product, _ = product_of(left, right, dtype)
-            most = max(most, aligned(gemm.pack_size(product, target) * dtype.itemsize))
+            product, _ = product_of(kernel)
+            most = max(most, rounded_up(gemm.pack_size(product, target) * np.dtype(product.dtype).itemsize))
     return most
 
 
@@ -305,67 +336,3 @@ def memory_of(kernel: Kernel) -> list[Item]:
     found += [owner(root.target) for root in kernel.roots]
     found += [owner(node.gathered.base) for node in kernel.nodes if node.gathered is not None]
     return list(dict.fromkeys(item for item in found if not item.immediate))
-
-
-def product_of(left: View, right: View, dtype: np.dtype) -> tuple[gemm.Product, bool]:
-    """The product's sizes and strides, and whether it is computed as Cᵀ = Bᵀ Aᵀ."""
-    *batch, m, k = left.shape
-    n = right.shape[-1]
-    count = 1
-    for length in batch:
-        count *= length
-    product = gemm.Product(
-        m,
-        n,
-        k,
-        dtype.name,
-        left.strides[-2:],  # type: ignore[arg-type]
-        right.strides[-2:],  # type: ignore[arg-type]
-        count,
-        (_batch_stride(left), _batch_stride(right)),
-    )
-    if n == 1 and m > 1:
-        return product.transposed(), True
-    # The ranks share the larger operand: each packs only what it needs of B.
-    return (replace(product, split="columns") if n > m and n >= 128 else product), False
-
-
-def _batch_stride(view: View) -> int:
-    walks = [(n, s) for n, s in zip(view.shape[:-2], view.strides[:-2], strict=True) if n != 1]
-    return walks[-1][1] if walks else 0
-
-
-def product_place(kernel: Kernel, shape: tuple[int, ...], cell: gemm.Cell, swapped: bool, b: Builder) -> Where:
-    """Where in the kernel's domain a vector of sums stands."""
-    row, col = (cell.col, cell.row) if swapped else (cell.row, cell.col)
-    index: list[Value] = [col, row]
-    rest = cell.item
-    batch = [n for n in shape[:-2] if n != 1]
-    for k, n in reversed(list(enumerate(batch))):
-        index.append(b.urem(rest, i64(n)) if k else rest)
-        rest = b.udiv(rest, i64(n)) if k else rest
-    index.reverse()
-    long = [*batch, *[n for n in shape[-2:] if n != 1]]
-    kept = [*index[:-2], *[i for i, n in zip(index[-2:], shape[-2:], strict=True) if n != 1]]
-    assert len(long) == len(kernel.domain)
-    return dict(enumerate(kept))
-
-
-def product_arrangement(kernel: Kernel, bits: int) -> Arrangement:
-    """The epilogue's loops are the product's own: columns in the lanes, or rows where it is computed transposed."""
-    assert kernel.line is not None
-    shape = full_shape(kernel)
-    _, swapped = product_of(kernel.operands[0][1], kernel.operands[1][1], kernel.line.aval.dtype)
-    axes = len(kernel.domain)
-    along = 0 if swapped else 1
-    vector = None
-    if shape[-2:][along] != 1:
-        vector = axes - 1 - (along == 0 and shape[-1] != 1)
-    width = bits // 8 // kernel.line.aval.dtype.itemsize
-    return Arrangement([[k] for k in range(axes)], list(kernel.domain), vector, width, [])
-
-
-def full_shape(kernel: Kernel) -> tuple[int, ...]:
-    """(…, m, n), whatever NumPy leaves away of it."""
-    (_, left), (_, right) = kernel.operands
-    return (*left.shape[:-1], right.shape[-1])

@@ -17,6 +17,8 @@ UNROLL = 4
 """Sums that run side by side, since one addition waits four cycles for the one before."""
 SMALL = 8
 """Kernels of at most so many values are written out that often."""
+LARGE = 32_768
+"""Bytes of an array that is not counted on to be in the first cache."""
 COPIES = {
     "alias", "stop_gradient", "reshape", "transpose", "broadcast_to", "slice", "cast", "cast_discrete", "einsum",
     "matmul",
@@ -69,6 +71,16 @@ class Body:
             index, stride = self.place(ref.strides, ref.offset)
             self.loaded[key] = self.lanes.load(self.of.pointer(ref.item), index, ref.item.dtype, stride)
         return self.loaded[key]
+
+    def fetch(self) -> None:
+        """Let what will be loaded here from large arrays come to the first cache, to be changed there if it is."""
+        kernel = self.of.kernel
+        changed = {owner(root.target) for root in kernel.roots}
+        for ref, _ in kernel.leaves:
+            if ref.item.aval.size * ref.item.dtype.itemsize >= LARGE:
+                index, stride = self.place(ref.strides, ref.offset)
+                if stride == 1:
+                    self.lanes.prefetch(self.of.pointer(ref.item), index, ref.item.dtype, owner(ref.item) in changed)
 
     def place(self, strides: tuple[int, ...], offset: int, row: bool | None = None) -> tuple[Value, int]:
         """(index of the first lane, step from lane to lane)."""

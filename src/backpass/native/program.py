@@ -14,6 +14,7 @@ from backpass.graph.interpreter import run
 from backpass.graph.program import Graph
 
 from . import direct
+from .alignment import aligned_bytes
 from .barrier import WORDS
 from .code import Code, code_for
 from .kernel import Item, Place
@@ -166,10 +167,3 @@ def _as_interpreted(value: np.ndarray, item: Item) -> Any:
     if value.shape == ():
         return value.item() if item.aval.weak else value[()]
     return value
-
-
-def aligned_bytes(size: int) -> np.ndarray:
-    """Memory that begins with a cache line."""
-    raw = np.zeros(size + 64, np.uint8)
-    start = -raw.ctypes.data % 64
-    return raw[start : start + size]

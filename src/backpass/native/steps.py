@@ -2,7 +2,8 @@
 
 A step's graph takes θ, the state, the optimiser's memory, the step's number, a key and a batch, and gives the new
 ones, the loss and the squared norm of the gradient. Here the whole loop is machine code: gather the rows of the batch,
-run the step, note its loss, go on. θ and the rest are changed in place; Python comes back between calls.
+run the step, note its loss, go on. θ and the rest are changed in place; Python comes back between calls. Rows that
+products alone read are not gathered (`batch`).
 """
 
 from __future__ import annotations
@@ -22,10 +23,11 @@ from llvmlite import ir
 from backpass.graph.program import Graph
 
 from . import denormal
+from .alignment import aligned
 from .code import code_for
 from .engine import ENTRY
 from .lanes import I8, I32, I64, POINTER, Builder, Value, i64, intrinsic, loop
-from .module import ModuleWriter
+from .module import ModuleWriter, Word
 from .program import Memory
 from .target import Target, host, x86
 
@@ -58,9 +60,12 @@ class Steps:
         self.rows = rows
         held = len(carried)
         around = Around(tuple(array[0:1].nbytes for array in data), rows, held)
-        self.code = code_for(graph, target or host(), {k: k for k in range(held)}, around)
+        batch = range(held + 2, held + 2 + len(data))
+        self.code = code_for(graph, target or host(), {k: k for k in range(held)}, around, batch)
         self.memory = Memory(self.code, ranks)
-        self._batch = [np.zeros((rows, *array.shape[1:]), array.dtype) for array in data]
+        self._apart = [self.code.plan.inputs[k].apart for k in batch]
+        shapes = [(0 if apart else rows, *array.shape[1:]) for apart, array in zip(self._apart, data, strict=True)]
+        self._batch = [aligned(np.zeros(shape, array.dtype)) for shape, array in zip(shapes, data, strict=True)]
         self._number = np.zeros((), np.int64)
         self._key = np.zeros(2, np.uint32)
         self._results = [np.zeros((), self.code.plan.outputs[held + k].dtype) for k in range(2)]
@@ -68,6 +73,7 @@ class Steps:
         self.bind()
         self._table = np.zeros(DATA + len(data), np.int64)
         self._given: tuple[np.ndarray, ...] = ()
+        self._order = np.zeros(0, np.int64)
         self._data: list[np.ndarray] = []
         self._entry = LOOP_TYPE(self.code.loaded.address(LOOP))
         self._rate = 0.0
@@ -87,6 +93,9 @@ class Steps:
         if data is not self._given:
             self._given, self._data = data, [np.ascontiguousarray(array) for array in data]
             self._table[DATA:] = [array.ctypes.data for array in self._data]
+            for item, array, apart in zip(self.code.plan.inputs[-len(data) :], self._data, self._apart, strict=True):
+                if apart:
+                    self.memory.set(item, array)
 
     def run(
         self,
@@ -105,7 +114,7 @@ class Steps:
         """
         self._read_from(data)
         losses, squares = np.zeros(steps), np.zeros(steps)
-        order = np.ascontiguousarray(order, np.int64)
+        self._order = order = np.ascontiguousarray(order, np.int64)
         table = self._table
         limit = int(seconds * self._rate)
         table[:DATA] = (
@@ -141,7 +150,10 @@ class Steps:
         return int(self._table[DONE])
 
     def _arguments(self) -> list[Any]:
-        return [self.memory.values[item] for item in self.code.plan.inputs]
+        """What the last step was given."""
+        rows = self._order[(self.done - 1) * self.rows : self.done * self.rows]
+        values = [(item, self.memory.values[item]) for item in self.code.plan.inputs]
+        return [array[rows] if item.apart else array for item, array in values]
 
 
 @contextlib.contextmanager
@@ -197,6 +209,7 @@ def _write_loop(w: ModuleWriter, sizes: tuple[int, ...], rows: int, held: int) -
     began = _clock(b)
     sources = [pointer(DATA + k) for k in range(len(sizes))]
     number, key, *batch = [slot(item) for item in w.plan.inputs[held:]]
+    items = w.plan.inputs[held + 2 :]
     results = w.plan.outputs[held : held + 2]
     ends = [slot(item) for item in results]
     is_first = b.icmp_signed("==", rank, i64(0))
@@ -209,7 +222,9 @@ def _write_loop(w: ModuleWriter, sizes: tuple[int, ...], rows: int, held: int) -
             with loop(b, *mine) as r:
                 at = b.add(b.mul(s, i64(rows)), r)
                 row = b.load(b.gep(order, [at], source_etype=I64), typ=I64, align=8)
-                for bytes_, source, target in zip(sizes, sources, batch, strict=True):
+                for bytes_, source, target, item in zip(sizes, sources, batch, items, strict=True):
+                    if item.apart:
+                        continue
                     size = i64(bytes_)
                     place = b.gep(target, [b.mul(r, size)], source_etype=I8)
                     begin = b.gep(source, [b.mul(row, size)], source_etype=I8)
@@ -217,6 +232,8 @@ def _write_loop(w: ModuleWriter, sizes: tuple[int, ...], rows: int, held: int) -
             current = b.add(first, s)
             with b.if_then(is_first):
                 b.store(current, number, align=8)
+                mine_at = b.gep(order, [b.mul(s, i64(rows))], source_etype=I64)
+                b.store(b.ptrtoint(mine_at, I64), b.gep(flag, [i64(Word.ROWS)], source_etype=I64), align=8)
                 b.store(b.trunc(seed, I32), key, align=4)
                 b.store(b.trunc(current, I32), b.gep(key, [i64(1)], source_etype=I32), align=4)
                 late = b.icmp_signed(">", b.sub(_clock(b), began), limit)

@@ -23,6 +23,7 @@ from backpass.graph.interpreter import find_nonfinite
 from backpass.graph.program import Graph
 from backpass.graph.pytree import flatten, leaves_of
 from backpass.graph.staging import Compiled
+from backpass.native.alignment import aligned
 from backpass.partials.random import make_key
 
 from .blas import suited_threads
@@ -94,7 +95,7 @@ class Loop:
         self.shuffle, self.fill, self.total = shuffle, fill, total
         self.step = step or Compiled(training_step(loss, optimizer))
         leaves, self.tree = flatten((theta, state, optimizer.init(theta)))
-        self._held = [np.array(leaf, order="C") for leaf in leaves]
+        self._held = [aligned(leaf) for leaf in leaves]
         memory = self.tree.unflatten(range(len(leaves)))[2]
         self._rate_at = memory[RATE] if steers(optimizer) else None  # among the leaves
         self._steppers: dict[int, Stepper] = {}
