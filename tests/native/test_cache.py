@@ -49,8 +49,8 @@ def test_what_was_compiled_is_found_again(place, monkeypatch):
     assert [path.suffix for path in place.iterdir()] == [".o"]
 
 
-def name(function, *args, carried=None, more=None, target=None):
-    return identity(prepared(bp.trace(function, *args)), carried or {}, more, target or host())
+def name(function, *args, carried=None, more=None, target=None, batch=range(0)):
+    return identity(prepared(bp.trace(function, *args)), carried or {}, more, target or host(), batch)
 
 
 ONES = np.ones((3, 4))
@@ -77,7 +77,7 @@ def test_whatever_changes_the_code_changes_its_name():
     names = [name(f, ONES) for f in ALIKE]
     names += [name(ALIKE[0], np.ones((4, 3))), name(ALIKE[0], ONES.astype(np.float32))]
     names += [name(lambda x: x * 2, ONES), name(lambda x: x * 2, ONES, carried={0: 0})]
-    names += [name(ALIKE[0], ONES, more=direct.write)]
+    names += [name(ALIKE[0], ONES, more=direct.write), name(ALIKE[0], ONES, batch=range(1))]
     around = Around((8, 4), 32, 1)
     names += [name(ALIKE[0], ONES, more=m) for m in (around, replace(around, rows=31), replace(around, sizes=(8, 8)))]
     names += [name(ALIKE[0], ONES, target=target) for target in runnable() if target != host()]

@@ -28,7 +28,7 @@ ROOMS = ("graph", "partials", "native")
 """The rooms whose source decides what is written for some lines."""
 
 
-def identity(lines: Lines, carried: dict[int, int], more: object, target: Target, batch: range) -> str:
+def identity(lines: Lines, carried: dict[int, int], more: object, target: Target, batch: range = range(0)) -> str:
     """The name of the code for these lines. `more` is what is added to them: a function of a
     module, or something whose repr tells it; `batch` the inputs that may lie apart."""
     added = f"{more.__module__}.{more.__qualname__}" if isinstance(more, FunctionType) else repr(more)
