@@ -1,9 +1,12 @@
 """Delimited text as people have it: delimiters, encodings, headers, quotes, and each way in which it can be broken."""
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as parquet
 import pytest
 
 from backpass.data.read import read_table
+from backpass.data.stream import Stream
 from backpass.graph.errors import DataError
 
 
@@ -173,3 +176,86 @@ def test_a_mark_of_utf_8_before_other_letters(read):
 def test_names_that_a_model_knows_are_a_header(read):
     assert read("2019,2020\n1,2\n").names == ["column_1", "column_2"]
     assert read("2019,2020\n1,2\n", kinds={"2020": "number"}).names == ["2019", "2020"]
+
+
+ROWS = "".join(f"{k % 7},{k / 4},{'xy'[k % 2]}\n" for k in range(40))
+
+
+@pytest.mark.parametrize(
+    ("above", "told"),
+    [
+        (
+            "# made by a tool\n# version 2\n",
+            "the first 2 lines of a.csv are no rows of the table ('# made by a tool', ",
+        ),
+        ("Report of 2024\n\n", "the first line of a.csv is no row of the table ('Report of 2024'): left out"),
+        ("Report of 2024,,\n,,\n", "the first 2 lines of a.csv are no rows of the table ('Report of 2024', '')"),
+        ("sep=,\n", "the first line of a.csv is no row of the table ('sep=')"),
+        ("\n\n", ""),
+    ],
+)
+def test_lines_above_the_table_are_passed_over(tmp_path, above, told):
+    (tmp_path / "a.csv").write_text(f"{above}a,b,kind\n{ROWS}")
+    survey = Stream(tmp_path / "a.csv").survey()
+    whole = read_table(tmp_path / "a.csv")
+    assert (len(whole), whole.names) == (40, ["a", "b", "kind"]) == (survey.rows, survey.sample.names)
+    assert [column.kind for column in whole.columns] == ["number", "number", "text"]
+    for table in (whole, survey.sample):
+        assert table.notices[0].startswith(told) if told else not any("first" in notice for notice in table.notices)
+
+
+@pytest.mark.parametrize("header", ["#a,b,kind", "a,,", "2019,2020,kind"])
+def test_a_header_stays_one(tmp_path, header):
+    (tmp_path / "a.csv").write_text(f"{header}\n{ROWS}")
+    table = read_table(tmp_path / "a.csv", names=["kind"])
+    assert len(table) == 40
+    assert table.names[0] == header.split(",")[0]
+
+
+def test_errors_count_the_lines_above(tmp_path):
+    (tmp_path / "a.csv").write_text(f"title\n\na,b,kind\n{ROWS}1,2\n")
+    with pytest.raises(DataError, match="line 44 has 2 fields: '1,2'"):
+        read_table(tmp_path / "a.csv")
+    with pytest.raises(DataError, match=r"Row #4\d: Expected 3 columns, got 2: 1,2. Mend that row"):
+        Stream(tmp_path / "a.csv").survey()
+
+
+def test_a_quote_is_named_by_the_line_in_which_it_opens(tmp_path):
+    (tmp_path / "a.csv").write_text(f'a,b,kind\n1,"2,x\n{ROWS}')
+    with pytest.raises(DataError, match=r"a quote that is opened in line 2 of a.csv is closed in line 42, and"):
+        read_table(tmp_path / "a.csv")
+
+
+def test_columns_parted_by_spaces(tmp_path):
+    (tmp_path / "a.txt").write_text("a   b kind\r\n" + "".join(f"  {k}   {k / 4} x{k % 2} \r\n" for k in range(30)))
+    table = read_table(tmp_path / "a.txt")
+    assert (table.names, table["b"].values[3]) == (["a", "b", "kind"], 0.75)
+    assert table.notices == ("a.txt parts its columns by spaces",)
+    with pytest.raises(DataError, match="parts its columns by spaces, and is too large"):
+        Stream(tmp_path / "a.txt")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf_16_without_its_mark(tmp_path, encoding):
+    (tmp_path / "a.csv").write_bytes(f"a,b,kind\n{ROWS}".encode(encoding))
+    table = read_table(tmp_path / "a.csv")
+    assert (table.names, len(table)) == (["a", "b", "kind"], 40)
+    assert table.notices == ("a.csv is not UTF-8; its letters are read as UTF-16",)
+
+
+def test_a_zero_byte_is_named_by_its_line(tmp_path):
+    (tmp_path / "a.csv").write_text(f"a,b,kind\n{ROWS}1,2\0,x\n")
+    with pytest.raises(DataError, match="a zero byte in line 42, which text never has"):
+        read_table(tmp_path / "a.csv")
+
+
+def test_whole_numbers_beyond_what_a_number_holds_are_texts(tmp_path):
+    ids, times = [2**60 + k for k in range(20)], [1_700_000_000_000_000_000 + 1000 * k for k in range(20)]
+    (tmp_path / "a.csv").write_text("id,ns\n" + "".join(f"{i},{t}\n" for i, t in zip(ids, times, strict=True)))
+    parquet.write_table(pa.table({"id": ids, "ns": times}), tmp_path / "a.parquet")
+    for name in ("a.csv", "a.parquet"):
+        table = read_table(tmp_path / name)
+        assert [column.kind for column in table.columns] == ["text", "number"]
+        assert table["id"].levels == tuple(map(str, ids))
+        assert "column 'id' has whole numbers of more digits than a number holds" in table.notices[0]
+        assert read_table(tmp_path / name, {"id": "text"})["id"].levels == tuple(map(str, ids))

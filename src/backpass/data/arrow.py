@@ -9,7 +9,7 @@ import numpy as np
 from backpass.data.buffers import numbers_of
 from backpass.data.extra import arrow as pyarrow
 from backpass.data.table import Column, Reading, Table, missing_column, number_type
-from backpass.data.texts import text_style, typed_text
+from backpass.data.texts import BLURRED, blurred, text_style, typed_text
 from backpass.graph.errors import DataError
 
 
@@ -62,8 +62,13 @@ def _column(name: str, array: Any, reading: Reading | None, style: str, notes: l
             if is_a.is_decimal(kind_of)
             else number_type(np.dtype("float16" if is_a.is_float16(kind_of) else str(kind_of)))
         )
+        if is_a.is_integer(kind_of) and reading is not None and reading.kind == "text":
+            return typed_text(name, pc.cast(array, pa.string()), reading, style, notes)
         arrow_type = pa.float32() if dtype == np.float32 else pa.float64()
         column = Column(name, "number", numbers_of(pc.cast(array, arrow_type, safe=False), dtype, np.nan))
+        if reading is None and is_a.is_integer(kind_of) and blurred(array, column.values):
+            notes.append(f"column '{name}' has {BLURRED}: read as text")
+            return typed_text(name, pc.cast(array, pa.string()), Reading("text"), style, notes)
     elif is_a.is_timestamp(kind_of) or is_a.is_date(kind_of):
         zone = kind_of.tz if is_a.is_timestamp(kind_of) else None
         column = Column(name, "time", _times(pc.cast(array, pa.timestamp("us", zone), safe=False)))

@@ -7,12 +7,13 @@ import csv
 import io
 import itertools
 import re
-from collections.abc import Container
-from typing import Any, NamedTuple
+from collections import Counter
+from collections.abc import Container, Iterator
+from typing import NamedTuple
 
 from backpass.data.arrow import table_of
 from backpass.data.extra import arrow
-from backpass.data.table import Reading, Table, listing, repeated
+from backpass.data.table import Reading, Table, counted, listing, repeated
 from backpass.data.texts import MISSING
 from backpass.graph.errors import DataError
 
@@ -24,12 +25,18 @@ MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_
 _NUMBERLIKE = re.compile(r"^[+-]?[$€£]?(\d[\d,.' ]*|\.\d+)([eE][+-]?\d+)?\s*%?$|^[+-]?(inf|nan)$", re.I)
 
 
+MOST_LEADING = 20
+"""Lines above a table (a title, remarks) that are passed over at most."""
+
+
 class Layout(NamedTuple):
-    """How a delimited file is laid out: its column names and whether the first row holds them."""
+    """How a delimited file is laid out: its column names and whether the first row holds them, below `skip` lines that
+    are no rows of the table."""
 
     delimiter: str
     header: bool
     names: tuple[str, ...]
+    skip: int = 0
 
 
 def read_delimited(
@@ -47,7 +54,7 @@ def read_delimited(
     """
     csv_module = arrow("csv", f"reading {source}")
     notes: list[str] = []
-    raw = _as_utf8(raw, source, notes)
+    raw = _spaces_as_tabs(_as_utf8(raw, source, notes), source, notes)
     layout = layout_of(raw, source, header, notes, known)
     pa = arrow()
     names = list(layout.names)
@@ -55,7 +62,10 @@ def read_delimited(
         parsed = csv_module.read_csv(
             pa.py_buffer(raw),
             read_options=csv_module.ReadOptions(
-                column_names=names, skip_rows_after_names=int(layout.header), block_size=1 << 24
+                column_names=names,
+                skip_rows=layout.skip,
+                skip_rows_after_names=int(layout.header),
+                block_size=1 << 24,
             ),
             parse_options=csv_module.ParseOptions(delimiter=layout.delimiter, newlines_in_values=b'"' in raw),
             convert_options=csv_module.ConvertOptions(column_types=dict.fromkeys(names, pa.string())),
@@ -82,8 +92,23 @@ def _as_utf8(raw: bytes, source: str, notes: list[str]) -> bytes:
         except UnicodeDecodeError as error:
             at = error.start + len(mark)
             raise DataError(f"{source} begins as {encoding} text and is damaged at byte {at}") from error
+    even, odd = raw[: 1 << 16 : 2], raw[1 : 1 << 16 : 2]
+    for encoding, zeros, letters in (("utf-16-le", odd, even), ("utf-16-be", even, odd)):
+        if zeros and zeros.count(0) > 0.7 * len(zeros) and letters.count(0) < 0.1 * len(letters):
+            try:
+                text = raw.decode(encoding)
+            except UnicodeDecodeError:
+                break
+            notes.append(f"{source} is not UTF-8; its letters are read as UTF-16")
+            return text.encode()
     control = sum(byte < 9 or 13 < byte < 32 for byte in raw[: 1 << 16])
-    if 0 in raw[: 1 << 20] or control > len(raw[: 1 << 16]) * 0.02:
+    zero = raw.find(b"\0", 0, 1 << 20)
+    if zero >= 0 and control <= 0.02 * len(raw[: 1 << 16]):
+        raise DataError(
+            f"{source} has a zero byte in line {raw.count(bytes([10]), 0, zero) + 1}, which text never has; was it "
+            "damaged in copying? Copy it again, or take the byte out"
+        )
+    if zero >= 0 or control > len(raw[: 1 << 16]) * 0.02:
         raise DataError(
             f"{source} is neither text nor a format that can be read; give it as CSV, TSV, Parquet, Arrow, .npy or .npz"
         )
@@ -103,10 +128,38 @@ def _as_utf8(raw: bytes, source: str, notes: list[str]) -> bytes:
     return text.encode()
 
 
-def _rows(raw: bytes, delimiter: str) -> Any:
-    """The standard library's reader over the file: slower than pyarrow's, and it knows its line (`line_num`)."""
+def _spaces_as_tabs(raw: bytes, source: str, notes: list[str]) -> bytes:
+    """The text with tabs between its columns, where runs of spaces stand there in every line."""
+    if not parted_by_spaces(raw[: 1 << 16]):
+        return raw
+    notes.append(f"{source} parts its columns by spaces")
+    return re.sub(rb" +", b"\t", re.sub(rb"(?m)^ +| +(?=\r?$)", b"", raw))
+
+
+def parted_by_spaces(head: bytes) -> bool:
+    """Whether text has as many words in every line, two at least, nothing else between them, and a column of numbers.
+
+    >>> parted_by_spaces(b"a b c\\n1  2 x\\n3  4 y\\n"), parted_by_spaces(b"New York\\nSan Diego\\n")
+    (True, False)
+    """
+    if re.search(rb"[,;\t|\"]", head):
+        return False
+    lines = [line.split() for line in head.decode("utf-8", "replace").splitlines()[:SAMPLE_ROWS] if line.strip()]
+    if len(lines) < 3 or len(lines[0]) < 2 or len({len(line) for line in lines[:-1]}) > 1:
+        return False
+    return any(all(_NUMBERLIKE.match(line[k]) for line in lines[1:-1]) for k in range(len(lines[0])))
+
+
+def _rows(raw: bytes, delimiter: str, skip: int = 0) -> Iterator[tuple[list[str], int, int]]:
+    """(row, its first line, its last line) by the standard library's reader: slower than pyarrow's, and it knows its
+    lines. Empty lines are left out."""
     text = io.TextIOWrapper(io.BytesIO(raw), encoding="utf-8", errors="replace", newline="")
-    return csv.reader(text, delimiter=delimiter)
+    rows = csv.reader(itertools.islice(text, skip, None), delimiter=delimiter)
+    before = skip
+    for row in rows:
+        if row:
+            yield row, before + 1, rows.line_num + skip
+        before = rows.line_num + skip
 
 
 def layout_of(raw: bytes, source: str, header: bool | None, notes: list[str], known: Container[str]) -> Layout:
@@ -115,9 +168,8 @@ def layout_of(raw: bytes, source: str, header: bool | None, notes: list[str], kn
         head = head[: head.rindex(b"\n")]
     samples = {}
     for delimiter in DELIMITERS:
-        rows = (row for row in _rows(head, delimiter) if row)
         try:
-            samples[delimiter] = list(itertools.islice(rows, SAMPLE_ROWS))
+            samples[delimiter] = list(itertools.islice(_rows(head, delimiter), SAMPLE_ROWS))
         except csv.Error as error:
             raise DataError(
                 f"{source} has a field of more than {csv.field_size_limit()} characters among its first rows; "
@@ -125,8 +177,15 @@ def layout_of(raw: bytes, source: str, header: bool | None, notes: list[str], kn
             ) from error
     if not samples[","]:
         raise DataError(f"{source} is empty")
-    delimiter = _delimiter(samples)
-    rows = [[cell.strip() for cell in row] for row in samples[delimiter]]
+    leading = {each: _leading([row for row, _, _ in rows]) for each, rows in samples.items()}
+    delimiter = _delimiter({each: [row for row, _, _ in rows[leading[each] :]] for each, rows in samples.items()})
+    above, below = samples[delimiter][: leading[delimiter]], samples[delimiter][leading[delimiter] :]
+    skip = below[0][1] - 1
+    if above:
+        shown = listing([" ".join(filter(None, row)) for row, _, _ in above], 2)
+        lines = f"line of {source} is no row" if len(above) == 1 else f"{len(above)} lines of {source} are no rows"
+        notes.append(f"the first {lines} of the table ({shown}): left out")
+    rows = [[cell.strip() for cell in row] for row, _, _ in below]
     first, rest = rows[0], rows[1:]
     named = any(cell in known for cell in first)
     has_header = named or _has_header(first, rest) if header is None else header
@@ -137,7 +196,7 @@ def layout_of(raw: bytes, source: str, header: bool | None, notes: list[str], kn
         names = tuple(f"column_{i + 1}" for i in range(len(first)))
         if header is None:
             notes.append(f"{source} has no header (its first row: {listing(first, 3)}); columns: {listing(names, 3)}")
-        return Layout(delimiter, False, names)
+        return Layout(delimiter, False, names, skip)
     names = tuple(name or f"column_{i + 1}" for i, name in enumerate(first))
     if twice := repeated(names):
         raise DataError(
@@ -145,7 +204,35 @@ def layout_of(raw: bytes, source: str, header: bool | None, notes: list[str], kn
         )
     if not rest:
         raise DataError(f"{source} has a header ({listing(names)}) and no rows below it")
-    return Layout(delimiter, True, names)
+    return Layout(delimiter, True, names, skip)
+
+
+def _leading(rows: list[list[str]]) -> int:
+    """How many of the first rows are a title, remarks or ``sep=;`` above the table: they have one field, begin with #
+    and are of another length than the rows, or have one field that says something above a row of names.
+
+    >>> _leading([["# 2024"], ["a", "b"], ["1", "2"], ["3", "4"]]), _leading([["a", "b"], ["1", "2"]])
+    (1, 0)
+    """
+    if rows and re.fullmatch(r"sep=.?", rows[0][0].strip(), re.I):
+        return 1
+    (width, count), *_ = Counter(map(len, rows)).most_common(1) or [(0, 0)]
+    if width < 2:
+        return 0
+    found = padded = 0
+    for row in rows[: MOST_LEADING + 1]:
+        said = sum(bool(cell.strip()) for cell in row)
+        if len(row) == width and said > 1:
+            break
+        if not (len(row) == 1 or row[0].lstrip().startswith("#") or said <= 1):
+            return 0
+        padded += len(row) == width
+        found += 1
+    if found > min(MOST_LEADING, len(rows) - 2) or count - padded < 0.9 * (len(rows) - found):
+        return 0
+    names = rows[found]
+    named = all(cell.strip() and not _NUMBERLIKE.match(cell.strip()) for cell in names)
+    return found if named or not padded else 0
 
 
 def _delimiter(samples: dict[str, list[list[str]]]) -> str:
@@ -183,13 +270,19 @@ def _has_header(first: list[str], rest: list[list[str]]) -> bool:
 def _parse_error(raw: bytes, layout: Layout, source: str, error: Exception) -> DataError:
     """What is wrong with the rows, found with the slower reader, which knows its line."""
     width, bad, first_bad = len(layout.names), 0, ""
-    rows = _rows(raw, layout.delimiter)
-    for row in rows:
-        if row and len(row) != width:
+    for row, start, end in _rows(raw, layout.delimiter, layout.skip):
+        if len(row) != width:
             bad += 1
             if bad == 1:
                 shown = layout.delimiter.join(row)
-                first_bad = f"line {rows.line_num} has {len(row)} field{'s' * (len(row) != 1)}: {shown[:60]!r}"
+                if end - start > 5:  # more likely a slip than a text of many lines
+                    return DataError(
+                        f"a quote that is opened in line {start} of {source} is closed in line {end}, and these "
+                        f"{counted(end - start + 1, 'line')} are no row of {counted(width, 'field')}: "
+                        f"{shown[:60]!r}. Close or remove the quote"
+                    )
+                where = f"line {start} has" if start == end else f"lines {start} to {end} have"
+                first_bad = f"{where} {counted(len(row), 'field')}: {shown[:60]!r}"
     if not bad:
         return DataError(f"{source} cannot be read as text in columns: {error}")
     others = f" ({bad - 1} more such line{'s' * (bad > 2)})" if bad > 1 else ""
@@ -203,10 +296,9 @@ def _parse_error(raw: bytes, layout: Layout, source: str, error: Exception) -> D
 
 def _refuse_open_quote(raw: bytes, layout: Layout, source: str) -> None:
     """An opened quote swallows the rest of the file without a word: it is found by the last row's many lines."""
-    rows, before = _rows(raw, layout.delimiter), 0
     last: list[str] = []
     start = 1
-    for row in rows:
-        last, start, before = row, before + 1, rows.line_num
+    for row, first, _ in _rows(raw, layout.delimiter, layout.skip):
+        last, start = row, first
     if any("\n" in cell for cell in last):
         raise DataError(f"a quote that is opened in line {start} of {source} is never closed; close or remove it")

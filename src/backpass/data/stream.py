@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from backpass.data.arrow import table_of
-from backpass.data.delimited import MARKS, Layout, layout_of
+from backpass.data.delimited import DELIMITERS, MARKS, Layout, layout_of, parted_by_spaces
 from backpass.data.extra import arrow
 from backpass.data.table import Kind, Reading, Table, counted
 from backpass.graph.errors import DataError
@@ -119,6 +119,10 @@ class Stream:
                 encoding = "cp1252"
                 self.notices.append(f"{self.source} is not UTF-8; its letters are read as Windows-1252")
         text = head.decode(encoding, "replace").removeprefix("\ufeff").encode()
+        if parted_by_spaces(text[: 1 << 16]):
+            raise DataError(
+                f"{self.source} parts its columns by spaces, and is too large to be read at once; write it as CSV"
+            )
         return layout_of(text, self.source, None, self.notices, self.known), encoding
 
     def _bytes(self) -> Any:
@@ -138,6 +142,7 @@ class Stream:
                     file,
                     read_options=csv.ReadOptions(
                         column_names=names,
+                        skip_rows=self.layout.skip,
                         skip_rows_after_names=int(self.layout.header),
                         block_size=BLOCK,
                         encoding=self.encoding,
@@ -152,7 +157,10 @@ class Stream:
             except pa.ArrowInvalid as error:
                 if not self.quoted and "straddling" in str(error):
                     raise _Straddling from error
-                raise DataError(f"{self.source} cannot be read as text in columns: {error}") from error
+                raise DataError(
+                    f"{self.source} cannot be read as text in columns: {error}. Mend that row, or put quotes around "
+                    f"fields that hold {DELIMITERS[self.delimiter]}"
+                ) from error
             except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
                 raise DataError(f"{self.source} cannot be read: {error}") from error
 

@@ -63,9 +63,10 @@ class Target:
         known = table.where_known(name)[name]  # raises where no row has a value
         distinct = len(np.unique(known.values))
         if distinct == 1:
+            where = "its one row" if len(known) == 1 else f"all of its {len(known)} rows"
             raise DataError(
-                f"target '{name}' of {table.source} has one value only, '{known.texts()[0]}', in all of its "
-                f"{len(known)} rows: there is nothing to tell apart"
+                f"target '{name}' of {table.source} has one value only, '{known.texts()[0]}', in {where}: there is "
+                "nothing to tell apart"
             )
         decided, why = _decide(known, distinct)
         if task is None or task == decided:

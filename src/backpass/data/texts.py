@@ -120,6 +120,9 @@ def _numbers(name: str, array: Any, style: str, given: bool, notes: list[str]) -
         except pa.ArrowInvalid:
             pass
         else:
+            if not given and blurred(array, values):
+                notes.append(f"column '{name}' has {BLURRED} ({_example(array)}): read as text")
+                return None
             return (None if given else _compact_dates(name, array, values, notes)) or Column(name, "number", values)
     if not given and not any(re.search(r"\d", text) for text in array.drop_null()[:100].to_pylist()):
         return None
@@ -162,6 +165,20 @@ def _parse(array: Any, style: str) -> tuple[np.ndarray, str]:
         digits = pc.replace_substring(digits, ",", ".")
     values = pc.cast(pc.binary_join_element_wise(sign, digits, nothing), pa.float64())
     return numbers_of(values, np.float64, np.nan), units[0].as_py() if len(units) == 1 else ""
+
+
+EXACT = 2.0**53
+BLURRED = "whole numbers of more digits than a number holds, such as identifiers"
+
+
+def blurred(array: Any, values: np.ndarray) -> bool:
+    """Whether float64 `values` do not tell whole numbers apart that differ in the Arrow array: beyond 2**53 it has
+    not all of them."""
+    with np.errstate(invalid="ignore"):
+        large = np.abs(values) >= EXACT
+    if not large.any() or np.isinf(values).any():
+        return False
+    return bool(arrow("compute").count_distinct(array).as_py() > len(np.unique(values[~np.isnan(values)])))
 
 
 def _is_code(array: Any) -> bool:
