@@ -362,7 +362,7 @@ def test_a_body_is_traced_once() -> None:
     calls = []
 
     def step(c: Any, e: Any) -> Any:
-        calls.append(type(c) is Traced)
+        calls.append(c.__class__ is Traced)
         return c + e, None
 
     bp.scan(step, 0.0, np.arange(50.0))

@@ -309,6 +309,7 @@ CASES |= {
     "eval_sh_jacobi": [case(DEGREES, 1.7, 0.9, (3,))],
     "lpmv": [case(np.array([0.0, 1.0, 2.0]), np.array([1.5, 2.0, 3.0]), (3,))],
     "kn": [case(DEGREES, (3,))],
+    "lambertw": [case((4,), 0, 1e-8), case((3,), -1, 1e-8)],
     "nctdtrit": [case(2.3, (), (3,))],
     "nctdtrinc": [case(2.3, (), (3,))],
     **{f"mathieu_{kind}_held": [case(2.0, 0.7)] for kind in "ab"},
@@ -553,7 +554,7 @@ NOT_ANALYTIC = {
     **dict.fromkeys(
         ["conjugate", "real", "imag", "phasedet"], "not analytic: differences, and complex_numbers in test_registry.py"
     ),
-    **dict.fromkeys(["fft", "ifft", "eig", "eigvals"], "the result is complex: differences"),
+    **dict.fromkeys(["fft", "ifft", "eig", "eigvals", "lambertw"], "the result is complex: differences"),
     **dict.fromkeys(
         ["expm", "solve_triangular", "solve_banded", "solve_sylvester", "sqrtm", "logm"],
         "LAPACK rounds a tiny imaginary part away",

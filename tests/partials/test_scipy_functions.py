@@ -2,6 +2,7 @@
 
 import functools
 import importlib
+import math
 from typing import Any
 
 import numpy as np
@@ -100,6 +101,9 @@ ROWS: list[tuple[Any, tuple[Any, ...], dict[str, Any]]] = [
     (lambda z: sp.ivp(2, z, 3), (np.abs(x) + 0.5,), {}),
     (lambda z: sp.kvp(1, z, 1), (np.abs(x) + 0.5,), {}),
     (lambda z: sp.spherical_jn(2, z), (np.abs(x) + 0.5,), {}),
+    (lambda z: np.real(sp.lambertw(z)), (np.abs(x) + 0.5,), {}),
+    (lambda z: np.abs(sp.lambertw(z, k=-1)), (x,), {}),
+    (lambda z: np.imag(sp.lambertw(z + 0.5j, [0, 1, -1, 2, 0])), (x,), {}),
     (lambda z: sp.spherical_jn(1, z, derivative=True), (np.abs(x) + 0.5,), {}),
     (lambda z: sp.spherical_yn(1, z), (np.abs(x) + 0.5,), {}),
     (lambda z: sp.spherical_in(1, z, derivative=True), (np.abs(x) + 0.5,), {}),
@@ -111,6 +115,11 @@ ROWS: list[tuple[Any, tuple[Any, ...], dict[str, Any]]] = [
     (si.romb, (y,), {"dx": 0.3}),
     (
         lambda a, b, c: si.fixed_quad(lambda t: np.sin(a * t), b, c, n=4)[0],
+        (np.float64(0.7), np.float64(0.1), np.float64(1.2)),
+        {},
+    ),
+    (
+        lambda a, b, c: np.sin(si.quad(lambda t: np.sin(a * t), b, c)[0]),
         (np.float64(0.7), np.float64(0.1), np.float64(1.2)),
         {},
     ),
@@ -396,10 +405,49 @@ def test_within_a_class() -> None:
 
 
 @pytest.mark.parametrize(
+    "function",
+    [
+        lambda a, b, c: si.quad(lambda u: np.sin(u * a) * np.exp(-u * b), 0.0, 2.0)[0],
+        lambda a, b, c: si.quad(lambda u, k: math.exp(-k * u * u), 0, np.inf, args=(b,))[0] * a,
+        lambda a, b, c: si.quad(lambda u: np.exp(-((u - a) ** 2) / c), -np.inf, np.inf)[0],
+        lambda a, b, c: si.quad(lambda u: np.exp(u * b), -np.inf, a)[0],
+        lambda a, b, c: si.quad(lambda u: 1 / np.sqrt(b * (1 + u) ** 3 + 1 - b), a, 3 * c)[0],
+        lambda a, b, c: si.quad(lambda u: float(np.exp(-u * a)), b, 0.1, full_output=True)[0],
+        lambda a, b, c: si.quad(lambda u: np.exp(-u * a), np.inf, b)[0] + si.quad(np.cos, a, a)[0],
+        lambda a, b, c: si.quad(lambda u: np.cos(20 * u * a) * u**2, 0.0, c)[0] + si.quad(np.exp, b, c)[0],
+    ],
+)
+def test_quad(function: Any) -> None:
+    """By the ends, by arguments, and by what the integrand reads; halved intervals and infinite ranges."""
+    args = (0.7, 0.9, 0.4)
+    value, gradient = bp.value_and_grad(function, argnums=(0, 1, 2))(*args)
+    assert value == function(*args)
+    for k in range(3):
+
+        def along(t: Any, k: int = k) -> Any:
+            return function(*[v + t * (i == k) for i, v in enumerate(args)])
+
+        def slope(t: Any, k: int = k) -> Any:
+            return bp.grad(function, argnums=k)(*[v + t * (i == k) for i, v in enumerate(args)])
+
+        close(gradient[k], differences(along, (np.float64(0),), 0, step=1e-3), 1e-8)
+        close(bp.grad(slope)(0.0), differences(slope, (np.float64(0),), 0, step=1e-3), 1e-7)
+
+
+def test_quad_refuses_what_it_extrapolates_and_what_has_no_value() -> None:
+    with pytest.raises(NoRuleError, match="quad has no derivative rule"):
+        bp.compile(lambda t: si.quad(lambda u: u * t, 0.0, 1.0)[0])(0.7)
+    with pytest.raises(bp.errors.TracingError, match="singular end"):
+        bp.grad(lambda t: si.quad(lambda u: t * np.log(u), 0.0, 3.0)[0])(0.7)
+    with pytest.raises(bp.errors.TracingError, match="weight"):
+        bp.grad(lambda t: si.quad(lambda u: t * u, 0.0, 3.0, weight="sin", wvar=2.0)[0])(0.7)
+
+
+@pytest.mark.parametrize(
     ("function", "words"),
     [
         (lambda t: sl.schur(t * square)[0], "scipy.linalg.schur has no derivative rule"),
-        (lambda t: si.quad(lambda u: np.sin(u * t), 0.0, 1.0)[0], "scipy.integrate.fixed_quad"),
+        (lambda t: si.dblquad(lambda u, v: np.sin(u * v * t), 0.0, 1.0, 0.0, 1.0)[0], "scipy.integrate.fixed_quad"),
         (lambda t: so.brentq(lambda u: u**3 - t, 0.0, 5.0), "bp.implicit"),
         (lambda t: so.minimize(lambda u: np.sum((u - t) ** 2), np.zeros(2)).x, "bp.implicit"),
         (lambda t: ss.skewnorm.pdf(t, 2.0), "scipy.stats.skewnorm.pdf has no derivative rule"),

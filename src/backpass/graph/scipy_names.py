@@ -71,7 +71,10 @@ def exchanged(function: Any) -> Callable[..., Any]:
             return _all_watched(function(*map(plain, args), **plain(kwargs)))
         except Exception as error:
             if from_trace(error) and any(isinstance(a, (FunctionType, MethodType)) for a in (*args, *kwargs.values())):
-                raise messages.no_rule(function) from error  # a callback gave it a traced value
+                rule = rule_of(function)  # a callback gave it a traced value
+                if rule is not None:
+                    return rule(*args, **kwargs)
+                raise messages.no_rule(function) from error
             raise
 
     return call

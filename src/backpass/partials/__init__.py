@@ -23,6 +23,7 @@ from . import (  # noqa: F401  (importing a family enters its records)
     padding,
     polynomial,
     products,
+    quadrature,
     rearrange,
     reductions,
     refusals,

@@ -60,7 +60,7 @@ SCIPY = {
         "linprog differential_evolution basinhopping dual_annealing shgo": _SOLVER,
     },
     "scipy.integrate": {
-        "quad dblquad tplquad nquad quad_vec cubature tanhsinh": _INTEGRAL,
+        "dblquad tplquad nquad quad_vec cubature tanhsinh": _INTEGRAL,
         "solve_ivp odeint solve_bvp": _EQUATION,
     },
 }

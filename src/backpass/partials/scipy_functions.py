@@ -101,6 +101,11 @@ def multigammaln(a, d):
 
 
 @_rule("special")
+def lambertw(z, k=0, tol=1e-8):
+    return _apply("lambertw")(as_array(z), k if isinstance(k, int) else np.asarray(value_of(k), np.dtype("long")), tol)
+
+
+@_rule("special")
 def comb(N, k, *, exact=False, repetition=False):
     if exact:
         raise messages.option_refused("scipy.special.comb", "exact", "Exact counts are whole numbers: leave it out.")

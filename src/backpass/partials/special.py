@@ -292,6 +292,16 @@ def _polygamma(n: int, x: Any) -> Any:
     return (-1.0) ** (n + 1) * math.factorial(n) * _apply("zeta")(float(n + 1), x)
 
 
+LAMBERTW = special(
+    "lambertw",
+    lambda g, out, z, k, tol: g * (np.exp(-out) / (1.0 + out)),
+    None,
+    None,
+    risky=True,
+    notation="W_{1}({0})",
+    domain={"low": 0.3, "high": 3.0},
+    doc="The branch k of the solutions of W exp(W) = z, complex (DLMF 4.13.1, 4.13.4).",
+)
 BETALN = special(
     "betaln",
     lambda g, out, a, b: g * (_apply("psi")(a) - _apply("psi")(a + b)),
