@@ -267,6 +267,9 @@ _W = np.lib.stride_tricks.sliding_window_view
 row(_W, (5,), call=lambda a: np.lib.stride_tricks.sliding_window_view(a, 3), as_="")
 row(_W, (3, 4), call=lambda a: np.lib.stride_tricks.sliding_window_view(a, (2, 3)), as_="2-d")
 row(_W, (3, 4), call=lambda a: np.lib.stride_tricks.sliding_window_view(a, 2, axis=0), as_="axis")
+_S = np.lib.stride_tricks.as_strided
+row(_S, (5,), call=lambda a: np.lib.stride_tricks.as_strided(a, (3, 2), a.strides * 2), as_="windows")
+row(_S, (3, 4), call=lambda a: np.lib.stride_tricks.as_strided(a, (3, 3), (a.strides[0], a.strides[1])), as_="part")
 _B = np.array([0.1, 0.2, 0.3, 0.5, 0.9])
 row(np.histogram, (5,), call=lambda w: np.histogram(_B, 3, weights=w)[0], as_="weights")
 row(

@@ -19,6 +19,7 @@ NOT_NUMPYS_ORDER = {
     "cross": "the products are stacked along the axis that is asked for",
     "einsum": "a path of products ends in another order",
     "linalg.svd": "of a matrix said to be hermitian, from its eigenvectors",
+    "as_strided": "the entries are gathered",
     "sliding_window_view": "the windows are gathered",
     "cholesky": "the upper factor is a transposed one",
 }

@@ -25,8 +25,10 @@ import numpy as np
 
 from .aval import Aval, aval_of
 from .memory import View, check_swap, derived, made_stale, memory_of, own_copy, root_of, shared, take_away
-from .op import FUNCTIONS, HANDLES, UFUNCS, WATCHED, WRITERS
+from .op import FUNCTIONS, HANDLES, OUT, UFUNCS, WATCHED, WRITERS
 from .origin import here, state
+from .out import without_out
+from .resize import reshaped
 from .traced import CONSTANT, Flat, Node, Traced, bind, shares_memory
 
 
@@ -139,6 +141,10 @@ class Buffer(Traced):
     def shape(self) -> tuple[int, ...]:
         return self.node.shape
 
+    @shape.setter
+    def shape(self, shape: Any) -> None:
+        reshaped(self, shape)
+
     @property
     def dtype(self) -> np.dtype:
         return self.node.dtype
@@ -213,16 +219,25 @@ class Buffer(Traced):
         if method == "at":
             own(args[0])
             return getattr(ufunc, method)(args[0].node, *map(plain, args[1:]), **plain(kwargs))
+        if out is not None:
+            if not _writable(out):
+                return super().__array_ufunc__(ufunc, method, *args, out=out, **kwargs)
+            return _filled(getattr(ufunc, method), out, args, kwargs)
         result = getattr(ufunc, method)(*map(plain, args), **plain(kwargs))
-        if out is None:
-            return tuple(map(watched, result)) if isinstance(result, tuple) else watched(result)
-        for target, part in zip(out, result if isinstance(result, tuple) else (result,), strict=False):
-            target[...] = part
-        return out[0] if len(out) == 1 else out
+        return tuple(map(watched, result)) if isinstance(result, tuple) else watched(result)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        if function in WRITERS or depends(args) or depends(kwargs) or kwargs.get("out") is not None:
+        if function in WRITERS or depends(args) or depends(kwargs):
             return super().__array_function__(function, types, args, kwargs)
+        out, rest, options = without_out(function, args, kwargs)
+        if out is not None:
+            if not _writable(out):
+                return super().__array_function__(function, types, args, kwargs)
+            if rest is args:
+                return _filled(function, out, rest, options)
+            place = OUT[function]
+            given = lambda *a, out, **k: function(*a[:place], out, *a[place + 1 :], **k)  # noqa: E731
+            return _filled(given, out, rest, options)
         result = function(*plain(tuple(args)), **plain(kwargs))
         if _shared_with(result, (*args, *kwargs.values())):
             return super().__array_function__(function, types, args, kwargs)
@@ -248,6 +263,11 @@ class Buffer(Traced):
         own(self)
         self.node[plain(key)] = value
 
+    def conj(self) -> Any:
+        return watched(self.node.conj()) if self.dtype.kind == "c" else self
+
+    conjugate = conj
+
     def copy(self, order: str = "C") -> Any:
         return watched(self.node.copy(order=order))
 
@@ -265,6 +285,27 @@ class Buffer(Traced):
     @flat.setter
     def flat(self, value: Any) -> None:
         Flat(self)[:] = value
+
+
+def _writable(out: Any) -> bool:
+    """Are these all arrays that hold plain numbers?"""
+    return all(target.__class__ is not Traced for target in (out if isinstance(out, tuple) else (out,)))
+
+
+def _filled(function: Any, out: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+    """NumPy itself fills the arrays of `out`, buffers among them."""
+    args, kwargs = plain(tuple(args)), plain(kwargs)  # before: they may share memory with what is filled
+    targets = out if isinstance(out, tuple) else (out,)
+    arrays = []
+    for target in targets:
+        if target.__class__ is Buffer:
+            own(target)
+            target = target.node
+        arrays.append(target)
+    result = function(*args, out=tuple(arrays) if isinstance(out, tuple) else arrays[0], **kwargs)
+    held = {id(array): target for array, target in zip(arrays, targets, strict=True)}
+    parts = [held.get(id(part), part) for part in (result if isinstance(result, tuple) else (result,))]
+    return tuple(parts) if isinstance(result, tuple) else parts[0]
 
 
 HANDLES.add(Buffer)
@@ -288,7 +329,7 @@ def _shared_with(result: Any, args: Any) -> bool:
 
 def _forwarded(name: str) -> Any:
     def method(self: Buffer, *args: Any, **kwargs: Any) -> Any:
-        if depends(args) or depends(kwargs) or kwargs.get("out") is not None:
+        if depends(args) or depends(kwargs) or "out" in kwargs or len(args) >= OUT.get(getattr(np, name, None), 9):
             return getattr(Traced, name)(self, *args, **kwargs)
         return watched(getattr(self.captured(), name)(*map(plain, args), **plain(kwargs)))
 
@@ -298,7 +339,7 @@ def _forwarded(name: str) -> Any:
 
 _METHODS = """
 sum prod mean var std max min any all argmax argmin argsort argpartition searchsorted choose compress cumsum cumprod
-clip dot take round nonzero repeat trace conj conjugate
+clip dot take round nonzero repeat trace
 """
 for _name in _METHODS.split():
     setattr(Buffer, _name, _forwarded(_name))

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from . import messages
 from .aval import Aval
-from .memory import own_copy
-from .op import Kind, Op
+from .memory import View, own_copy, shared
+from .op import OPS, Kind, Op
 from .origin import state
 
 _DEPTH = 64
@@ -55,10 +56,36 @@ def packed(handle: Any) -> Any:
     return handle
 
 
+def in_order(handle: Any, order: str) -> Any:
+    """The handle itself where its value lies in this order, and a copy that does where not."""
+    if not handle.shape:
+        return handle
+    found = ghost(handle)
+    if found is not None and (found.flags.c_contiguous if order == "C" else found.flags.f_contiguous):
+        return handle
+    made = handle.copy(order=order)
+    return made if found is not None else shared(made, View(handle, OPS["alias"], {"order": order}, sure=False))
+
+
 def contiguous(node: Any) -> bool | None:
     """Does the node's value lie in one piece, in C order? None where nobody can tell."""
     ghost = _ghost(node, _DEPTH, {})
     return None if ghost is None else ghost.flags.c_contiguous
+
+
+def ghost(handle: Any) -> np.ndarray | None:
+    """An array that lies in memory as this handle's value, or this plain array, does; None where nobody can tell."""
+    node = getattr(handle, "node", handle)
+    return _ghost(node, _DEPTH, {}) if hasattr(node, "op") else np.asarray(node)
+
+
+def strides_of(handle: Any) -> tuple[int, ...]:
+    """The strides in bytes; an error in a staged trace that does not know them."""
+    found = ghost(handle)
+    if found is None:
+        raise messages.value_unknown(handle, "how it lies in memory")
+    scale = handle.dtype.itemsize // found.itemsize
+    return tuple(step * scale for step in found.strides)
 
 
 def _ghost(node: Any, depth: int, seen: dict[int, np.ndarray | None]) -> np.ndarray | None:

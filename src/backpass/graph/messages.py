@@ -101,6 +101,13 @@ def out_refused(name: str) -> TracingError:
     )
 
 
+def out_cast(name: str, have: np.dtype, want: np.dtype, casting: str) -> DtypeError:
+    return DtypeError(
+        f"{name}(..., out=...): cannot cast a result of {have} to {want} by rule {casting!r}\n{place()}\n"
+        f"  An array of {have} holds it."
+    )
+
+
 def option_refused(name: str, option: str, instead: str) -> TracingError:
     return TracingError(f"{name}(..., {option}=...) is not differentiated yet.\n{place()}\n  {instead}")
 
@@ -221,6 +228,20 @@ def compiled_function(function: Any) -> TracingError:
     return TracingError(
         f"{name} is compiled by numba and takes no traced value.\n{place()}\n"
         f"  Trace the Python that it was made from: {name}.py_func(...); or give it a rule: @bp.custom_rule(vjp=...)."
+    )
+
+
+def overlapping_view() -> TracingError:
+    return TracingError(
+        "Windows and strided views, in which one entry occurs several times, can be read but not written to.\n"
+        f"{place()}\n  Write into the array that they were taken from: they see it."
+    )
+
+
+def strided_outside(traced: Any, item: int) -> TracingError:
+    return TracingError(
+        f"as_strided steps from an entry of {described(traced)} to memory that is none of its entries "
+        f"(an entry takes {item} bytes).\n{place()}\n  Take the view of the array that holds all of them."
     )
 
 

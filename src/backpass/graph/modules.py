@@ -78,6 +78,8 @@ def _slots_of(globals: dict[str, Any]) -> list[Slot]:
             found.append((globals, name, value, known[1]))
         elif type(value).__name__ == "CPUDispatcher" and hasattr(value, "py_func"):
             found.append((globals, name, value, namespace.dispatcher(value)))
+        elif type(value).__name__ == "Generator" and type(value).__module__ == "numpy.random._generator":
+            found.append((globals, name, value, namespace.generator(value)))
         elif type(value) is FunctionType and "dispatch" in value.__dict__ and "registry" in value.__dict__:
             found.append((globals, name, value, stand_ins.dispatched(value)))
         elif type(value) is np.vectorize:

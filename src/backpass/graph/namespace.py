@@ -20,6 +20,8 @@ import numpy as np
 from . import messages, scipy_names, stand_ins
 from .aval import Aval
 from .buffer import Buffer, depends, plain, watched
+from .layout import in_order
+from .memory import base_of
 from .op import FUNCTIONS, UFUNCS
 from .origin import here, state
 from .traced import Node, Traced, bind, is_array
@@ -33,13 +35,15 @@ MADE = (
 )  # fmt: skip
 CONVERTED = (
     np.array, np.asarray, np.asanyarray, np.ascontiguousarray, np.asfortranarray, np.copy, np.asarray_chkfinite,
-    np.require,
 )  # fmt: skip
 OF_ARRAYS = frozenset((
     np.concatenate, np.stack, np.hstack, np.vstack, np.dstack, np.column_stack, np.block, np.select, np.choose,
     np.linalg.multi_dot, np.lexsort, np.piecewise, np.ix_,
 ))  # fmt: skip
 """Functions that take a sequence of arrays, which is no array itself."""
+
+
+_ORDERS = {np.ascontiguousarray: "C", np.asfortranarray: "F"}
 
 
 def _listed(function: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -185,13 +189,17 @@ def _converts(function: Any) -> Callable[..., Any]:
 def _converted(function: Any, value: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     options = dict(zip(("dtype", "order") if function is not np.copy else ("order",), args, strict=False)) | kwargs
     dtype, ndmin = options.get("dtype"), options.get("ndmin", 0)
-    copied = options.get("copy", True) not in (None, False, _IF_NEEDED) if function is np.array else function is np.copy
+    copied = options.get("copy", function is np.array or function is np.copy) not in (None, False, _IF_NEEDED)
+    order = _ORDERS.get(function) or options.get("order")
     given = isinstance(value, Traced)
     result = value if given else FUNCTIONS["asarray"](value)
     if dtype is not None and result.dtype != np.dtype(dtype):
         result = result.astype(dtype)
+        result = in_order(result, order) if order in ("C", "F") else result
     elif given and copied and result.shape:
-        result = result.copy(order=options.get("order") or "K")
+        result = result.copy(order=order or "K")
+    elif order in ("C", "F"):
+        result = in_order(result, order)
     if not result.shape and type(result) is Traced and (copied or not is_array(result.node)):
         result = Traced(FUNCTIONS[np.reshape](result, ()).node)  # an array without axes
         if type(result.node.value) is not Aval:
@@ -199,6 +207,25 @@ def _converted(function: Any, value: Any, args: tuple[Any, ...], kwargs: dict[st
     if result.ndim < ndmin:
         result = FUNCTIONS[np.reshape](result, (1,) * (ndmin - result.ndim) + result.shape)
     return result
+
+
+@functools.wraps(np.lib.stride_tricks.as_strided)
+def _as_strided(x: Any, *args: Any, **kwargs: Any) -> Any:
+    own = np.lib.stride_tricks.as_strided
+    return (
+        Traced.__array_function__(x, own, (), (x, *args), kwargs) if isinstance(x, Traced) else own(x, *args, **kwargs)
+    )
+
+
+@functools.wraps(np.require)
+def _require(a: Any, dtype: Any = None, requirements: Any = None, **kwargs: Any) -> Any:
+    if not isinstance(a, Traced) and not _holds(a):
+        return np.require(a, dtype, requirements, **kwargs)
+    wanted = {str(name)[0].upper() for name in requirements or ()}
+    if wanted >= {"C", "F"}:
+        raise ValueError('Cannot specify both "C" and "F" order')
+    result = _converted(np.asarray, a, (dtype, "C" if "C" in wanted else "F" if "F" in wanted else None), {})
+    return result.copy("K") if "O" in wanted and base_of(result) is not None else result
 
 
 # ---- math
@@ -357,6 +384,13 @@ def dispatcher(compiled: Any) -> Any:
     return call
 
 
+def generator(own: Any) -> Any:
+    """A generator of np.random that was made outside of a trace."""
+    from .shuffled import watching
+
+    return watching(own)
+
+
 # ---- the namespaces
 class Namespace(ModuleType):
     """A module with some of its functions replaced, each when it is first asked for."""
@@ -441,6 +475,8 @@ def fill() -> None:
     _enter(np.frompyfunc, stand_ins.EntryFunction)
     for module in (np.emath, np.lib.stride_tricks, np.lib):
         _enter(module, Namespace(module))
+    _enter(np.lib.stride_tricks.as_strided, _as_strided)
+    _enter(np.require, _require)
     _enter(np.full, _full)
     _enter(np.fromiter, _fromiter)
     _enter(np, NUMPY)
@@ -454,6 +490,18 @@ def fill() -> None:
         _enter(own, _of_cmath(name, own))
     for module in (np, np.linalg, np.fft):
         replacement(module).hold()
+
+
+def _fill_random() -> None:
+    """numpy.random, which NumPy imports when it is first asked for."""
+    from . import shuffled
+
+    _enter(np.random, Namespace(np.random))
+    _enter(np.random.default_rng, shuffled.default_rng)
+    _enter(np.random.Generator, shuffled.Generator)
+    _enter(np.random.RandomState, shuffled.RandomState)
+    for name in ("shuffle", "permutation", "choice"):
+        _enter(getattr(np.random, name), getattr(shuffled.GLOBAL, name))
 
 
 def _fill_series() -> None:
@@ -480,6 +528,8 @@ def follow() -> None:
     """Enter what was imported meanwhile of SciPy, and of NumPy itself."""
     if "numpy.polynomial" in sys.modules and replacement(np.polynomial) is np.polynomial:
         _fill_series()
+    if "numpy.random" in sys.modules and replacement(np.random) is np.random:
+        _fill_random()
     if "scipy" in sys.modules:
         scipy_names.enter(_enter, Namespace)
 

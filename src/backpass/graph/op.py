@@ -145,6 +145,9 @@ HANDLES: set[type] = set()
 WATCHED: dict[type, Callable[..., Any]] = {}
 """Class of handles → what records an operation on one: see traced.py."""
 
+OUT: dict[Any, int] = {}
+"""NumPy function → which of its arguments, counted from 0, is `out` when it is given by place."""
+
 WRITERS: set[Any] = set()
 """NumPy functions that write into their first argument."""
 

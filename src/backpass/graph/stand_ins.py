@@ -22,6 +22,7 @@ from . import messages
 from .aval import Aval
 from .buffer import Buffer, depends, plain, watched
 from .errors import from_trace
+from .layout import ghost
 from .op import FUNCTIONS
 from .origin import state
 from .traced import Traced, is_array
@@ -133,7 +134,7 @@ class _TypeOf(type):
         if len(args) != 1 or kwargs:
             return type(*args, **kwargs)
         kind = kind_of(args[0])
-        if kind in (_ArrayType, _ScalarType, _NumberType, _VectorizeType, _TypeOf):
+        if kind in (StandInType, _ArrayType, _ScalarType, _NumberType, _VectorizeType, _TypeOf):
             kind = type
         return TYPES.get(kind, kind)
 
@@ -262,8 +263,12 @@ def _moved(axes: list[int], missing: int, place: int) -> list[int]:
 
 
 # ---- iteration
+_FOLLOWED = frozenset(("multi_index", "c_index", "f_index", "zerosize_ok", "refs_ok", "copy_if_overlap", "grow_inner"))
+"""Flags of ``np.nditer``; others hand out several entries at a time."""
+
+
 class Entries:
-    """``np.nditer``: the entries in C order, as arrays without axes that may be written to."""
+    """``np.nditer``: the entries in NumPy's order, as arrays without axes that may be written to."""
 
     own = np.nditer
 
@@ -271,13 +276,53 @@ class Entries:
         self, op: Any, flags: Any = (), op_flags: Any = None, op_dtypes: Any = None, order: Any = "K", **more: Any
     ):
         self.single = not isinstance(op, (list, tuple))
-        self.operands = (op,) if self.single else tuple(map(FUNCTIONS["asarray"], op))
-        odd = {"external_loop", "buffered", "reduce_ok", "delay_bufalloc"} & set(flags or ())
-        if odd or more or op_dtypes is not None or order not in ("K", "C", "A"):
+        given = [None if o is None else FUNCTIONS["asarray"](o) for o in ((op,) if self.single else op)]
+        self.flags = frozenset(flags or ())
+        if self.flags - _FOLLOWED or more or op_dtypes is not None:
             raise messages.stand_in_refused("np.nditer with these options", "for i in np.ndindex(*x.shape) reads x[i]")
-        self.shape = np.broadcast_shapes(*[o.shape for o in self.operands])
-        self.places = list(np.ndindex(*self.shape))
+        known = [o for o in given if o is not None]
+        self.shape = np.broadcast_shapes(*[o.shape for o in known])
+        self.places = self._in_order(known, order)
+        self.operands = tuple([o if o is not None else self._allocated(known) for o in given])
         self.at = 0
+
+    def _in_order(self, known: list[Any], order: str) -> list[tuple[int, ...]]:
+        if order == "C" or len(self.shape) < 2 or 0 in self.shape:
+            return list(np.ndindex(*self.shape))
+        ghosts = [ghost(o) for o in known]
+        if any(g is None for g in ghosts):
+            raise messages.stand_in_refused("np.nditer of an array whose order in memory is not known", 'order="C"')
+        it = np.nditer(ghosts, ["multi_index"], [["readonly"]] * len(ghosts), order=order)  # type: ignore[call-overload]
+        return [it.multi_index for _ in it]
+
+    def _allocated(self, known: list[Any]) -> Any:
+        return watched(np.zeros(self.shape, np.result_type(*[o.dtype for o in known])))
+
+    def __getattr__(self, name: str) -> Any:
+        raise messages.stand_in_refused(f"np.nditer(...).{name}", "for i in np.ndindex(*x.shape) reads x[i]")
+
+    @property
+    def index(self) -> int:
+        order = "C" if "c_index" in self.flags else "F"
+        return int(np.ravel_multi_index(self.multi_index, self.shape, order=order)) if self.shape else 0
+
+    @property
+    def itersize(self) -> int:
+        return len(self.places)
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def nop(self) -> int:
+        return len(self.operands)
+
+    def reset(self) -> None:
+        self.at = 0
+
+    def close(self) -> None:
+        pass
 
     @property
     def multi_index(self) -> tuple[int, ...]:
@@ -297,6 +342,9 @@ class Entries:
 
     def __getitem__(self, k: int) -> Any:
         return self.value if self.single and k == 0 else self.value[k]
+
+    def __setitem__(self, k: int, value: Any) -> None:
+        self[k][...] = value
 
     def iternext(self) -> bool:
         self.at += 1

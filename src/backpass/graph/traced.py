@@ -7,6 +7,7 @@ of construction, so a topological order is a sort and nothing recurses over the 
 
 from __future__ import annotations
 
+import builtins
 import itertools
 import operator
 import sys
@@ -19,10 +20,12 @@ from . import messages
 from .aval import Aval, aval_of
 from .errors import BackpassError, DtypeError, NoRuleError, ShapeError, TracingError
 from .kept import kept
-from .layout import contiguous, packed, shared_when_staged
+from .layout import contiguous, in_order, packed, shared_when_staged, strides_of
 from .memory import Memory, View, derived, read_entry, shared, type_of, write
-from .op import FUNCTIONS, HANDLES, PACKED, UFUNCS, WATCHED, Kind, Op, declare
+from .op import FUNCTIONS, HANDLES, OUT, PACKED, UFUNCS, WATCHED, Kind, Op, declare
 from .origin import Origin, here, state
+from .out import into, without_out
+from .resize import reshaped, resized
 
 _count = itertools.count()
 
@@ -304,6 +307,8 @@ def _in_c_order(result: Any) -> Any:
 
 def _method(function: Any) -> Any:
     def method(self: Traced, *args: Any, **kwargs: Any) -> Any:
+        if "out" in kwargs or len(args) >= OUT.get(function, 9):
+            return self.__array_function__(function, (), (self, *args), kwargs)
         return FUNCTIONS[function](self, *args, **kwargs)
 
     method.__name__ = function.__name__
@@ -338,6 +343,10 @@ class Traced:
         if value.__class__ is np.ndarray:
             return value.shape
         return value.shape if hasattr(value, "shape") else ()
+
+    @shape.setter
+    def shape(self, shape: Any) -> None:
+        reshaped(self, shape)
 
     @property
     def dtype(self) -> np.dtype:
@@ -484,14 +493,12 @@ class Traced:
         if before is None:
             state.origin = here(3)  # one place for all operations that the function is made of
         try:
-            out = kwargs.get("out") if kwargs else None
+            out, args, kwargs = without_out(function, args, kwargs)
             if out is None:
                 result = implementation(*args, **kwargs)
                 return _in_c_order(result) if function in PACKED else result
-            if not isinstance(out, Traced):
-                raise messages.out_refused(getattr(function, "__name__", str(function)))
-            out[...] = implementation(*args, **{k: v for k, v in kwargs.items() if k != "out"})
-            return out
+            name = f"np.{function.__name__}"
+            return into(out, implementation(*args, **kwargs), name, kwargs.get("casting", "same_kind"))
         finally:
             state.origin = before
 
@@ -553,7 +560,7 @@ class Traced:
 
     @property
     def strides(self) -> tuple[int, ...]:
-        return self._in_memory().strides
+        return strides_of(self)
 
     def _in_memory(self) -> Any:
         if type(self.node.value) is Aval:
@@ -570,7 +577,7 @@ class Traced:
 
     def reshape(self, *shape: Any, order: str = "C", copy: bool | None = None) -> Any:
         target = shape[0] if len(shape) == 1 else shape
-        return FUNCTIONS[np.reshape](self, target, order=order)
+        return FUNCTIONS[np.reshape](self, target, order=order, copy=copy)
 
     def transpose(self, *axes: Any) -> Any:
         if len(axes) == 1 and (axes[0] is None or isinstance(axes[0], (tuple, list))):
@@ -585,7 +592,8 @@ class Traced:
     ) -> Any:
         if casting != "unsafe" and not np.can_cast(self.dtype, dtype, casting):  # type: ignore[arg-type]
             raise DtypeError(f"cannot cast {self.dtype} to {np.dtype(dtype)} by rule {casting!r}\n{messages.place()}")
-        return FUNCTIONS["astype"](self, dtype, copy=copy)
+        result = FUNCTIONS["astype"](self, dtype, copy=copy)
+        return in_order(result, order) if order in ("C", "F") else result
 
     def copy(self, order: str = "C") -> Any:
         return bind(ALIAS, (self,), {"order": order})
@@ -609,15 +617,17 @@ class Traced:
     def put(self, indices: Any, values: Any, mode: str = "raise") -> None:
         FUNCTIONS[np.put](self, indices, values, mode)
 
-    def compress(self, condition: Any, axis: int | None = None) -> Any:
-        return FUNCTIONS[np.compress](condition, self, axis=axis)
+    def resize(self, *shape: Any, refcheck: bool = True) -> None:
+        resized(self, shape[0] if len(shape) == 1 else shape)
 
-    def view(self, *args: Any) -> Any:
-        kind = args[0] if args else np.ndarray
-        if isinstance(kind, type) and issubclass(kind, np.ndarray):
-            if kind != np.ndarray:
-                raise messages.subclass_view(self, kind)
-        elif np.dtype(kind) != self.dtype:
+    def compress(self, condition: Any, axis: int | None = None, out: Any = None) -> Any:
+        return self.__array_function__(np.compress, (), (condition, self), {"axis": axis, "out": out})
+
+    def view(self, dtype: Any = None, type: Any = None) -> Any:
+        kind = dtype if isinstance(dtype, builtins.type) and issubclass(dtype, np.ndarray) else type
+        if kind is not None and kind != np.ndarray:
+            raise messages.subclass_view(self, kind)
+        if dtype is not None and dtype is not kind and np.dtype(dtype) != self.dtype:
             raise messages.memory_asked(self, "view")
         return self[...]
 
@@ -731,7 +741,7 @@ WATCHED[Traced] = bind
 _power = _operator(np.power, operator.pow)
 _MEMORY = frozenset((
     "tobytes", "tofile", "dump", "dumps", "data", "ctypes", "base", "byteswap", "getfield", "setfield", "setflags",
-    "resize", "newbyteorder", "__array_interface__", "__array_struct__", "__buffer__", "__dlpack__",
+    "newbyteorder", "__array_interface__", "__array_struct__", "__buffer__", "__dlpack__",
 ))  # fmt: skip
 """What an ndarray has and a traced value refuses."""
 

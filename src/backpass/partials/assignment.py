@@ -12,7 +12,7 @@ import numpy as np
 from backpass.graph import messages
 from backpass.graph.aval import Aval, aval_of
 from backpass.graph.memory import base_of, check_swap, entry_key, own_copy, write, write_entry
-from backpass.graph.op import PACKED, WRITERS
+from backpass.graph.op import PACKED
 from backpass.graph.traced import is_array
 
 from .arithmetic import ANY
@@ -28,6 +28,7 @@ from .declare import (
     rule_for,
     shape_of,
     value_of,
+    writes,
 )
 from .indexing import GATHER, Key, _filled, _split_key, shape_after
 
@@ -271,7 +272,7 @@ def _is_same(x: Any, value: Any, key: Any) -> bool:
     if view.parent is x and view.key is not None:
         return view.key == key or view.key == (key,) or view.key == _split_key(x, key)[1]
     found = entry_key(x, key)
-    return found is not None and view.row is not None and (view.parent, view.row) == found
+    return found is not None and view.row is not None and view.parent is found[0] and view.row == found[1]
 
 
 # What the rules of these leave in another order than NumPy does, which decides what a later reshape shares.
@@ -282,12 +283,6 @@ PACKED.update((np.linalg.qr, np.compress, np.take_along_axis, np.cross, np.linal
 
 
 # ---- NumPy's functions that write
-def writes(function: Any) -> Any:
-    """Decorator: the function below writes into its first argument, as this one of NumPy's does."""
-    WRITERS.add(function)
-    return rule_for(function)
-
-
 def _places(indices: Any, size: int, mode: str) -> Any:
     """Flat indices, by `mode` of those that are out of bounds."""
     indices = np.ravel(as_array(indices))
@@ -387,16 +382,44 @@ def write_at(ufunc: Any, a: Any, indices: Any, b: Any) -> None:
         b = _stored(b, dtype_of(a))
         write(target, ADD_AT(target, -b if ufunc is np.subtract else b, *arrays, key=template))
         return
-    arrays = _split_key(a, indices)[2]
-    if any(is_staged(i) for i in arrays) or (
-        arrays and not _written_last(*map(value_of, arrays), shape=shape_of(a), key=_split_key(a, indices)[1]).all()
-    ):
+    target, template, arrays = _split_key(a, indices)
+    if any(is_staged(i) for i in arrays):
         raise messages.option_refused(
             f"np.{ufunc.__name__}.at",
             "indices",
-            "One place may occur several times; np.add.at and np.subtract.at are the ones that are followed then.",
+            "One place may occur several times, which a graph cannot know; np.add.at and np.subtract.at do not mind.",
         )
-    a[indices] = ufunc(a[indices]) if b is None else ufunc(a[indices], b)
+    if not arrays:
+        _apply(ufunc, a, indices, b)
+        return
+    shape = shape_of(target)
+    number = np.arange(int(np.prod(shape, dtype=np.int64))).reshape(shape)
+    places = number[_filled(template, tuple(map(value_of, arrays)))]
+    turns = _turns(places.ravel())
+    if b is not None and np.any(turns):
+        b = np.ravel(np.broadcast_to(as_array(b), places.shape))
+    for turn in range(int(turns.max(initial=0)) + 1 if np.any(turns) else 0):
+        now = turns == turn
+        _apply(ufunc, target, np.unravel_index(places.ravel()[now], shape), b if b is None else b[now])
+    if not np.any(turns):
+        _apply(ufunc, a, indices, b)
+
+
+def _apply(ufunc: Any, a: Any, key: Any, b: Any) -> None:
+    result = ufunc(a[key]) if b is None else ufunc(a[key], b)
+    if not np.can_cast(dtype_of(result), dtype_of(a), "same_kind"):
+        raise messages.out_cast(f"np.{ufunc.__name__}.at", dtype_of(result), dtype_of(a), "same_kind")
+    a[key] = result
+
+
+def _turns(places: np.ndarray) -> np.ndarray:
+    """For each of these places how often it occurred before."""
+    order = np.argsort(places, kind="stable")
+    sorted_ = places[order]
+    first = np.flatnonzero(np.r_[True, sorted_[1:] != sorted_[:-1]]) if places.size else np.zeros(0, np.intp)
+    turns = np.empty(places.size, np.intp)
+    turns[order] = np.arange(places.size) - np.repeat(first, np.diff(np.r_[first, places.size]))
+    return turns
 
 
 __all__ = ["PUT", "SETITEM", "WRITTEN_LAST", "write_at"]

@@ -16,6 +16,7 @@ from .declare import (
     as_array,
     bind,
     declare,
+    fresh,
     is_complex,
     is_staged,
     passes,
@@ -23,6 +24,7 @@ from .declare import (
     rule_for,
     shape_of,
     value_of,
+    writes,
 )
 
 for _ufunc, _sign in (
@@ -193,13 +195,14 @@ def choose(a, choices, out=None, mode="raise"):
     result = np.broadcast_to(choices[-1], np.broadcast_shapes(shape_of(a), *map(shape_of, choices)))
     for k in range(count - 1):
         result = np.where(a == k, choices[k], result)
-    return result
+    return fresh(result)
 
 
-@rule_for(np.nan_to_num)
+@writes(np.nan_to_num)
 def nan_to_num(x, copy=True, nan=0.0, posinf=None, neginf=None):
     if not copy:
-        raise messages.option_refused("np.nan_to_num", "copy", "It would write into x; use the returned value.")
+        x[...] = nan_to_num(x, True, nan, posinf, neginf)
+        return x
     if is_complex(x):
         parts = [nan_to_num(part, nan=nan, posinf=posinf, neginf=neginf) for part in (np.real(x), np.imag(x))]
         return (parts[0] + 1j * parts[1]).astype(x.dtype)

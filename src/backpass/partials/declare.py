@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from backpass.graph.aval import Aval, aval_of, promotion_type
-from backpass.graph.op import FUNCTIONS, UFUNCS, Kind, Op, Window, declare
+from backpass.graph.op import FUNCTIONS, OUT, UFUNCS, WRITERS, Kind, Op, Window, declare
 from backpass.graph.traced import Traced, bind
 
 Rule = Callable[..., Any] | None
@@ -123,11 +123,24 @@ def rule_for(*functions: Any) -> Callable[[Callable[..., Any]], Callable[..., An
     """Decorator: the function below does what these NumPy functions do, on traced values."""
 
     def enter(implementation: Callable[..., Any]) -> Callable[..., Any]:
+        own = implementation
+        while hasattr(own, "__wrapped__"):
+            own = own.__wrapped__  # type: ignore[attr-defined]
+        code = getattr(own, "__code__", None)
+        places = code.co_varnames[: code.co_argcount] if code is not None else ()
         for function in functions:
             FUNCTIONS[function] = implementation
+            if "out" in places:
+                OUT[function] = places.index("out")
         return implementation
 
     return enter
+
+
+def writes(function: Any) -> Any:
+    """Decorator: the function below writes into its first argument, as this one of NumPy's does."""
+    WRITERS.add(function)
+    return rule_for(function)
 
 
 def shape_of(x: Any) -> tuple[int, ...]:
@@ -174,6 +187,13 @@ def as_array(x: Any) -> Any:
 
 
 rule_for("asarray")(as_array)
+
+
+def fresh(x: Any) -> Any:
+    """An array of its own, where NumPy makes one of what was found as a view."""
+    if type(x) is Traced:
+        return Traced(x.node) if x.kin is not None else x
+    return x.copy() if isinstance(x, (np.ndarray, Traced)) else x
 
 
 def holds_traced(x: Any) -> bool:

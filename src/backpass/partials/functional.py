@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from backpass.graph import messages
+from backpass.graph.out import into
 
 from .arithmetic import FRACTION
 from .assignment import write_at
@@ -22,6 +23,7 @@ from .declare import (
     bind,
     declare,
     dtype_of,
+    fresh,
     holds_traced,
     is_complex,
     normal_axis,
@@ -73,7 +75,8 @@ def _call(ufunc: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     if where is not True:
         return _where(ufunc, args, kwargs, out, as_array(where))
     if out is not None:
-        return _into(out, _call(ufunc, args, kwargs), f"np.{name}")
+        casting = kwargs.get("casting", "same_kind")
+        return into(out, _call(ufunc, args, kwargs), f"np.{name}", casting, stretched=True)
     dtype = kwargs.pop("dtype", None)
     kwargs.pop("casting", None)
     kwargs.pop("order", None)
@@ -113,17 +116,9 @@ def _where(ufunc: Any, args: Any, kwargs: dict[str, Any], out: Any, where: Any) 
         return chosen if isinstance(result, tuple) else chosen[0]
     if not all(isinstance(target, Traced) for target in out):
         raise messages.out_refused(name)
+    casting = kwargs.get("casting", "same_kind")
     kept = tuple([np.where(where, part, target) for part, target in zip(parts, out, strict=True)])
-    return _into(out, kept if isinstance(result, tuple) else kept[0], name)
-
-
-def _into(out: Any, result: Any, name: str) -> Any:
-    """The results written into traced arrays; a plain one cannot hold them."""
-    for target, part in zip(out, result if isinstance(result, tuple) else (result,), strict=True):
-        if not isinstance(target, Traced):
-            raise messages.out_refused(name)
-        target[...] = part
-    return out[0] if len(out) == 1 else out
+    return into(out, kept if isinstance(result, tuple) else kept[0], name, casting)
 
 
 @rule_for("ufunc")
@@ -134,7 +129,7 @@ def ufunc(function: Any, method: str, args: Any, kwargs: dict[str, Any]) -> Any:
         return _call(function, args, kwargs)
     out = kwargs.pop("out", None)
     if out is not None:
-        return _into(out, ufunc(function, method, args, kwargs), name)
+        return into(out, ufunc(function, method, args, kwargs), name)
     if method == "reduce":
         known = _REDUCE.get(function)
         if known is not None:
@@ -223,7 +218,7 @@ def _fold(
         total, start = parts[0], 1
     for part, mask in zip(parts[start:], chosen[start:], strict=True):
         total = function(total, part) if mask is True else np.where(mask, function(total, part), total)
-    return np.expand_dims(total, axes) if keepdims and axes else total
+    return fresh(np.expand_dims(total, axes) if keepdims and axes else total)
 
 
 def _entries(a: Any, axes: tuple[int, ...]) -> list[Any]:

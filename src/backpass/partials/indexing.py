@@ -17,6 +17,7 @@ from .declare import (
     as_array,
     bind,
     dtype_of,
+    fresh,
     holds_traced,
     is_staged,
     linear,
@@ -382,7 +383,7 @@ def tile(A, reps):
         del apart[0]  # broadcasting puts axes in front by itself
     rows = A if tuple(apart) == shape_of(A) else np.reshape(A, tuple(apart))
     spread = np.broadcast_to(rows, tuple(paired))
-    return np.reshape(spread, tuple(r * s for r, s in zip(reps, shape, strict=True)))
+    return fresh(np.reshape(spread, tuple(r * s for r, s in zip(reps, shape, strict=True))))
 
 
 rule_for(np.tril_indices_from)(lambda arr, k=0: np.tril_indices(shape_of(arr)[-2], k, shape_of(arr)[-1]))

@@ -175,7 +175,7 @@ def einsum(*operands, out=None, optimize=False, **kwargs):
     plain = _spelled_out(subscripts, tuple([len(shape_of(a)) for a in arrays]))
     if optimize and len(arrays) > 2:
         return _pairwise(plain, arrays)
-    if len(arrays) == 1 and type(arrays[0]) is Traced:
+    if len(arrays) == 1 and isinstance(arrays[0], Traced):
         mine, _, wanted = plain.partition("->")
         if set(mine) == set(wanted):
             return _einsum_view(arrays[0], mine, wanted)

@@ -11,7 +11,7 @@ import numpy as np
 
 from backpass.graph import messages
 from backpass.graph.aval import Aval, promoted
-from backpass.graph.layout import contiguous, packed
+from backpass.graph.layout import contiguous, ghost, packed
 from backpass.graph.memory import OddView, View, shared, write
 
 from .arithmetic import ANY
@@ -23,7 +23,7 @@ from .declare import (
     as_array,
     bind,
     declare,
-    is_staged,
+    fresh,
     linear,
     normal_axes,
     normal_axis,
@@ -31,7 +31,6 @@ from .declare import (
     reduced_axes,
     rule_for,
     shape_of,
-    value_of,
 )
 
 
@@ -181,6 +180,13 @@ CONCATENATE = linear(
 # ---- NumPy's functions
 @rule_for(np.reshape)
 def reshape(a, /, shape: Any = None, order="C", *, copy=None):
+    if copy is not None:
+        result = reshape(a, shape, order)
+        if copy or not isinstance(a, Traced):
+            return fresh(result)
+        if result is not a and result.kin is None:
+            raise ValueError("Unable to avoid creating a copy while reshaping.")
+        return result
     have = shape_of(a)
     want = tuple(map(int, shape)) if isinstance(shape, (tuple, list)) else (int(shape),)
     if order != "C" and _memory_order(a, order) == "F":
@@ -207,13 +213,14 @@ def _memory_order(a: Any, order: str) -> str:
         return order
     if len(shape_of(a)) < 2:
         return "C"
-    if is_staged(a):
+    lies = ghost(a)
+    if lies is None:
         raise messages.option_refused(
             "np.ravel, np.reshape",
             f"order={order!r}",
             "It depends on memory, which a graph has not: use order='C' or 'F'.",
         )
-    flags = value_of(a).flags
+    flags = lies.flags
     if order == "K" and not (flags.c_contiguous or flags.f_contiguous):
         raise messages.option_refused(
             "np.ravel", "order='K'", "It depends on how this array lies in memory: use order='C' or 'F'."
@@ -320,13 +327,16 @@ def broadcast_to(array, shape, subok=False):
     shape = (int(shape),) if isinstance(shape, (int, np.integer)) else tuple(int(n) for n in shape)
     if shape_of(array) != shape:
         return bind(BROADCAST_TO, (array,), {"shape": shape})
-    return shared(Traced(array.node), OddView(array, lambda x: Traced(x.node), read_only))
+    return shared(type(array)(array.node), OddView(array, lambda x: type(x)(x.node), read_only))
 
 
 @rule_for(np.broadcast_arrays)
 def broadcast_arrays(*args, subok=False):
-    shape = np.broadcast_shapes(*[shape_of(a) for a in args])
-    return tuple(np.broadcast_to(a, shape) for a in args)
+    arrays = [as_array(a) for a in args]
+    shape = np.broadcast_shapes(*map(shape_of, arrays))
+    if all(shape_of(a) == shape for a in arrays):
+        return tuple(arrays)
+    return tuple(np.broadcast_to(a, shape) for a in arrays)
 
 
 @rule_for(np.meshgrid)
@@ -342,7 +352,7 @@ def meshgrid(*xi, copy=True, sparse=False, indexing="xy"):
 
 @rule_for("astype", np.astype)
 def astype(x, dtype, /, *, copy=True, device=None):
-    if not copy and type(x) is Traced and x.dtype == np.dtype(dtype):
+    if not copy and isinstance(x, Traced) and x.dtype == np.dtype(dtype):
         return x
     target = np.dtype(dtype)
     if target.kind not in "fciub":
@@ -426,7 +436,7 @@ def block(arrays):
             return np.reshape(x, (1,) * (ndim - len(shape)) + shape)
         return concatenate([join(item, level + 1) for item in x], axis=ndim - levels + level)
 
-    return join(arrays, 0)
+    return fresh(join(arrays, 0))
 
 
 def _leaves(x: Any) -> list[Any]:

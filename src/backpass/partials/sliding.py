@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from backpass.graph import messages
 from backpass.graph.aval import Aval
+from backpass.graph.layout import strides_of
 from backpass.graph.memory import OddView, shared
 
 from .arithmetic import ANY
-from .declare import Traced, as_array, conjugated, linear, normal_axes, read_only, rule_for, shape_of
+from .declare import as_array, conjugated, linear, normal_axes, read_only, rule_for, shape_of
 
 
 def _aval(a: Aval, v: Aval) -> Aval:
@@ -76,7 +78,40 @@ def sliding_window_view(x: Any, window_shape: Any, axis: Any = None, *, subok: b
         for size, along in zip(sizes, axes, strict=True):
             places = np.arange(shape_of(x)[along] - size + 1)[:, None] + np.arange(size)
             x = np.moveaxis(np.take(x, places, axis=along), along + 1, len(shape_of(x)))
-        return Traced(x.node) if type(x) is Traced else x
+        return type(x)(x.node)
 
-    result = derive(x)
-    return shared(result, OddView(x, derive, read_only)) if type(x) is Traced else result
+    return shared(derive(x), OddView(x, derive, _overlap if writeable else read_only))
+
+
+@rule_for(np.lib.stride_tricks.as_strided)
+def as_strided(x: Any, shape: Any = None, strides: Any = None, subok: bool = False, writeable: bool = True) -> Any:
+    """The entries at these steps of memory, by a gather; steps out of the array are refused."""
+    item = x.dtype.itemsize
+    have = strides_of(x)
+    shape = shape_of(x) if shape is None else (shape,) if isinstance(shape, int) else tuple(shape)
+    strides = have if strides is None else (strides,) if isinstance(strides, int) else tuple(strides)
+    if len(shape) != len(strides):
+        raise ValueError("mismatch in length of strides and shape")
+    own, asked = _offsets(shape_of(x), have), _offsets(shape, strides)
+    order = np.argsort(own, axis=None)
+    found = np.minimum(np.searchsorted(own.ravel(), asked, sorter=order), max(own.size - 1, 0))
+    places = order[found] if own.size else np.zeros(asked.shape, np.intp)
+    if asked.size and not (own.size and np.array_equal(own.ravel()[places], asked)):
+        raise messages.strided_outside(x, item)
+
+    def derive(x: Any) -> Any:
+        return np.take(np.reshape(x, (-1,)), places)
+
+    return shared(derive(x), OddView(x, derive, _overlap if writeable else read_only))
+
+
+def _offsets(shape: tuple[int, ...], strides: tuple[int, ...]) -> np.ndarray:
+    """How far from the first entry each one lies, in bytes."""
+    out = np.zeros(shape, np.int64)
+    for axis, (n, step) in enumerate(zip(shape, strides, strict=True)):
+        out += (np.arange(n) * step).reshape((-1,) + (1,) * (len(shape) - axis - 1))
+    return out
+
+
+def _overlap(x: Any, new: Any, **attrs: Any) -> None:
+    raise messages.overlapping_view()
