@@ -91,13 +91,32 @@ def singular(x):
         return np.sum(x**2)
 
 
-VALUES_NEEDED = (rounded, negative_base, ranges, until_it_is_definite, singular)
+def grids(x):
+    a, b = np.meshgrid(10.0 ** (x[0] / 20.0), np.radians(np.linspace(0, 3, 4)))
+    c, d = np.meshgrid(np.arange(3.0), x[1] * np.ones(2), sparse=True)
+    return np.sum(a * b) + np.sum(c * d) + np.flip(x[0]) * np.sum(np.broadcast_to(np.ones(3), (3,)) * x)
+
+
+def one_bin(x):
+    counts, edges = np.histogram(x[0], bins=4)
+    both = np.histogram(x[:2], bins=3)[1]
+    return np.sum(edges * np.arange(5)) + np.sum(counts * x[1]) + np.sum(both**2)
+
+
+def whole_numbers_at(x):
+    counts = np.zeros(3, int)
+    np.add.at(counts, [0, 0, 1], x + 1.2)
+    np.subtract.at(counts, [2, 2, 2], np.abs(x) + 0.63)
+    return np.sum(counts * x)
+
+
+VALUES_NEEDED = (rounded, negative_base, one_bin, whole_numbers_at, ranges, until_it_is_definite, singular)
 """What a compiled function refuses or, for lack of values, computes as NumPy's types do."""
 
 
 @pytest.mark.parametrize(
     "function",
-    [roots, logarithms, complex_functions, polar, filled, spelled_otherwise, *VALUES_NEEDED],
+    [roots, logarithms, complex_functions, polar, filled, grids, spelled_otherwise, *VALUES_NEEDED],
 )
 def test_forms_that_public_code_uses(function):
     value, gradient = bp.value_and_grad(function)(X)

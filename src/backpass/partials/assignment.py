@@ -11,6 +11,7 @@ import numpy as np
 
 from backpass.graph import messages
 from backpass.graph.aval import Aval, aval_of
+from backpass.graph.buffer import plain
 from backpass.graph.memory import base_of, check_swap, entry_key, own_copy, write, write_entry
 from backpass.graph.op import PACKED
 from backpass.graph.traced import is_array
@@ -377,6 +378,14 @@ def put_along_axis(arr, indices, values, axis=-1):
 
 def write_at(ufunc: Any, a: Any, indices: Any, b: Any) -> None:
     """``ufunc.at(a, indices, b)``: in place, and once for every time that an index occurs."""
+    if dtype_of(a).kind not in "fc" and b is not None and dtype_of(b).kind in "fc":
+        # NumPy cuts to a whole number each time it adds one. These are constants.
+        if is_staged(a) or is_staged(b):
+            raise messages.value_unknown(b, f"np.{ufunc.__name__}.at into whole numbers")
+        changed = np.array(value_of(a))
+        ufunc.at(changed, plain(indices), value_of(b))
+        a[...] = changed
+        return
     if ufunc in (np.add, np.subtract):
         target, template, arrays = _split_key(a, indices)
         b = _stored(b, dtype_of(a))

@@ -124,10 +124,12 @@ def _edges(a, bins, range):
     count = bins if not isinstance(bins, str) else len(np.histogram_bin_edges(value_of(a), bins, range)) - 1
     if range is not None:
         low, high = range
-    elif value_of(a).size and value_of(np.min(a)) != value_of(np.max(a)):
-        low, high = np.min(a), np.max(a)
+    elif not value_of(a).size:
+        low, high = 0.0, 1.0
     else:
-        return np.histogram_bin_edges(value_of(a), bins, range)
+        low, high = np.min(a), np.max(a)
+        if value_of(low) == value_of(high):
+            low, high = low - 0.5, high + 0.5
     return np.linspace(low, high, int(count) + 1)
 
 

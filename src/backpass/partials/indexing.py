@@ -321,6 +321,8 @@ _WHOLE, _REVERSED = slice(None), slice(None, None, -1)
 def flip(m, axis=None):
     ndim = len(shape_of(m))
     axes = normal_axes(axis, ndim)
+    if not ndim:
+        return as_array(m).copy()
     return bind(SLICE, (m,), {"key": tuple([_REVERSED if i in axes else _WHOLE for i in range(ndim)])})
 
 

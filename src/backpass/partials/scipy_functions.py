@@ -15,7 +15,7 @@ import numpy as np
 from backpass.graph import messages
 
 from .composite import LOGSUMEXP, _floating, log_softmax, softmax
-from .declare import FUNCTIONS, as_array, normal_axes, normal_axis, shape_of, value_of
+from .declare import FUNCTIONS, as_array, normal_axis, reduced_axes, shape_of, value_of
 from .special import _apply, _polygamma
 
 RULES: dict[str, dict[str, Any]] = {}
@@ -48,12 +48,12 @@ def _rule(module: str, *names: str) -> Any:
 def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False):
     """log Σ b exp(a); with `return_sign` of |Σ| and the sign apart."""
     a = _floating(a)
-    axes = normal_axes(axis, len(shape_of(a)))
+    axes = reduced_axes(axis, len(shape_of(a)))
     if b is None and not return_sign:
         return LOGSUMEXP(a, axis=axes, keepdims=bool(keepdims))
     b = np.ones(shape_of(a)) if b is None else as_array(b)
     a, b = np.broadcast_arrays(a, b)
-    axes = normal_axes(axis, len(shape_of(a)))
+    axes = reduced_axes(axis, len(shape_of(a)))
     used = np.where(np.equal(b, 0), -np.inf, np.real(value_of(a)))
     top = np.max(used, axis=axes, keepdims=True)
     top = np.where(np.isfinite(top), top, 0.0)
