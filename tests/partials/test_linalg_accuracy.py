@@ -1,6 +1,7 @@
 """Gradients of linear algebra to 1e-9: batched, ill-conditioned and degenerate, against closed forms, in fractions."""
 
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -126,6 +127,49 @@ def test_functions_of_a_spectrum(values: list[float]) -> None:
     near(bp.grad(lambda a: np.sum(np.linalg.svd(a, compute_uv=False) ** 4))(a), 4 * a @ a @ a)
     near(bp.grad(lambda a: np.sum(np.linalg.svd(a)[1] ** 4))(a), 4 * a @ a @ a)
     near(bp.grad(lambda a: np.linalg.norm(a) ** 2)(a), 2 * a)
+
+
+def _single(a: Any) -> Any:
+    """Of a single eigenvalue, all others may be equal: a rotation's quaternion is found so."""
+    values, vectors = np.linalg.eigh(0.5 * (a + a.T))
+    return np.sum(np.outer(vectors[:, -1], vectors[:, -1]) * WEIGHTS) + values[-1] ** 2
+
+
+def _of_a_space(a: Any) -> Any:
+    vectors = np.linalg.eigh(0.5 * (a + a.T))[1][:, 1:3]
+    return np.sum(vectors @ vectors.T * WEIGHTS) ** 2
+
+
+WEIGHTS = np.random.default_rng(12).standard_normal((4, 4))
+
+
+@pytest.mark.parametrize(
+    ("values", "function"),
+    [
+        ([-1 / 3, -1 / 3, -1 / 3, 1.0], _single),
+        ([-1.0, 0.5, 0.5, 2.0], _single),
+        ([-1.0, 0.5, 0.5, 2.0], _of_a_space),
+    ],
+)
+def test_second_derivatives_beside_equal_eigenvalues(values: list[float], function: Any) -> None:
+    a = spectrum(values, 3)
+    along, across = np.random.default_rng(13).standard_normal((2, 4, 4))
+
+    def slope(a: Any) -> Any:
+        return np.sum(bp.grad(function)(a) * along)
+
+    def second(h: float) -> Any:  # of values alone: the gradient at a displaced matrix has no equal values to show
+        at = lambda s, t: function(a + s * along + t * across)  # noqa: E731
+        return (at(h, h) - at(h, -h) - at(-h, h) + at(-h, -h)) / (4 * h * h)
+
+    wanted = (4 * second(1e-3) - second(2e-3)) / 3
+    for found in (
+        np.sum(bp.grad(slope)(a) * across),
+        bp.jvp(slope, (a,), (across,))[1],
+        bp.jvp(lambda a: bp.jvp(function, (a,), (along,))[1], (a,), (across,))[1],
+        np.sum(bp.compile(bp.grad(slope))(a) * across),
+    ):
+        assert abs(found - wanted) <= 1e-6 * max(1.0, abs(wanted))
 
 
 @pytest.mark.parametrize("condition", [3.0, 1e2, 1e4])

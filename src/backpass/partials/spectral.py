@@ -6,7 +6,8 @@ Vectors are determined up to a choice, and the derivative states which one it ke
   determined turn of u against v is shared by both).
 - Within a space of equal eigenvalues (closer than n ε max|λ|) or equal singular values the vectors do not turn: their
   derivative there is 0. Right are then functions that treat equal values alike (Σ f(λ)) and functions of the space as a
-  whole (its projector). V f(λ) Vᵀ loses what its f changes within the space: no rule for V and λ apart can know it.
+  whole (its projector), and of the vectors of single values beside it; of symmetric matrices these are right to second
+  order. V f(λ) Vᵀ loses what its f changes within the space: no rule for V and λ apart can know it.
 - Where singular values are 0, and for the columns of ``full_matrices=True`` beyond the rank, the same holds.
 
 Sources: Magnus (1985), "On differentiating eigenvalues and eigenvectors"; Giles (2008), "Collected matrix derivative
@@ -24,7 +25,20 @@ import numpy as np
 from backpass.graph import messages
 from backpass.graph.aval import Aval
 
-from .declare import Kind, Op, as_array, bind, conjugated, declare, dtype_of, is_staged, rule_for, shape_of, value_of
+from .declare import (
+    Kind,
+    Op,
+    Traced,
+    as_array,
+    bind,
+    conjugated,
+    declare,
+    dtype_of,
+    is_staged,
+    rule_for,
+    shape_of,
+    value_of,
+)
 from .decompositions import (
     _floating_aval,
     _real,
@@ -81,11 +95,12 @@ def packed_aval(a: Aval, shapes: Shapes) -> Aval:
 def _inverse_gaps(s: Any) -> Any:
     """1/(sⱼ − sᵢ), and 0 where the two count as equal."""
     gap = row(s) - column(s)
-    n = shape_of(s)[-1]
-    if not n:
-        return gap
-    near = np.abs(gap) <= matrix(n * np.finfo(dtype_of(s)).eps * np.max(np.abs(s), axis=-1))
-    return _inverse_but(near, gap)
+    return _inverse_but(_near(gap, s), gap) if shape_of(s)[-1] else gap
+
+
+def _near(gap: Any, s: Any) -> Any:
+    """Which two of s count as equal."""
+    return np.abs(gap) <= matrix(shape_of(s)[-1] * np.finfo(dtype_of(s)).eps * np.max(np.abs(s), axis=-1))
 
 
 def _inverse_but(near: Any, x: Any) -> Any:
@@ -134,13 +149,34 @@ def _eigh_aval(a: Aval, uplo: str) -> Aval:
     return packed_aval(a, _eigh_shapes(a))
 
 
+def _between_equals(w: Any, v: Any, a: Any, uplo: str) -> Any:
+    """VᴴAV between different vectors of equal values: 0, but not its derivative, which second derivatives need."""
+    if not isinstance(a, Traced) or not shape_of(w)[-1]:
+        return None
+    between = _near(row(w) - column(w), w) & ~np.eye(shape_of(w)[-1], dtype=bool)
+    if not is_staged(between) and not np.any(value_of(between)):
+        return None
+    return np.where(between, np.matmul(np.matmul(adjoint_of(v), read_triangle(a, uplo == "L")), v), 0.0)
+
+
+def _turns(inverse: Any, x: Any, between: Any) -> Any:
+    """C with C Λ − Λ C = X between unequal values, where Λ is diagonal but for what lies `between` equal ones: of that
+    the first order."""
+    c = inverse * x
+    if between is None:
+        return c
+    return c + inverse * (np.matmul(between, c) - np.matmul(c, between))
+
+
 def _eigh_adjoint(g: Any, out: Any, a: Any, uplo: str) -> Any:
     # V (diag(∂L/∂λ) + F ∘ VᴴG) Vᴴ, Fᵢⱼ = 1/(λⱼ − λᵢ): its symmetric part, put onto the triangle that is read.
     w, v = unpacked(out, _eigh_shapes(a))
     gw, gv = unpacked(conjugated(g), _eigh_shapes(a))
     if vanishes(gv):
         return conjugated(onto_triangle(np.matmul(v * row(np.real(gw)), adjoint_of(v)), uplo == "L"))
-    middle = _diagonal(np.real(gw)) + _inverse_gaps(np.real(w)) * np.matmul(adjoint_of(v), gv)
+    w = np.real(w)
+    turned = _turns(_inverse_gaps(w), np.matmul(adjoint_of(v), gv), _between_equals(w, v, a, uplo))
+    middle = _diagonal(np.real(gw)) + turned
     return conjugated(onto_triangle(_symmetric(np.matmul(np.matmul(v, middle), adjoint_of(v))), uplo == "L"))
 
 
@@ -148,7 +184,9 @@ def _eigh_tangent(t: Any, out: Any, a: Any, uplo: str) -> Any:
     # dλ = diag(Vᴴ dA V), dV = V (F ∘ Vᴴ dA V)
     w, v = unpacked(out, _eigh_shapes(a))
     turned = np.matmul(np.matmul(adjoint_of(v), read_triangle(t[0], uplo == "L")), v)
-    return packed([np.real(_diagonal_of(turned)), np.matmul(v, _inverse_gaps(np.real(w)) * turned)], (1, 2))
+    w = np.real(w)
+    c = _turns(_inverse_gaps(w), turned, _between_equals(w, v, a, uplo))
+    return packed([np.real(_diagonal_of(turned)), np.matmul(v, c)], (1, 2))
 
 
 _SYMMETRIC = "Only one triangle is read, so ∂L/∂A is 0 in the other; along symmetric changes nothing else matters."
