@@ -11,7 +11,6 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import get_scorer
-from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
@@ -24,6 +23,8 @@ from backpass.train.loop import Loop, run_epochs
 from backpass.train.model import Model
 from backpass.train.progress import progress_for
 
+from .inputs import refused
+from .parted import parted
 from .rows import DENSE, SparseRows, count_of, dense, first
 from .saved import columns_of, model_of, name_in
 from .scaling import Scaling, none, standard
@@ -70,7 +71,7 @@ class Perceptron(BaseEstimator, metaclass=ABCMeta):
 
     # ---- what the two kinds differ in
     @abstractmethod
-    def _learn_target(self, y: Any, classes: Any, first: bool) -> np.ndarray:
+    def _learn_target(self, y: Any, classes: Any, first: bool, called: str = "y") -> np.ndarray:
         """Set `_target` where it is the first, check y against it where it is not; y as an array."""
 
     @abstractmethod
@@ -138,10 +139,11 @@ class Perceptron(BaseEstimator, metaclass=ABCMeta):
         """X, and y where it is given, as scikit-learn checks them."""
         try:
             return validate_data(self, X, *y, accept_sparse="csr", dtype=FLOATS, **options)
-        except ValueError as error:
-            if "could not convert string to float" in str(error):
-                raise ValueError(_texts(X, str(error))) from error
-            raise
+        except (ValueError, TypeError) as error:
+            told = refused(X, error, type(self).__name__)
+            if told is None:
+                raise
+            raise told from error
 
     def _begin(self, X: Any, y: np.ndarray, weights: np.ndarray | None, dtype: np.dtype) -> None:
         """What is decided once: how columns and y are scaled, and in which type the network computes."""
@@ -334,21 +336,13 @@ class Perceptron(BaseEstimator, metaclass=ABCMeta):
             if X_val is not None:
                 X_val, y_val = self._checked(X_val, y_val, multi_output=True, reset=False)
                 w_val = None if w_val is None else _check_sample_weight(w_val, X_val, dtype=np.float64)
-                return X_val, self._learn_target(y_val, None, first=False), w_val, None
+                return X_val, self._learn_target(y_val, None, first=False, called="y_val"), w_val, None
         if not self.early_stopping:
             return None
         if incremental:
             raise ValueError("partial_fit does not support early_stopping=True")
-        kinds = getattr(self._target, "kind", "")
-        stratify = y if kinds in ("binary", "multiclass") else None
-        train, test = train_test_split(
-            np.arange(X.shape[0]), random_state=random, test_size=self.validation_fraction, stratify=stratify
-        )
-        if len(test) < 2:
-            raise ValueError(
-                "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
-            )
-        return X[test], y[test], None if weights is None else weights[test], np.asarray(train)
+        train, test = parted(y, self._target.kind in ("binary", "multiclass"), self.validation_fraction, random)
+        return X[test], y[test], None if weights is None else weights[test], train
 
     def _scored_as(self) -> str:
         """The name of the score that is watched."""
@@ -487,22 +481,6 @@ def _counting(X: Any, y: Any, weights: np.ndarray | None) -> tuple[Any, Any, np.
     if not len(rows):
         raise DataError("sample_weight is 0 for every row: there is nothing to learn from")
     return X[rows], y[rows], weights[rows]
-
-
-def _texts(X: Any, found: str) -> str:
-    """What to do with columns of text."""
-    types = getattr(X, "dtypes", None)
-    names = [] if types is None else [
-        str(name) for name, kind in zip(X.columns, list(types), strict=True)
-        if not str(kind).lower().startswith(("int", "uint", "float", "bool"))
-    ]  # fmt: skip
-    which = f" in the columns {', '.join(names)}" if names else ""
-    return (
-        f"{found}. X has text{which}, and an estimator takes numbers.\n"
-        "  Encode it before: make_pipeline(make_column_transformer((OneHotEncoder(), [...]), remainder='passthrough'),"
-        "\n"
-        "  Classifier()); or let `backpass train FILE --target COLUMN` take the table as it is."
-    )
 
 
 __all__ = ["Perceptron"]

@@ -181,7 +181,7 @@ class Classifier(ClassifierMixin, Perceptron):
         return "softmax" if self._target.kind in ("multiclass", "several") else "logistic"
 
     # ---- what Perceptron asks for
-    def _learn_target(self, y: Any, classes: Any, first: bool) -> np.ndarray:
+    def _learn_target(self, y: Any, classes: Any, first: bool, called: str = "y") -> np.ndarray:
         check_classification_targets(y)
         kind = type_of_target(y)
         if hasattr(y, "toarray"):
@@ -194,7 +194,9 @@ class Classifier(ClassifierMixin, Perceptron):
         elif classes is not None and not np.array_equal(np.asarray(classes), np.asarray(self.classes_)):
             raise ValueError(f"`classes={classes!r}` is not the same as on last call to partial_fit, {self.classes_!r}")
         if wrong := self._target.unknown(y):
-            raise ValueError(f"y has {wrong[:5]}, which the first call did not have; it knows {self.classes_!r}")
+            known = f"which {'the first call' if called == 'y' else 'y'} did not have; it knows {self.classes_!r}"
+            told = ". A first partial_fit may name all that will come: classes=[...]" if called == "y" else ""
+            raise ValueError(f"{called} has {wrong[:5]}, {known}{told}")
         return y
 
     def _loss_spec(self) -> tuple[Any, str]:
@@ -220,6 +222,8 @@ class Classifier(ClassifierMixin, Perceptron):
         if self._target.kind not in ("binary", "multiclass"):
             raise DataError("class_weight needs one column of classes; for other targets use sample_weight")
         known = self.classes_
+        if not (isinstance(self.class_weight, dict) or str(self.class_weight) == "balanced"):
+            raise ValueError(f"class_weight is {self.class_weight!r}; it must be 'balanced', a dict or None")
         if isinstance(self.class_weight, dict) and not set(self.class_weight) <= set(known.tolist()):
             raise ValueError(f"class_weight must have keys among {known.tolist()}; got {self.class_weight!r}")
         if isinstance(self.class_weight, dict):

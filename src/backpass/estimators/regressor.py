@@ -135,15 +135,16 @@ class Regressor(RegressorMixin, Perceptron):
         return "exp" if name_of(thawed(self._design.loss), LOSSES) == "poisson" else "identity"
 
     # ---- what Perceptron asks for
-    def _learn_target(self, y: Any, classes: Any, first: bool) -> np.ndarray:
+    def _learn_target(self, y: Any, classes: Any, first: bool, called: str = "y") -> np.ndarray:
         y = np.asarray(y, np.float64)
         found = Numbers(1 if y.ndim == 1 else y.shape[1], y.ndim == 1)
-        if first:
+        if not first and found.outputs != self._target.outputs:
+            first_call = "that of the first call" if called == "y" else "y"
+            raise ValueError(f"{called} has shape {y.shape}, and {first_call} had {self._target.outputs} columns")
+        if called == "y":
             self._target = found
-        elif (found.outputs, found.flat) != (self._target.outputs, self._target.flat):
-            raise ValueError(f"y has shape {y.shape}, and the first call had {self._target.outputs} columns")
         if self._loss_name() == "poisson" and y.size and y.min() < 0:
-            raise ValueError(f"loss='poisson' takes y of 0 or above; its least is {y.min()}")
+            raise ValueError(f"loss='poisson' takes y of 0 or above; the least of {called} is {y.min()}")
         return y.reshape(len(y), -1)[:, 0] if y.ndim == 1 else y
 
     def _loss_name(self) -> str | None:

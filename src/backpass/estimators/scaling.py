@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,8 @@ import numpy as np
 
 ALIKE = 10.0
 """How many times the median deviation of the columns the largest may be, for all to be taken to be in one unit."""
+TINY, HUGE = 1e-140, 1e140
+"""Below and above these a square vanishes or overflows: such values are brought to about 1 first."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +49,11 @@ def standard(x: Any, weights: np.ndarray | None, each: bool | str) -> Scaling:
     [1.581, 1.581]
     """
     sparse = not isinstance(x, np.ndarray)
+    largest = max(float(x.max()), -float(x.min()))
+    if largest > 0 and not TINY < largest < HUGE:
+        unit = 2.0 ** (math.frexp(largest)[1] - 1)  # a power of two: nothing is rounded
+        found = standard(x / unit, weights, each)
+        return Scaling(found.shift * unit, found.scale * unit)
     w = np.ones(x.shape[0]) if weights is None else weights.astype(np.float64)
     w = w / w.sum()
     mean = np.asarray(w @ x, np.float64).ravel()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from numbers import Integral, Real
 from typing import Any, NamedTuple
 
@@ -41,7 +41,7 @@ class Settings(NamedTuple):
 def settings_of(e: Any) -> Settings:
     """The settings of an estimator. Raises HyperparameterError, a ValueError, for the first that cannot be used."""
     sizes: Any = e.hidden_layer_sizes
-    sizes = [sizes] if isinstance(sizes, Real) else list(sizes)
+    sizes = [sizes] if isinstance(sizes, Real) or not isinstance(sizes, Iterable) else list(sizes)
     for size in sizes:
         if not isinstance(size, Integral) or size < 1:
             raise HyperparameterError(
@@ -54,6 +54,10 @@ def settings_of(e: Any) -> Settings:
         not_negative(name, getattr(e, name))
     for name in ("momentum", "beta_1", "beta_2", "dropout", "validation_fraction"):
         fraction(name, getattr(e, name))
+    if e.early_stopping and not e.validation_fraction:
+        raise HyperparameterError("validation_fraction is 0, and early_stopping watches that share of the rows")
+    if e.callback is not None and not callable(e.callback):
+        raise HyperparameterError(f"callback is {e.callback!r}; it must be a function of an epoch's record, or None")
     for name in ("max_iter", "max_fun"):
         count(name, getattr(e, name))
     patience = e.n_iter_no_change if e.n_iter_no_change == np.inf else count("n_iter_no_change", e.n_iter_no_change)
@@ -61,7 +65,7 @@ def settings_of(e: Any) -> Settings:
     batch = None if _is(e.batch_size, "auto") else count("batch_size", e.batch_size)
     if not (isinstance(e.standardize, (bool, np.bool_)) or _is(e.standardize, "auto")):
         raise HyperparameterError(f"standardize is {e.standardize!r}; it must be 'auto', True or False")
-    if e.dtype is not None and np.dtype(e.dtype) not in (np.dtype(np.float32), np.dtype(np.float64)):
+    if e.dtype is not None and not _is_float(e.dtype):
         raise HyperparameterError(f"dtype is {e.dtype!r}; it must be float32, float64, or None for that of X")
     activation = "sigmoid" if _is(e.activation, "logistic") else frozen(e.activation)
     function_of(plainly(activation), ACTIVATIONS, "activation")
@@ -103,6 +107,13 @@ def _rule(e: Any) -> tuple[Hashable, str | None]:
             "bp.descent. The rate itself is learning_rate_init"
         )
     return (name, fixed), e.learning_rate
+
+
+def _is_float(dtype: Any) -> bool:
+    try:
+        return np.dtype(dtype) in (np.dtype(np.float32), np.dtype(np.float64))
+    except TypeError:
+        return False
 
 
 def _is(value: Any, word: str) -> bool:

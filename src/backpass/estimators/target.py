@@ -98,7 +98,10 @@ def labels_of(y: np.ndarray, kind: str, classes: Any = None) -> Labels:
     )
     for known in found:
         if len(known) < 2:
-            raise DataError(f"y holds one class only, {known.tolist()[0]!r}: there is nothing to tell apart")
+            raise DataError(
+                f"y holds one class only, {known.tolist()[0]!r}: there is nothing to tell apart. Where others will "
+                "come, the first call names all: partial_fit(X, y, classes=[...])"
+            )
     if len(columns) > 1:
         return Labels("several", found)
     return Labels("binary" if len(found[0]) == 2 else "multiclass", found)
