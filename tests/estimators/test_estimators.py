@@ -231,7 +231,7 @@ def test_frames() -> None:
     assert np.array_equal(bp.Classifier(random_state=0).fit(other, y).predict(other), m.predict(X))
     with pytest.raises(ValueError, match="feature names"):
         m.predict(X[["b", "a", "c", "d"]])
-    with pytest.raises(ValueError, match="in the columns e"):
+    with pytest.raises(ValueError, match="in the column 'e'"):
         bp.Classifier().fit(X.assign(e="text"), y)
 
 
