@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from click.testing import CliRunner
 
 import backpass as bp
 from backpass.cli import main
+from backpass.train.run_list import that_fit
 from backpass.train.sweep import Choice, Range, read_space
 
 
@@ -80,6 +82,56 @@ def test_a_run_that_is_damaged_or_killed_is_listed_as_far_as_it_can_be(folder):
     lines = invoke("runs").stdout.splitlines()
     assert lines[1].split()[:3] == ["a", "killed", "1/1"]
     assert len(lines) == 2
+
+
+DAMAGE = {
+    "config.json": ["null", "[]", '{"format": "backpass-run", "version": 1, "settings": [1]}', "{"],
+    "status.json": ["[]", '{"state": 5}', '{"state": "finished", "epochs": "x"}', "{", '{"results": [1]}'],
+    "environment.json": ["{}", "[1]", "{", "null"],
+    "history.csv": ["garbage,,,", "epoch,loss\n1,x\n", "\0"],
+}
+
+
+def test_damaged_files_of_a_run_end_in_words(folder):
+    train("whole", "--epochs", 2, "--hidden", 4)
+    for name, contents in DAMAGE.items():
+        for k, content in enumerate(contents):
+            path = Path(f"{name}-{k}")
+            shutil.copytree("whole", path)
+            (path / name).write_text(content)
+            listed = invoke("runs", ".")
+            assert listed.exit_code == 0, listed.output
+            assert (f"{path}/config.json" in listed.stderr) == (name == "config.json")
+            resumed = invoke("train", "--resume", path, "-q")
+            assert resumed.exit_code == (name == "config.json"), resumed.output
+            assert resumed.stderr.startswith("Error: ") == (name == "config.json")
+            shutil.rmtree(path)
+
+
+def test_folders_of_other_programs_are_passed_over(folder):
+    train("whole", "--epochs", 1, "--hidden", 4)
+    Path("other").mkdir()
+    Path("other/config.json").write_text('{"a": 1}')
+    done = invoke("runs")
+    assert (done.exit_code, done.stderr) == (0, "")
+
+
+def test_settings_edited_by_hand_are_checked(folder):
+    train("a", "--epochs", 1, "--hidden", 4)
+    config = json.loads(Path("a/config.json").read_text())
+    config["command"]["epochs"] = "many"
+    Path("a/config.json").write_text(json.dumps(config))
+    done = invoke("train", "--resume", "a")
+    assert done.exit_code == 1
+    assert "config.json is damaged: its epochs: 'many' is not a valid integer" in done.stderr
+
+
+def test_columns_that_fit():
+    rows = [{"run": "a", "loss": 0.5, "test accuracy": 0.25, "test macro F1": 0.5, "seconds": 1.5}]
+    names, first = list(rows[0]), ["run", "test accuracy", "seconds"]
+    assert that_fit(rows, names, first, 200) == names
+    assert that_fit(rows, names, first, 30) == ["run", "test accuracy", "seconds"]
+    assert that_fit(rows, names, first, 1) == ["run"]
 
 
 def test_where_there_are_no_runs(folder):
@@ -190,6 +242,26 @@ def test_poor_trials_end_early(folder):
     assert pruned
     assert all(len(trial["losses"]) < 12 for trial in pruned)
     assert all(trial["state"] != "pruned" for trial in trials[:5])
+
+
+@pytest.mark.parametrize(
+    "space",
+    ["optimizer=foo", "dropout=0..2", "learning_rate=0..1", "activation=relu|tanhh", "class_weight=balanced|none"],
+)
+def test_a_value_that_cannot_be_is_told_before_anything_is_kept(folder, space):
+    done = invoke("sweep", "disk.csv", "-t", "where", "--run", "s", "--space", space)
+    assert done.exit_code in (1, 2)
+    assert "Error: " in done.stderr
+    assert not Path("s").exists()
+    assert "no column 'were'" in invoke("sweep", "disk.csv", "-t", "were", "--run", "s").stderr
+    assert not Path("s").exists()
+
+
+def test_a_sweep_of_which_no_trial_ends(folder):
+    done = invoke("sweep", "disk.csv", "-t", "where", "--run", "s", "--trials", 1, "--optimizer", "sgd",
+                  "--space", "learning_rate=1e30..1e31", "--hidden", 4)  # fmt: skip
+    assert done.exit_code == 1
+    assert "no trial came to its end" in done.stderr
 
 
 def test_what_a_sweep_refuses(folder):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
 from pathlib import Path
 
 import click
@@ -23,9 +25,11 @@ def runs(folders: tuple[Path, ...], sort: str | None, as_json: bool) -> None:
     """
     with say.plainly():
         from backpass.graph.errors import DataError
-        from backpass.train.run_list import differences, find_runs, summary, table
+        from backpass.train.run_list import differences, find_runs, summary, table, that_fit
 
-        found = find_runs(folders or [Path()])
+        notes: list[str] = []
+        found = find_runs(folders or [Path()], notes)
+        say.notices(notes)
         where = ", ".join(map(say.path, folders)) or "this folder"
         if not found:
             raise DataError(f"there is no run in {where} or below it; to begin one: backpass train FILE --run FOLDER")
@@ -46,7 +50,14 @@ def runs(folders: tuple[Path, ...], sort: str | None, as_json: bool) -> None:
             known = [row for row in rows if row.get(sort) is not None]
             known.sort(key=lambda row: row[sort], reverse=more)
             rows = known + [row for row in rows if row.get(sort) is None]
-        click.echo(table(rows, names))
+        shown = names
+        if sys.stdout.isatty():
+            scores = [name for name in names if name.startswith("test ")][:1]
+            first = ["run", "state", "epochs", *([sort] if sort else []), "validation", *scores, "loss", "seconds"]
+            shown = that_fit(rows, names, first, shutil.get_terminal_size().columns)
+        click.echo(table(rows, shown))
+        if left := [name for name in names if name not in shown and any(row.get(name) is not None for row in rows)]:
+            say.notices([f"no room for {', '.join(left)}: widen the window, or add --json"])
         if len(found) > 1:
             by_name = {row["run"]: row for row in rows}
             differ = differences(found)

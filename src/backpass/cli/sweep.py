@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from . import say
-from .train import CHOICES, prepared_table, recipe_of, save_model, train
+from .train import CHOICES, make_folder, prepared_table, recipe_of, save_model, train
 
 SHARED = {
     "file", "target", "task", "exclude", "keep", "validation", "test", "seed", "split_group", "split_time",
@@ -58,6 +58,7 @@ def sweep(space: tuple[str, ...], trials: int, run: Path | None, resume: Path | 
 
 
 def _sweep(path: Path, lines: tuple[str, ...], trials: int, settings: dict[str, Any], new: bool) -> None:
+    from backpass.train.recipe import class_weights
     from backpass.train.run_list import shown, table
     from backpass.train.stored import write_atomically
     from backpass.train.sweep import FORMAT, VERSION, Sweep, Trial, read_space
@@ -66,18 +67,21 @@ def _sweep(path: Path, lines: tuple[str, ...], trials: int, settings: dict[str, 
     given = [name for name in space if settings[name] is not None]
     if given:
         raise click.UsageError(f"{', '.join(given)} is both given and searched; leave one of the two out")
+    _check_values(space)
     search = Sweep(path, space, settings["seed"])
-    if new:
-        if (path / "sweep.json").exists():
-            raise click.UsageError(f"{path} holds a sweep already; go on with it: backpass sweep --resume {path}")
-        file = settings["file"]
-        kept = {**settings, "file": None if file is None else str(Path(file).absolute())}
-        path.mkdir(parents=True, exist_ok=True)
-        content = {"format": FORMAT, "version": VERSION, "space": lines, "command": kept}
-        write_atomically(path / "sweep.json", (json.dumps(content, indent=2) + "\n").encode())
+    if new and (path / "sweep.json").exists():
+        raise click.UsageError(f"{path} holds a sweep already; go on with it: backpass sweep --resume {say.path(path)}")
+    file = settings["file"]
+    kept = {**settings, "file": None if file is None else str(Path(file).absolute())}
     if settings["validation"] is None:
         settings = {**settings, "validation": 0.2}
     prepared = prepared_table(settings)[0]
+    for value in getattr(space.get("class_weight"), "values", ()):
+        class_weights(value, prepared.target.classes)
+    if new:  # now that the data are known to be of use
+        make_folder(path)
+        content = {"format": FORMAT, "version": VERSION, "space": lines, "command": kept}
+        write_atomically(path / "sweep.json", (json.dumps(content, indent=2) + "\n").encode())
     say.notices(prepared.notices)
     base = recipe_of(settings, prepared)
     click.echo(f"{trials} trials of up to {base.epochs} epochs each, over {', '.join(lines)}", err=True)
@@ -97,9 +101,30 @@ def _sweep(path: Path, lines: tuple[str, ...], trials: int, settings: dict[str, 
         click.echo(table(rows[:10], list(rows[0])))
     if best is not None:
         _judge(search.folder(best.number), prepared, path)
+    elif whole:
+        raise click.ClickException(
+            "no trial came to its end: in each of them a number stopped being finite. Search smaller learning rates, or "
+            "add --clip-norm 1"
+        )
     if not whole:
         click.echo(f"\nnext: backpass sweep --resume {say.path(path)} --trials {trials}")
         raise SystemExit(say.INTERRUPTED)
+
+
+def _check_values(space: dict[str, Any]) -> None:
+    """Each value that is searched must be one that backpass train takes: find that out before the first run."""
+    from backpass.train.sweep import Choice
+
+    types = {parameter.name: parameter for parameter in train.params}
+    for name, part in space.items():
+        values = (
+            part.values if isinstance(part, Choice) else [int(v) if part.whole else v for v in (part.low, part.high)]
+        )
+        for value in values:
+            try:
+                types[name].type_cast_value(click.Context(train), value)
+            except click.BadParameter as error:
+                raise click.UsageError(f"--space {name}: {error.message}") from error
 
 
 def _judge(folder: Path, prepared: Any, path: Path) -> None:

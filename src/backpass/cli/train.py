@@ -162,6 +162,8 @@ def train(
         if resume is not None:
             _refuse_others(context, resume)
             folder, settings = _begun(resume)
+            if folder.is_open():
+                raise DataError(f"another process is training in {resume}; wait for it to end")
         else:
             folder = None if run is None else _new_run(run, settings)
         with say.termination_as_interrupt():
@@ -284,8 +286,18 @@ def _new_run(path: Path, settings: dict[str, Any]) -> Any:
         )
     if path.is_file():
         raise click.UsageError(f"--run {path} is a file; name a folder, such as runs/first")
-    path.mkdir(parents=True, exist_ok=True)
+    make_folder(path)
     return folder
+
+
+def make_folder(path: Path) -> None:
+    """Make the folder of a run, before anything is read or trained for it."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise type(error)(
+            error.errno, f"cannot make the folder {path}: {error.strerror}. Name another one after --run"
+        ) from error
 
 
 def _begun(path: Path) -> tuple[Any, dict[str, Any]]:
@@ -304,8 +316,12 @@ def _begun(path: Path) -> tuple[Any, dict[str, Any]]:
     settings: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in command.items()
     }
-    file = settings["file"]
-    settings["file"] = None if file is None else Path(file)
+    for parameter in train.params:
+        if parameter.name in settings and settings[parameter.name] is not None:
+            try:
+                settings[parameter.name] = parameter.type_cast_value(click.Context(train), settings[parameter.name])
+            except (click.BadParameter, TypeError) as error:
+                raise DataError(f"{path / 'config.json'} is damaged: its {parameter.name}: {error}") from error
     return RunFolder(path, settings["checkpoint_every"], settings["keep_checkpoints"], command), settings
 
 

@@ -78,25 +78,40 @@ class RunFolder:
         if not self.exists:
             raise DataError(f"{self.path} holds no run: it has no config.json")
         found = self._read("config.json")
-        if found.get("format") != FORMAT:
+        if not isinstance(found, dict) or found.get("format") != FORMAT:
             raise ModelFileError(f"{self.path / 'config.json'} is not the config of a run")
         if not isinstance(found.get("version"), int) or found["version"] > VERSION:
             raise ModelFileError(
                 f"{self.path} was written by a newer Backpass (format {found.get('version')}; this one reads "
                 f"{VERSION}): update it with\n  pip install --upgrade backpass"
             )
+        for part in ("settings", "identity", "command"):
+            if not isinstance(found.get(part) or {}, dict):
+                raise ModelFileError(f"{self.path / 'config.json'} is damaged: its {part} should be an object")
         return found
 
     def status(self) -> dict[str, Any]:
-        """How far the run is. A run that says it is running, while nobody does, was killed."""
-        found = {"state": "begun", "epochs": 0, "steps": 0, **self._read("status.json", {})}
+        """How far the run is; "unknown" where that cannot be read. A run that says it is running, while nobody does,
+        was killed."""
+        found: dict[str, Any] = {"state": "begun", "epochs": 0, "steps": 0}
+        try:
+            kept = self._read("status.json", {})
+        except ModelFileError:
+            kept = None
+        if not isinstance(kept, dict) or not all(isinstance(kept.get(k, v), type(v)) for k, v in found.items()):
+            kept = {"state": "unknown"}  # the file is for people to read: a run goes on without it
+        found |= kept
         if found["state"] == "running" and not self.is_open():
             found["state"] = "killed"
         return found
 
     def environment(self) -> list[dict[str, Any]]:
         """One entry for each time that the run was begun or taken up again."""
-        return self._read("environment.json", [])
+        try:
+            found = self._read("environment.json", [])
+        except ModelFileError:
+            return []
+        return [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
 
     def history(self) -> list[dict[str, float]]:
         """The epochs, from history.csv; a last line that was cut off by a kill is left out."""
@@ -128,7 +143,10 @@ class RunFolder:
             except ModelFileError as error:
                 wrong.append(str(error))
         if wrong:
-            raise ModelFileError(f"no checkpoint of {self.path} can be read: " + "; ".join(wrong))
+            raise ModelFileError(
+                f"no checkpoint of {self.path} can be read: {'; '.join(wrong)}. There is nothing to go on from: name "
+                "another folder for a new run"
+            )
         return None
 
     # ---- writing
@@ -192,11 +210,21 @@ class RunFolder:
     @contextlib.contextmanager
     def opened(self) -> Iterator[None]:
         """Keep other processes out while a run goes on here; the system lets go of it when the process ends."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        with open(self.path / ".lock", "a") as handle:
+        with self._handle() as handle:
             if not _lock(handle):
                 raise DataError(f"another process is training in {self.path}; wait for it, or name another folder")
             yield
+
+    def _handle(self) -> Any:
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            return open(self.path / ".lock", "a")
+        except OSError as error:
+            raise type(error)(
+                error.errno,
+                f"cannot write in {self.path}: {error.strerror}. A run is kept in a folder that can be written: name "
+                "another one, or copy it to such a place",
+            ) from error
 
     def is_open(self) -> bool:
         """Whether a process is training here now."""

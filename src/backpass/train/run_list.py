@@ -15,19 +15,23 @@ DEPTH = 3
 """Levels of folders below the one that is named in which runs are looked for."""
 
 
-def find_runs(places: Iterable[str | os.PathLike[str]]) -> list[RunFolder]:
-    """The runs in some folders and below them, by name. DataError where a place is no folder."""
+def find_runs(places: Iterable[str | os.PathLike[str]], notices: list[str] | None = None) -> list[RunFolder]:
+    """The runs in some folders and below them, by name. DataError where a place is no folder.
+
+    What a damaged or newer run is left out for is appended to `notices`; folders of other programs are passed over.
+    """
     found: dict[Path, RunFolder] = {}
+    notes = [] if notices is None else notices
     for place in map(Path, places):
         if not place.is_dir():
             raise DataError(f"there is no folder {place}")
-        found |= {folder.path: folder for folder in _below(place, DEPTH)}
+        found |= {folder.path: folder for folder in _below(place, DEPTH, notes)}
     return [found[path] for path in sorted(found)]
 
 
-def _below(place: Path, depth: int) -> list[RunFolder]:
+def _below(place: Path, depth: int, notes: list[str]) -> list[RunFolder]:
     folder = RunFolder(place)
-    found = [folder] if folder.exists and _is_run(folder) else []
+    found = [folder] if _is_run(folder, notes) else []
     if depth == 0:
         return found
     try:
@@ -36,14 +40,18 @@ def _below(place: Path, depth: int) -> list[RunFolder]:
         return found
     for entry in inside:
         if not entry.name.startswith(".") and entry.name != "checkpoints":
-            found += _below(entry, depth - 1)
+            found += _below(entry, depth - 1, notes)
     return found
 
 
-def _is_run(folder: RunFolder) -> bool:
+def _is_run(folder: RunFolder, notes: list[str]) -> bool:
     try:
+        if not folder.exists:
+            return False
         folder.config()
-    except BackpassError:
+    except (BackpassError, OSError) as error:
+        if (folder.path / "checkpoints").exists():  # else it is the config.json of something else
+            notes.append(f"{str(error).splitlines()[0]}; left out")
         return False
     return True
 
@@ -51,7 +59,8 @@ def _is_run(folder: RunFolder) -> bool:
 def summary(folder: RunFolder) -> dict[str, Any]:
     """A run in one row: its name, state, epochs, best losses and scores, when it began and how long it took."""
     config, status, history = folder.config(), folder.status(), folder.history()
-    settings = config.get("settings", {})
+    settings = config.get("settings") or {}
+    results = status.get("results")
     places = folder.environment()
     best = status.get("best")
     row = history[best - 1] if isinstance(best, int) and 0 < best <= len(history) else history[-1] if history else {}
@@ -64,9 +73,9 @@ def summary(folder: RunFolder) -> dict[str, Any]:
     }
     known = ("epoch", "loss", "validation_loss", "learning_rate", "gradient_norm", "seconds")
     found |= {name: value for name, value in row.items() if name not in known}
-    found |= {f"test {name}": value for name, value in (status.get("results") or {}).items()}
+    found |= {f"test {name}": value for name, value in (results if isinstance(results, dict) else {}).items()}
     found["seconds"] = sum(line.get("seconds", 0.0) for line in history)
-    found["began"] = places[0]["began"] if places else ""
+    found["began"] = places[0].get("began", "") if places else ""
     return found
 
 
@@ -75,7 +84,7 @@ def differences(folders: list[RunFolder]) -> dict[str, list[Any]]:
 
     What a command of two runs says is compared beside what its runs came to.
     """
-    flat = [{**_flat(folder.config().get("command") or {}), **_flat(folder.config().get("settings", {}))}
+    flat = [{**_flat(folder.config().get("command") or {}), **_flat(folder.config().get("settings") or {})}
             for folder in folders]  # fmt: skip
     names = list(dict.fromkeys(name for each in flat for name in each))
     columns = {name: [each.get(name) for each in flat] for name in names}
@@ -110,6 +119,20 @@ def shown(value: Any) -> str:
     return text if len(text) <= 40 else f"{text[:39]}…"
 
 
+def that_fit(rows: list[dict[str, Any]], names: list[str], first: list[str], width: int) -> list[str]:
+    """Those of the columns that fit beside each other into `width` characters: `first` ones before others.
+
+    >>> that_fit([{"run": "a", "loss": 0.5, "seconds": 1.0}], ["run", "loss", "seconds"], ["run", "seconds"], 14)
+    ['run', 'seconds']
+    """
+    chosen: list[str] = []
+    for name in dict.fromkeys([*[name for name in first if name in names], *names]):
+        trial = [each for each in names if each in (*chosen, name)]
+        if max(map(len, table(rows, trial).splitlines())) <= width or not chosen:
+            chosen = trial
+    return chosen
+
+
 def table(rows: list[dict[str, Any]], names: list[str]) -> str:
     """Rows as text in columns; numbers stand to the right. Columns in which nothing stands are left out.
 
@@ -131,4 +154,4 @@ def table(rows: list[dict[str, Any]], names: list[str]) -> str:
     )
 
 
-__all__ = ["differences", "find_runs", "shown", "summary", "table"]
+__all__ = ["differences", "find_runs", "shown", "summary", "table", "that_fit"]
