@@ -103,8 +103,8 @@ def _sweep(path: Path, lines: tuple[str, ...], trials: int, settings: dict[str, 
         _judge(search.folder(best.number), prepared, path)
     elif whole:
         raise click.ClickException(
-            "no trial came to its end: in each of them a number stopped being finite. Search smaller learning rates, or "
-            "add --clip-norm 1"
+            "no trial came to its end: in each of them a number stopped being finite. Search smaller learning rates, "
+            "or add --clip-norm 1"
         )
     if not whole:
         click.echo(f"\nnext: backpass sweep --resume {say.path(path)} --trials {trials}")

@@ -139,7 +139,7 @@ class Sweep:
         self.optuna.logging.set_verbosity(self.optuna.logging.WARNING)
 
     def folder(self, number: int) -> Path:
-        return self.path / f"trial-{number:03d}"
+        return self.path / f"trial-{number + 1:03d}"
 
     def trials(self) -> list[Trial]:
         """The trials that have ended."""
@@ -182,7 +182,7 @@ class Sweep:
         asked = study.ask(self._distributions())
         settings = dict(asked.params)
         recipe = base.with_choices(**{name: setting(name, value) for name, value in settings.items()})
-        folder = RunFolder(self.folder(number), command={"trial": number, **settings})
+        folder = RunFolder(self.folder(number), command={"trial": number + 1, **settings})
         losses: list[float] = []
         if folder.exists:  # a trial that a stop cut short: what it told already is told again
             found = folder.newest()
