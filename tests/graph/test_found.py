@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import cmath
+import statistics
 from cmath import sqrt as complex_root
 from typing import Any
 
@@ -155,6 +156,15 @@ def test_a_subclass_of_ndarray_is_refused():
         bp.grad(lambda x: np.sum(x.view(Plain)))(X)
     with pytest.raises(bp.errors.TracingError, match="Masked arrays are not traced"):
         bp.grad(lambda x: np.ma.array(x, mask=[0, 1, 0]).sum())(X)
+
+
+def test_a_library_that_is_not_followed_is_named_with_the_users_line():
+    metrics = pytest.importorskip("sklearn.metrics")
+    for loss in (lambda x: metrics.mean_squared_error(np.ones(3), x), lambda x: statistics.fmean(x)):
+        with pytest.raises(bp.errors.TracingError, match=r"A trace does not follow (sklearn|statistics)") as caught:
+            bp.grad(loss)(X)
+        assert "metrics.mean_squared_error(" in str(caught.value) or "statistics.fmean would lose" in str(caught.value)
+        assert __file__ in str(caught.value)
 
 
 def test_a_reference_to_scipy_is_named():

@@ -13,7 +13,7 @@ import numpy as np
 from .aval import aval_of
 from .errors import BackpassError, DtypeError, IndexingError, MatrixError, NoRuleError, ShapeError, TracingError
 from .op import FUNCTIONS, REFUSALS, UFUNCS, Op
-from .origin import Origin, here, user_frame
+from .origin import Origin, _chain, here, user_frame
 
 
 def place(origin: Origin | None = None) -> str:
@@ -181,6 +181,14 @@ def value_unknown(traced: Any, what: str) -> TracingError:
 
 def would_detach(traced: Any, what: str) -> TracingError:
     frame = user_frame(2)
+    called, caller = _through_library(frame)
+    if called:
+        return TracingError(
+            f"{what} of a traced value ({described(traced)}) in {called} would lose its derivative.\n"
+            f"{place(_chain(caller) if caller is not None else None)}\n"
+            f"  A trace does not follow {called.partition('.')[0]}. Write the formula in NumPy, or give the call a\n"
+            "  rule: @bp.custom_rule(vjp=...) around a function that makes it."
+        )
     if frame is not None and _stores_item(frame):
         return TracingError(
             f"A traced value ({described(traced)}) is assigned into a plain NumPy array, "
@@ -202,6 +210,21 @@ def would_detach(traced: Any, what: str) -> TracingError:
         f"{what} of a traced value ({described(traced)}) would give a plain number or array without its derivative.\n"
         f"{place()}\n{hint}"
     )
+
+
+def _through_library(frame: FrameType | None) -> tuple[str, FrameType | None]:
+    """What the user's code called of a library that a trace leaves alone, and the user's frame that did."""
+    from .modules import KEEP
+
+    called = ""
+    while frame is not None:
+        parts = str(frame.f_globals.get("__name__")).split(".")
+        if parts[0] not in KEEP or parts[0] == "backpass":
+            break
+        if "<locals>" not in frame.f_code.co_qualname or not called:  # a wrapper has no name of its own
+            called = ".".join([*[part for part in parts if not part.startswith("_")], frame.f_code.co_qualname])
+        frame = frame.f_back
+    return called, frame
 
 
 def formats(frame: FrameType) -> bool:
