@@ -220,3 +220,33 @@ def test_two_threads_compile_and_call_at_the_same_time():
         thread.join()
     for k, values in results.items():
         np.testing.assert_allclose(values, np.sum(np.exp(X[: 1 + k % 3]) * k), rtol=1e-13)
+
+
+def unlike(n, kinds):
+    """A function of `n` steps, no two stretches of which are alike."""
+    draw = np.random.default_rng(n)
+    ops = [np.sin, np.tanh, lambda v: -v, lambda v: np.maximum(v, 0.1), lambda v: v / (1 + v * v), lambda v: v + 0.5]
+    pick, scale, back = draw.integers(6 - kinds, 6, n), draw.uniform(0.9, 1.1, n), draw.integers(1, 30, n)
+
+    def f(x):
+        values = [x]
+        for k in range(n):
+            values.append(ops[pick[k]](values[-1] * scale[k] + 0.03 * values[-min(back[k], len(values))]))
+        return np.sum(values[-1])
+
+    return f
+
+
+@pytest.mark.parametrize(
+    ("n", "kinds", "shape"),
+    [(150, 6, (40,)), (150, 4, (40,)), (150, 4, ()), pytest.param(700, 6, (40,), marks=pytest.mark.slow)],
+)
+def test_long_graphs_whose_steps_are_unlike(n, kinds, shape):
+    """Arguments of arguments of … are as many as the stack of Python has frames, and more."""
+    f = unlike(n, kinds)
+    g = bp.value_and_grad(f)
+    x = np.random.default_rng(0).normal(size=shape)
+    compiled = bp.compile(g)
+    assert compiled.kernels(x).count("\n") >= n // 200
+    for found, wanted in zip(compiled(x), g(x), strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-10)

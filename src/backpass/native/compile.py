@@ -6,6 +6,7 @@ addition that follows it. NaN, infinities, signed zeros and whole numbers behave
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from backpass.graph.staging import Compiled as Staged
 from backpass.graph.staging import is_dynamic
 from backpass.graph.traced import Traced
 
-from . import available
+from . import OFF, available
 
 if TYPE_CHECKING:
     from .program import Program
@@ -32,6 +33,8 @@ class Compiled(Staged):
         self.donate = donate
         self._programs: dict[int, Program | None] = {}
         self._short: dict[int, Any] = {}
+        self._reason = ""
+        """Why the last graph that has none has no machine code."""
         self._direct: Any = None
         self._miss: Any = None
         self._lock = threading.Lock()
@@ -81,13 +84,15 @@ class Compiled(Staged):
 
     def _made(self, graph: Graph, args: tuple[Any, ...]) -> Program | None:
         if not available():
+            self._reason = f"{OFF} is 0" if os.environ.get(OFF) == "0" else "llvmlite is not installed"
             return None
         from .prepare import NotNative
         from .program import Program
 
         try:
             return Program(graph, donated=self._donated(graph, args))
-        except NotNative:
+        except NotNative as error:
+            self._reason = str(error)
             return None
 
     def _donated(self, graph: Graph, args: tuple[Any, ...]) -> dict[int, int]:
@@ -115,10 +120,7 @@ class Compiled(Staged):
     def _compiled(self, args: tuple[Any, ...]) -> Program:
         program = self._program(self.graph(*args), args)
         if program is None:
-            raise RuntimeError(
-                "there is no machine code here: llvmlite is missing, BACKPASS_NATIVE is 0, the graph is very long, or "
-                "the function works on dtypes that have none (complex, float16, text); it runs on the interpreter"
-            )
+            raise RuntimeError(f"there is no machine code here, so the interpreter runs it: {self._reason}")
         return program
 
     def kernels(self, *args: Any) -> str:

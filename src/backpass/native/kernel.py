@@ -50,6 +50,8 @@ class Item:
     """Where it is read from, if index arrays decide that."""
     order: int = -1
     """Arguments have lower numbers than results."""
+    weight: int = 0
+    """How many operations on arguments alone make it up, where each kernel computes it for itself."""
     place: Place = Place.KERNEL
     number: int = -1
     """Which input, constant or output it is."""

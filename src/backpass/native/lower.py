@@ -30,6 +30,10 @@ from .view import View
 LEAVES = 3
 """A value is computed again rather than loaded where it needs no more loads than this."""
 DEPTH = 4
+LIGHT = 16
+"""Operations on arguments alone that each kernel does again for itself."""
+MOST = 200
+"""Values that one kernel computes: LLVM takes longer for each where they are more, and registers run out."""
 FULL = 0.7
 """The part of the lanes that a product's columns must fill, if what follows is to be computed in its registers."""
 
@@ -142,8 +146,11 @@ class Lowering:
         seen = [(item, view.broadcast(shape)) for item, view in arguments]
         refs = tuple(Ref(item, squeezed(view)[1], view.offset) for item, view in seen)
         domain = tuple(n for n in shape if n != 1)
-        if all(ref.item.home == NOWHERE for ref in refs) and domain and not pointwise.expensive(line.op):
+        weight = 1 + sum(ref.item.weight for ref in refs)
+        alone = all(ref.item.home == NOWHERE for ref in refs) and weight <= LIGHT
+        if alone and domain and not pointwise.expensive(line.op):
             item = self._item(line, NOWHERE, False, refs)
+            item.weight = weight
             return item, item.view
         home, row = self._home(refs, domain)
         item = self._item(line, home, row, refs)
@@ -153,13 +160,13 @@ class Lowering:
         """(kernel, is it a value of a row there?)"""
         latest = max([ref.item.home for ref in refs], default=-1)
         if latest < 0 and domain == ():
-            if self.scalars is None:
+            if self.scalars is None or len(self.members.get(self.scalars, ())) >= MOST:
                 self.scalars = self._new(Kernel("nest", ()))
             return self.scalars, False
         if latest >= 0:
             kernel = self.kernels[latest]
             mine = [ref for ref in refs if ref.item.home == latest]
-            if self._may_grow(kernel) and all(_computed(ref.item, kernel) for ref in mine):
+            if self._may_grow(latest) and all(_computed(ref.item, kernel) for ref in mine):
                 if domain == kernel.domain and all(ref.aligned(kernel.spread(ref.item)) for ref in mine):
                     return latest, False
                 if (
@@ -176,8 +183,11 @@ class Lowering:
                     return latest, True
         return self._new(Kernel("nest", domain)), False
 
-    def _may_grow(self, kernel: Kernel) -> bool:
+    def _may_grow(self, home: int) -> bool:
         """May a kernel compute what follows, too? A product of few columns leaves lanes empty; a nest fills them."""
+        kernel = self.kernels[home]
+        if len(self.members.get(home, ())) >= MOST:
+            return False
         if kernel.kind != "product" or kernel.line is None:
             return kernel.kind == "nest"
         columns = kernel.operands[1][1].shape[-1]

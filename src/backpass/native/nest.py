@@ -54,16 +54,32 @@ class Body:
         if here and item in self.known:
             value = self.known[item]
         elif here and self.of.computes(item, self):
-            value = self.known[item] = self.compute(item)
+            value = self.computed(item)
         else:
             value = self.load(ref)
         return value if want is None else self.lanes.cast(value, item.dtype, want)
 
     def computed(self, item: Item) -> Value:
         """A value of this kernel, here."""
-        if item not in self.known:
-            self.known[item] = self.compute(item)
+        pending = [item]
+        while pending:  # arguments first, so that no chain of values is too long for Python's stack
+            last = pending[-1]
+            first = [arg.item for arg in last.args if self._is_to_be_computed(arg)] if last not in self.known else []
+            if first:
+                pending += first
+                continue
+            if last not in self.known:
+                self.known[last] = self.compute(last)
+            pending.pop()
         return self.known[item]
+
+    def _is_to_be_computed(self, ref: Ref) -> bool:
+        """Is it a value of this kernel, here, that is not known yet?"""
+        item, of = ref.item, self.of
+        level = of.kernel.nodes.get(item)
+        if level is None or item in self.known or not of.kernel.meets(ref, self.row, level):
+            return False
+        return of.computes(item, self)
 
     def load(self, ref: Ref) -> Value:
         key = (ref.item, ref.strides, ref.offset)

@@ -18,8 +18,8 @@ from backpass.graph.program import Graph
 from backpass.graph.traced import CONSTANT
 from backpass.partials.control import CHECKPOINT, COND, ITEM, ITEM_DISCRETE
 
-LINES = 2500
-"""Longer graphs, of loops that were unrolled, would take LLVM longer than they are worth: the interpreter runs them."""
+LINES = 10_000
+"""Longer graphs would take LLVM longer, about a millisecond a line, than they are worth: the interpreter runs them."""
 ONE_HOT_LIMIT = 64
 """Classes: up to here a sum over [y = c] beats a scattered access."""
 
@@ -55,11 +55,11 @@ class NotNative(Exception):
 
 def prepared(graph: Graph) -> Lines:
     if len(graph) > LINES:
-        raise NotNative(f"{len(graph)} lines")
+        raise NotNative(f"the graph has {len(graph):,} lines, and machine code is made of up to {LINES:,}")
     for node in graph.nodes:
         for dtype in [part.dtype for part in node.aval.parts or (node.aval,)]:
             if dtype.kind not in "biuf" or dtype == np.float16 or dtype.itemsize > 8 or not dtype.isnative:
-                raise NotNative(dtype.name)
+                raise NotNative(f"it has {dtype.name} values, for which there is no machine code")
     return _Preparation(graph).finish()
 
 
