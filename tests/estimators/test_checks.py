@@ -26,9 +26,8 @@ SETTINGS: list[tuple[dict[str, Any], set[str], str]] = [
     ({"dtype": np.float32}, WEIGHTS, "sums in single precision differ by more than 1e-7"),
     ({"solver": "lbfgs"}, WEIGHTS, "two ways to one minimum end within tol of it, not within 1e-7"),
     ({"warm_start": True}, REFITS, "a second fit goes on from the first, and its result is another"),
-    ({"hidden_layer_sizes": ()}, WEIGHTS, "sums in another order, over 100 epochs, differ by 1e-5"),
     ({"standardize": False}, set(), ""),
-    ({"standardize": True, "shuffle": False}, set(), ""),
+    ({"shuffle": False}, set(), ""),
     ({"solver": "sgd", "learning_rate": "invscaling", "learning_rate_init": 0.05}, set(), ""),
     ({"solver": "rmsprop", "learning_rate": "adaptive"}, set(), ""),
     ({"solver": "adamw", "learning_rate": bp.descent.cosine(0.01, steps=200)}, set(), ""),
@@ -46,6 +45,7 @@ def test_every_check_of_scikit_learn(kind: Any, least: int) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("kind", [bp.Classifier, bp.Regressor])
 @pytest.mark.parametrize(("settings", "allowed", "why"), SETTINGS, ids=lambda v: str(v) if isinstance(v, dict) else "")
 def test_every_check_with_other_settings(kind: Any, settings: dict[str, Any], allowed: set[str], why: str) -> None:
