@@ -76,7 +76,7 @@ def test_a_slip_among_many_numbers_is_missing_and_said():
     texts = [str(i / 8) for i in range(99)] + ["n. d."]
     column, notes = read(texts)
     assert column.missing.tolist() == [False] * 99 + [True]
-    assert notes == ["column 'c': 1 of 100 values are no numbers ('n. d.'): taken as missing"]
+    assert notes == ["column 'c': 1 of 100 values is no number ('n. d.'): taken as missing"]
 
 
 def test_a_reading_settles_what_a_single_row_leaves_open():
@@ -163,7 +163,7 @@ def test_a_slip_among_many_dates_is_missing_and_said():
     texts = [f"{day}.{month}.2024" for month in range(1, 13) for day in range(1, 29)] + ["soon"]
     column, notes = read(texts)
     assert column.kind == "time"
-    assert notes == ["column 'c': 1 of 337 values are no dates ('soon'): taken as missing"]
+    assert notes == ["column 'c': 1 of 337 values is no date ('soon'): taken as missing"]
 
 
 @given(st.lists(st.datetimes(datetime(1800, 1, 1)), min_size=1, max_size=30))

@@ -310,7 +310,6 @@ def test_a_plain_array_takes_no_traced_value(code: str) -> None:
         ("z = np.arange(3); z[:] = x[:3]", "cannot carry its derivative"),
         ("z = np.zeros(3, int); np.add(x[:3], 0.5, out=z)", "cannot cast"),
         ("z = np.zeros(3, int); np.cumsum(x[:3], out=z)", "cannot cast"),
-        ("z = np.zeros(3, int); np.multiply.at(z, [0], x[0])", "cannot cast"),
         ("z = np.zeros((2, 3)); np.cumsum(x[:3], out=z)", "cannot hold a result"),
         ("z = np.zeros(2); np.add(x[:3], 1.0, out=z)", "cannot hold a result"),
     ],

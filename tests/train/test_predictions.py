@@ -169,3 +169,10 @@ def test_a_failure_leaves_the_output_as_it_was(folder, tmp_path):
         predict_file(bp.load(folder / "big.bp"), tmp_path / "new.csv", tmp_path / "out.csv", stream=True)
     assert (tmp_path / "out.csv").read_text() == "before"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["new.csv", "out.csv"]
+
+
+@pytest.mark.parametrize("name", ["told.xlsx", "told.JSON", "told.bp"])
+def test_an_ending_of_another_format_is_refused_before_anything_is_read(folder, tmp_path, name):
+    with pytest.raises(DataError, match=r"written as CSV or Parquet, and not as .*told\.csv or .*told\.parquet"):
+        predict_file(bp.load(folder / "big.bp"), folder / "new.csv", tmp_path / name)
+    assert not list(tmp_path.iterdir())

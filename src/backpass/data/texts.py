@@ -140,7 +140,9 @@ def _numbers(name: str, array: Any, style: str, given: bool, notes: list[str]) -
         return None
     if slips:
         rest = array.filter(mask_array(np.isnan(values)))
-        notes.append(f"column '{name}': {slips} of {known} values are no numbers ({_example(rest)}): taken as missing")
+        notes.append(
+            f"column '{name}': {slips} of {known} values {_are(slips, 'number')} ({_example(rest)}): taken as missing"
+        )
     if unit:
         notes.append(f"column '{name}' holds numbers with '{unit}' ({_example(array)}): read as numbers")
     elif used != style:
@@ -214,12 +216,15 @@ def _dates(name: str, array: Any, reading: Reading | None, notes: list[str]) -> 
     unread = np.isnat(dates.values) & known_of(array)
     if unread.any():
         rest = array.filter(mask_array(unread))
-        notes.append(
-            f"column '{name}': {len(rest)} of {known} values are no dates ({_example(rest)}): taken as missing"
-        )
+        slips = _are(len(rest), "date")
+        notes.append(f"column '{name}': {len(rest)} of {known} values {slips} ({_example(rest)}): taken as missing")
     if dates.ambiguous:
         notes.append(f"column '{name}' is read as {dates.format} ({_example(array)}); day/month/year would fit as well")
     return Column(name, "time", dates.values, written=dates.format)
+
+
+def _are(count: int, noun: str) -> str:
+    return f"is no {noun}" if count == 1 else f"are no {noun}s"
 
 
 def _example(array: Any, pattern: str = "") -> str:

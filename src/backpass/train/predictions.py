@@ -15,9 +15,15 @@ from backpass.data.images import ImageStream
 from backpass.data.prepare_large import merged
 from backpass.data.source import open_source
 from backpass.data.table import Table, number_text
+from backpass.graph.errors import DataError
 
 from .model import Model
 from .stored import new_file
+
+OTHER_ENDINGS = (
+    ".xlsx", ".xls", ".ods", ".json", ".jsonl", ".feather", ".arrow", ".npy", ".npz", ".orc", ".bp", ".db",
+)  # fmt: skip
+"""Endings of formats that predictions are not written in."""
 
 Block = dict[str, np.ndarray]
 """Columns of some rows: texts, values (float64) or probabilities (float32)."""
@@ -43,9 +49,16 @@ def predict_file(
         stream: read the file in pieces; by default from 100 MB on.
         notices: sentences about what was met are appended to it.
 
-    Raises DataError where the file cannot be used, OSError where the output cannot be written.
+    Raises DataError where the file cannot be used or the output's ending means another format, OSError where the output
+    cannot be written.
     """
     notes = [] if notices is None else notices
+    ending = Path(output).suffix.lower()
+    if ending in OTHER_ENDINGS:
+        raise DataError(
+            f"predictions are written as CSV or Parquet, and not as {ending}: name the output "
+            f"{Path(output).with_suffix('.csv')} or {Path(output).with_suffix('.parquet')}"
+        )
     blocks = predicted(model, file, probabilities, fill_missing_columns, stream, notes)
     with new_file(output) as place:
         if os.fspath(output).endswith((".parquet", ".pq")):
