@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import scipy.special
 
 from backpass.graph.op import OPS, Kind, Op
 
@@ -200,6 +201,10 @@ OF_COMPLEX: dict[str, list[tuple[Callable[..., Any], list[np.ndarray]]]] = {
     "svd": [(lambda a: np.linalg.svd(a, full_matrices=False)[1], [_complex(3, 2)])],
     "qr": [(lambda a: np.linalg.qr(a)[1], [_complex(4, 2)])],
     "cholesky": [(lambda a: np.linalg.cholesky(a @ np.conj(a).T + 4 * np.eye(3)), [_complex(3, 3)])],
+    "lambertw": [
+        (scipy.special.lambertw, [np.array([0.3, 0.7, 2.0])]),
+        (lambda z: scipy.special.lambertw(z, -1), [np.array([0.4 + 0.3j, -1.2 + 0.8j, 0.9 - 0.5j])]),
+    ],
     "fft": [
         (np.fft.fft, [R.normal(size=6)]),
         (np.fft.fft, [_complex(4, 6)]),

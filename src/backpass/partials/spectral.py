@@ -153,7 +153,7 @@ def _between_equals(w: Any, v: Any, a: Any, uplo: str) -> Any:
     """VᴴAV between different vectors of equal values: 0, but not its derivative, which second derivatives need."""
     if not isinstance(a, Traced) or not shape_of(w)[-1]:
         return None
-    between = _near(row(w) - column(w), w) & ~np.eye(shape_of(w)[-1], dtype=bool)
+    between = np.logical_and(_near(row(w) - column(w), w), ~np.eye(shape_of(w)[-1], dtype=bool))
     if not is_staged(between) and not np.any(value_of(between)):
         return None
     return np.where(between, np.matmul(np.matmul(adjoint_of(v), read_triangle(a, uplo == "L")), v), 0.0)
