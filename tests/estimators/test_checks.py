@@ -28,7 +28,11 @@ SETTINGS: list[tuple[dict[str, Any], set[str], str]] = [
     ({"warm_start": True}, REFITS, "a second fit goes on from the first, and its result is another"),
     ({"standardize": False}, set(), ""),
     ({"shuffle": False}, set(), ""),
-    ({"solver": "sgd", "learning_rate": "invscaling", "learning_rate_init": 0.05}, set(), ""),
+    (
+        {"solver": "sgd", "learning_rate": "invscaling", "learning_rate_init": 0.05},
+        WEIGHTS,
+        "the rate falls with every row that is seen, whatever it weighs, as MLPClassifier's",
+    ),
     ({"solver": "rmsprop", "learning_rate": "adaptive"}, set(), ""),
     ({"solver": "adamw", "learning_rate": bp.descent.cosine(0.01, steps=200)}, set(), ""),
     ({"activation": "tanh", "hidden_layer_sizes": (20, 10)}, set(), ""),

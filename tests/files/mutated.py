@@ -308,7 +308,8 @@ def main(kind, count, seed):
         path = folder / "mutated.file"
         for module in ("csv", "feather", "ipc", "parquet", "compute"):
             importlib.import_module(f"pyarrow.{module}")
-        codecs.lookup("cp1252")
+        for encoding in ("cp1252", "latin-1", "utf-16-le", "utf-16-be"):
+            codecs.lookup(encoding)
         for _ in range(30):  # what is imported at first use is there when the hook is armed
             attempt(files, path, draw)
         bounded()
