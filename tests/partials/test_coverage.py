@@ -12,8 +12,14 @@ import scipy.special
 import backpass as bp
 from backpass.graph.errors import NoRuleError
 from backpass.graph.op import FUNCTIONS, REFUSALS, UFUNCS
+from backpass.partials.special import _OUTPUTS
+
+from .references import close, differences, identical
+from .sampled import sampled, several_results
+from .samples import TOLERANCE
 
 TABLE = bp.coverage()
+SEVERAL = several_results()
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "coverage.md"
 
 
@@ -59,9 +65,36 @@ def test_the_page_is_up_to_date() -> None:
         not in written
     ):
         pytest.skip("the page was written with other releases of NumPy and SciPy")
-    assert written == bp.coverage().markdown(), (
-        "write it again: python -c 'import backpass as bp; ...' > docs/coverage.md"
+    assert written == TABLE.markdown(sampled(TABLE)), (
+        "write it again: python -m tests.partials.sampled > docs/coverage.md"
     )
+
+
+def test_every_rule_has_a_sample() -> None:
+    assert TABLE.untested(sampled(TABLE)) == []
+    assert "numpy.sin" in TABLE.untested({"numpy.cos"})
+
+
+@pytest.mark.parametrize("name", SEVERAL)
+def test_functions_with_several_results(name: str) -> None:
+    function, args = getattr(scipy.special, name), SEVERAL[name]
+    last = len(args) - 1  # those before are orders and parameters, which some of them hold fixed
+
+    def f(x):
+        return function(*args[:last], x)
+
+    wanted = f(args[last])
+    for found, own in zip(bp.vjp(f, args[last])[0], wanted, strict=True):
+        identical(found, own, name)
+
+    def loss(x):
+        return sum(np.sum(np.sin(np.real(part)) * (k + 1.0)) for k, part in enumerate(f(x)))
+
+    x = np.asarray(args[last], float)
+    gradient = bp.grad(loss)(x)
+    tolerance = max([1e-6, *[TOLERANCE.get(part, 0.0) for part in _OUTPUTS[name]]])
+    close(gradient, differences(loss, (x,), 0), tolerance, name)
+    close(bp.jvp(loss, (x,), (np.ones_like(x),))[1], np.sum(gradient), 1e-11, "forward mode")
 
 
 def test_it_prints() -> None:

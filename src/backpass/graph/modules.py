@@ -9,7 +9,6 @@ they may call past every check, and so do the standard library and large librari
 from __future__ import annotations
 
 import ast
-import contextlib
 import re
 import sys
 import threading
@@ -47,8 +46,8 @@ _placed: list[list[Slot]] = []
 _CALLED = {
     "isinstance": re.compile(rb"\bisinstance\b"),
     "type": re.compile(rb"\btype\s*\("),
-    "float": re.compile(rb"\bfloat\s*\(|\(\s*float\s*,"),
-    "complex": re.compile(rb"\bcomplex\s*\(|\(\s*complex\s*,"),
+    "float": re.compile(rb"\bfloat\s*\((?!\s*[\"'])|\(\s*float\s*,"),  # float("inf") is of no traced number
+    "complex": re.compile(rb"\bcomplex\s*\((?!\s*[\"'])|\(\s*complex\s*,"),
 }
 _NUMBERS = ("float", "complex")
 _asking: dict[str, list[str]] = {}
@@ -171,10 +170,13 @@ def _extra(function: Any) -> list[Slot]:
         owner = getattr(function, "__self__", None)
         function = getattr(function, "__func__", function)
     scopes: dict[int, dict[str, Any]] = {}
-    if function.__class__ is FunctionType:
-        scopes = {id(globals): globals for globals in _elsewhere(_within_reach(function, owner))}
-    frame: FrameType | None = sys._getframe(5)  # above install, tracing, and two more of this package
     settled = _settled
+    if function.__class__ is FunctionType:
+        for reached in _within_reach(function, owner):
+            globals = reached.__globals__
+            if id(globals) not in settled and not _settles(globals):
+                scopes[id(globals)] = globals
+    frame: FrameType | None = sys._getframe(5)  # above install, tracing, and two more of this package
     for _ in _DEPTH:
         if frame is None:
             break
@@ -182,20 +184,26 @@ def _extra(function: Any) -> list[Slot]:
         if id(globals) not in settled and id(globals) not in scopes and not _settles(globals):
             scopes[id(globals)] = globals
         frame = frame.f_back
-    return [slot for globals in scopes.values() for slot in _slots_elsewhere(globals)]
+    return [slot for globals in scopes.values() for slot in _slots_elsewhere(globals)] if scopes else []
 
 
-def _within_reach(function: FunctionType, owner: Any) -> Iterator[Any]:
-    """The function, and what it may call by a global name, from its closure, or as an attribute of its object."""
-    yield function
-    globals = function.__globals__
-    for name in function.__code__.co_names:
-        yield globals.get(name)
+def _within_reach(function: FunctionType, owner: Any) -> list[FunctionType]:
+    """The function, and those that it may call by a global name, from its closure, or as an attribute of its object.
+
+    The gradient of something small waits for this, so it is written to be quick."""
+    names, globals = function.__code__.co_names, function.__globals__
+    found = [value for value in map(globals.get, names) if type(value) is FunctionType]
     for cell in function.__closure__ or ():
-        with contextlib.suppress(ValueError):  # still empty
-            yield cell.cell_contents
+        try:
+            value = cell.cell_contents
+        except ValueError:  # still empty
+            continue
+        if type(value) is FunctionType:
+            found.append(value)
     if owner is not None:
-        yield from list(getattr(owner, "__dict__", {}).values())
+        found += [value for value in getattr(owner, "__dict__", {}).values() if type(value) is FunctionType]
+    found.append(function)
+    return found
 
 
 def _settles(globals: dict[str, Any]) -> bool:

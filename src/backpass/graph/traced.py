@@ -493,7 +493,9 @@ class Traced:
         if before is None:
             state.origin = here(3)  # one place for all operations that the function is made of
         try:
-            out, args, kwargs = without_out(function, args, kwargs)
+            out = None
+            if kwargs or len(args) > 1:
+                out, args, kwargs = without_out(function, args, kwargs)
             if out is None:
                 result = implementation(*args, **kwargs)
                 return _in_c_order(result) if function in PACKED else result

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -98,16 +98,27 @@ class Coverage(tuple[Covered, ...]):
         lines = [f"{row.name:<{width}}  {row.status}{': ' + row.note if row.note else ''}" for row in self]
         return "\n".join([*lines, ", ".join(f"{n} {status}" for status, n in self.counts().items() if n)])
 
-    def markdown(self) -> str:
-        """The table as a page: counts, then the functions of each module by how they stand."""
+    def untested(self, tested: Collection[str]) -> list[str]:
+        """The names of functions with a rule, or with derivative 0, that are not among these."""
+        return [row.name for row in self if row.status in (RULE, DISCRETE) and row.name not in tested]
+
+    def markdown(self, tested: Collection[str] | None = None) -> str:
+        """The table as a page: counts, then the functions of each module by how they stand.
+
+        With `tested`, the full names of functions that are tested, it also counts the others."""
         places = [place for place in _PLACES if any(_place(row) == place for row in self)]
         page = [_HEAD.format(releases=_releases(places))]
-        page += ["| | rule | derivative 0 | refused | takes no traced value |", "| --- | ---: | ---: | ---: | ---: |"]
+        more = tested is not None
+        page += [
+            "| | rule | derivative 0 | refused | takes no traced value |" + " untested |" * more,
+            "| --- | ---: | ---: | ---: | ---: |" + " ---: |" * more,
+        ]
         for place in places:
-            counts = Coverage(row for row in self if _place(row) == place).counts()
-            page.append(
-                f"| `{place}` | " + " | ".join(str(counts[s]) for s in (RULE, DISCRETE, REFUSED, NO_ARRAY)) + " |"
-            )
+            part = Coverage(row for row in self if _place(row) == place)
+            counts = [part.counts()[status] for status in (RULE, DISCRETE, REFUSED, NO_ARRAY)]
+            counts += [len(part.untested(tested))] if tested is not None else []
+            page.append(f"| `{place}` | " + " | ".join(map(str, counts)) + " |")
+        page += ["", _TESTED] if more else []
         for place in places:
             rows = [row for row in self if _place(row) == place]
             page.append(f"\n## {place}")
@@ -135,6 +146,9 @@ What each public function of NumPy, and each ufunc of `scipy.special`, does with
 `bp.coverage().markdown()` gives with {releases}; a test fails when it is out of date, or when NumPy has a
 function that it does not name.
 """
+
+_TESTED = """Tested is a function with a numerical sample in the test suite: its values are those of NumPy or SciPy, and
+its derivatives in both modes those of differences or of the complex step. A test fails where a rule has no sample."""
 
 
 def _place(row: Covered) -> str:
