@@ -201,6 +201,15 @@ def test_complex_numbers_run_on_the_interpreter():
         fast.llvm(z)
 
 
+def test_each_signature_tells_its_own_reason():
+    fast = bp.compile(lambda z: np.abs(z))
+    for dtype in (np.complex128, np.float16):
+        fast(np.ones(2, dtype))
+    for dtype in (np.complex128, np.float16):
+        with pytest.raises(RuntimeError, match=f"it has {np.dtype(dtype).name} values"):
+            fast.kernels(np.ones(2, dtype))
+
+
 def test_without_machine_code(monkeypatch):
     monkeypatch.setenv("BACKPASS_NATIVE", "0")
     close(bp.compile(FUNCTIONS["softmax"])(X), FUNCTIONS["softmax"](X), 0)

@@ -18,7 +18,12 @@ OFF = "BACKPASS_NATIVE"
 
 def available() -> bool:
     """Can machine code be made here? Where llvmlite is missing it is said once, and the interpreter does the work."""
-    return os.environ.get(OFF, "1") != "0" and _has_llvmlite()
+    return not switched_off() and _has_llvmlite()
+
+
+def switched_off() -> bool:
+    """Does the environment say that the interpreter shall do everything?"""
+    return os.environ.get(OFF, "1") == "0"
 
 
 @functools.cache
@@ -34,4 +39,4 @@ def _has_llvmlite() -> bool:
     return False
 
 
-__all__ = ["OFF", "available"]
+__all__ = ["OFF", "available", "switched_off"]

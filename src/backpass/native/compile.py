@@ -6,7 +6,6 @@ addition that follows it. NaN, infinities, signed zeros and whole numbers behave
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -19,7 +18,7 @@ from backpass.graph.staging import Compiled as Staged
 from backpass.graph.staging import is_dynamic
 from backpass.graph.traced import Traced
 
-from . import OFF, available
+from . import OFF, available, switched_off
 
 if TYPE_CHECKING:
     from .program import Program
@@ -31,10 +30,9 @@ class Compiled(Staged):
     def __init__(self, function: Callable[..., Any], donate: tuple[int, ...] = ()):
         super().__init__(function)
         self.donate = donate
-        self._programs: dict[int, Program | None] = {}
+        self._programs: dict[int, Program | str] = {}
+        """Of each graph its machine code, or why it has none."""
         self._short: dict[int, Any] = {}
-        self._reason = ""
-        """Why the last graph that has none has no machine code."""
         self._direct: Any = None
         self._miss: Any = None
         self._lock = threading.Lock()
@@ -55,8 +53,8 @@ class Compiled(Staged):
         graph = self.graph(*args)
         given = [leaf for leaf in leaves if is_dynamic(leaf)]
         # Machine code keeps no value to look at: under debug_nonfinite the interpreter runs the same graph.
-        program = None if state.watching else self._program(graph, args)
-        if program is None:
+        program = "" if state.watching else self._program(graph, args)
+        if isinstance(program, str):
             return graph.out_tree.unflatten(apart(run(graph, given), given))
         result = graph.out_tree.unflatten(program.run(given))
         self._direct = self._short_way(program, graph, args)
@@ -72,8 +70,8 @@ class Compiled(Staged):
             self._short[key] = direct_for(program, graph, args)
         return self._short[key]
 
-    def _program(self, graph: Graph, args: tuple[Any, ...]) -> Program | None:
-        """The machine code of a graph; None where the interpreter runs it."""
+    def _program(self, graph: Graph, args: tuple[Any, ...]) -> Program | str:
+        """The machine code of a graph; where the interpreter runs it, why."""
         key = id(graph)
         if key in self._programs:
             return self._programs[key]
@@ -82,18 +80,16 @@ class Compiled(Staged):
                 self._programs[key] = self._made(graph, args)
         return self._programs[key]
 
-    def _made(self, graph: Graph, args: tuple[Any, ...]) -> Program | None:
+    def _made(self, graph: Graph, args: tuple[Any, ...]) -> Program | str:
         if not available():
-            self._reason = f"{OFF} is 0" if os.environ.get(OFF) == "0" else "llvmlite is not installed"
-            return None
+            return f"{OFF} is 0" if switched_off() else "llvmlite is not installed"
         from .prepare import NotNative
         from .program import Program
 
         try:
             return Program(graph, donated=self._donated(graph, args))
         except NotNative as error:
-            self._reason = str(error)
-            return None
+            return str(error)
 
     def _donated(self, graph: Graph, args: tuple[Any, ...]) -> dict[int, int]:
         """Result → the donated array of the same type whose memory it takes; each is taken once, in order."""
@@ -119,8 +115,8 @@ class Compiled(Staged):
     # ---- what became of it
     def _compiled(self, args: tuple[Any, ...]) -> Program:
         program = self._program(self.graph(*args), args)
-        if program is None:
-            raise RuntimeError(f"there is no machine code here, so the interpreter runs it: {self._reason}")
+        if isinstance(program, str):
+            raise RuntimeError(f"there is no machine code here, so the interpreter runs it: {program}")
         return program
 
     def kernels(self, *args: Any) -> str:
