@@ -81,7 +81,7 @@ def test_an_epoch_is_the_interpreters(dtype, loss, apart, monkeypatch):
     fast = loop_for(loss, dtype, arrays)
     found = fast.run_epoch(Quiet())  # three whole batches and one of eight rows, which is small: a copy
     stepper = fast._steppers[BATCH]
-    assert stepper.steps._apart == [apart, False]
+    assert [item.apart for item in stepper.steps.code.plan.inputs[-2:]] == [apart, False]
     monkeypatch.setenv("BACKPASS_NATIVE", "0")
     slow = loop_for(loss, dtype, arrays)
     np.testing.assert_allclose(found, slow.run_epoch(Quiet()), rtol=1e-4 if dtype == np.float32 else 1e-10)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,11 @@ def aligned_bytes(size: int) -> np.ndarray:
     return raw[start : start + size]
 
 
+def aligned_zeros(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """An array of zeros that begins with a cache line."""
+    return aligned_bytes(math.prod(shape) * dtype.itemsize).view(dtype).reshape(shape)
+
+
 def aligned(values: Any) -> np.ndarray:
     """A copy that begins with a cache line.
 
@@ -24,6 +30,6 @@ def aligned(values: Any) -> np.ndarray:
     array([[1., 2.]])
     """
     values = np.asarray(values)
-    array = aligned_bytes(values.nbytes).view(values.dtype).reshape(values.shape)
+    array = aligned_zeros(values.shape, values.dtype)
     array[...] = values
     return array

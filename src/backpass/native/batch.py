@@ -6,14 +6,11 @@ a product waits for them while it computes.
 
 from __future__ import annotations
 
-from typing import Literal
-
+from .gemm_plan import Gather
 from .kernel import Item, Kernel, Plan
 from .memory import reads
 from .view import View
 
-Gather = Literal["", "a rows", "a inner", "b inner"]
-"""Which of a product's indices counts the rows of a batch that lie apart; see `gemm.Product`."""
 LEAST = 65_536
 """Bytes of a batch below which it is copied: then it stays in the first cache, as do its rows."""
 

@@ -16,7 +16,7 @@ from llvmlite import ir
 
 from backpass.native.gemm_dot import Dots
 from backpass.native.gemm_plan import Dot, Product, choose
-from backpass.native.gemm_tile import Tiles, panels_of, rooms, tiles_of
+from backpass.native.gemm_tile import Hand, Tiles, panels_of, rooms, tiles_of
 from backpass.native.gemm_writer import I64, POINTER, Index, Value, Writer, constant
 from backpass.native.target import Target
 
@@ -134,10 +134,14 @@ def _write(
         assert index is not None
         return index(w.builder, constant(i), extra)
 
-    def hand(row: Index, col: Index, value: Value, count: int, unit: Index) -> None:
-        unit = constant(w.add(w.scale(item, each), unit))
-        cell = Cell(constant(item), constant(row), constant(col), value, count, unit)
-        (epilogue if value is not None else ahead)(w.builder, cell, extra)  # type: ignore[misc]
+    def handing(write: Epilogue) -> Hand:
+        def hand(row: Index, col: Index, value: Value, count: int, unit: Index) -> None:
+            unit = constant(w.add(w.scale(item, each), unit))
+            write(w.builder, Cell(constant(item), constant(row), constant(col), value, count, unit), extra)
+
+        return hand
+
+    hand = handing(epilogue)
 
     if isinstance(plan, Dot):
         by_first = product.split == "rows"
@@ -146,7 +150,7 @@ def _write(
     else:
         inner = product.transposed() if plan.swapped else product
         by_first = (product.split == "rows") != plan.swapped
-        part = Tiles(w, inner, plan, pack, found, hand, by_first, inline, ahead is not None)
+        part = Tiles(w, inner, plan, pack, found, hand, by_first, inline, None if ahead is None else handing(ahead))
         ranges = (tiles_of(inner, plan), panels_of(inner, plan, target))
 
     def one(first: Index, last: Index) -> None:

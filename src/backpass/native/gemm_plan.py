@@ -12,6 +12,8 @@ import numpy as np
 from backpass.native.target import Target
 
 Panel = Literal["direct", "copy", "transpose", "entries"]
+Gather = Literal["", "a rows", "a inner", "b inner"]
+"""Which index of a product counts what lies apart: see `Product`."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Product:
     batch: int = 1
     batch_strides: tuple[int, int] = (0, 0)
     split: Literal["rows", "columns"] = "rows"
-    gather: Literal["", "a rows", "a inner", "b inner"] = ""
+    gather: Gather = ""
 
     def __post_init__(self) -> None:
         if self.dtype not in ("float32", "float64"):
@@ -51,7 +53,8 @@ class Product:
         """The product that computes Cᵀ = Bᵀ Aᵀ; there is none with gathered rows of A."""
         if self.gather == "a rows":
             raise ValueError("a product with gathered rows of A has no transposed form")
-        gather = {"": "", "a inner": "b inner", "b inner": "a inner"}[self.gather]
+        turned: dict[Gather, Gather] = {"": "", "a inner": "b inner", "b inner": "a inner"}
+        gather = turned[self.gather]
         strides = (self.batch_strides[1], self.batch_strides[0])
         a, b = (self.b[1], self.b[0]), (self.a[1], self.a[0])
         return replace(self, m=self.n, n=self.m, a=a, b=b, batch_strides=strides, gather=gather)

@@ -11,13 +11,13 @@ from collections.abc import Callable
 from backpass.native.gemm_panel import pack_panel, pack_rows, transpose
 from backpass.native.gemm_plan import FIRST_BYTES, Product, Tile
 from backpass.native.gemm_writer import Index, Value, Writer
+from backpass.native.lanes import prefetch
 from backpass.native.target import Target
 
 AHEAD = 8
 """Rows of a packed panel larger than the first cache that are fetched before they are needed."""
 Hand = Callable[[Index, Index, Value, int, Index], None]
-"""What takes a vector of sums: C's row, first column, value (None: it is still to be computed), valid lanes, unit of
-work."""
+"""What takes a vector of sums: C's row, first column, value, valid lanes, unit of work."""
 
 
 def tiles_of(product: Product, plan: Tile) -> int:
@@ -64,7 +64,7 @@ class Tiles:
         hand: Hand,
         by_tiles: bool,
         inline: bool,
-        ahead: bool,
+        ahead: Hand | None,
     ) -> None:
         self.w = w
         self.product = product
@@ -239,7 +239,7 @@ class Tiles:
                 pieces = [w.load(w.at(at, v * w.lanes)) for v in range(len(counts))]
                 if packed_panel(plan, w.lanes) * w.size > FIRST_BYTES:
                     for v in range(len(counts)):
-                        w.prefetch(w.at(at, (AHEAD * len(counts) + v) * w.lanes))
+                        prefetch(w.builder, w.at(at, (AHEAD * len(counts) + v) * w.lanes))
             column = w.scale(w.add(p, w.scale(start, -1)) if plan.pack_a else self._a_inner(p), along)
             here = first if gathered else w.at(first, column)
             grown = []
@@ -253,13 +253,13 @@ class Tiles:
 
     def _announce(self, j: Index, counts: list[int], t: Index, rows: int) -> None:
         """Hand on where a tile's sums will stand, before they are there."""
-        if not self.ahead or self.plan.swapped:
+        if self.ahead is None or self.plan.swapped:
             return
         w = self.w
         for r in range(rows):
             for v, count in enumerate(counts):
                 row, col = w.add(w.scale(t, self.plan.rows), r), w.add(w.scale(j, self.width), v * w.lanes)
-                self.hand(row, col, None, count, t if self.by_tiles else j)
+                self.ahead(row, col, None, count, t if self.by_tiles else j)
 
     def _finish(self, j: Index, counts: list[int], t: Index, rows: int, sums: list[Value]) -> None:
         """Hand a tile's sums on, row by row of C."""

@@ -104,11 +104,6 @@ class Writer:
             return self.builder.insert_element(self.zero, self.load_scalar(pointer), ir.Constant(I32, 0))
         return self.load_where(pointer, self._mask(count))
 
-    def prefetch(self, pointer: Value) -> None:
-        """Let a cache line come to the first cache; any address will do."""
-        prefetch = self.intrinsic("llvm.prefetch.p0", ir.VoidType(), [POINTER, I32, I32, I32])
-        self.builder.call(prefetch, [pointer, *[ir.Constant(I32, k) for k in (0, 3, 1)]])
-
     def load_where(self, pointer: Value, mask: Value) -> Value:
         """A vector from memory where a mask of lanes says so, zeros elsewhere."""
         name = f"llvm.masked.load.{self.suffix}.p0"

@@ -38,6 +38,12 @@ def widened(type_: ir.Type, width: int) -> ir.Type:
     return type_ if width == 1 else ir.VectorType(type_, width)
 
 
+def prefetch(b: Builder, pointer: Value, write: bool = False) -> None:
+    """Let a cache line come to the first cache, and with `write` be this core's alone; any address will do."""
+    fetch = intrinsic(b, "llvm.prefetch.p0", ir.VoidType(), [POINTER, I32, I32, I32])
+    b.call(fetch, [pointer, *[ir.Constant(I32, k) for k in (int(write), 3, 1)]])
+
+
 def i64(value: int) -> ir.Constant:
     return ir.Constant(I64, int(value))
 
@@ -173,12 +179,6 @@ class Lanes:
     # ---- memory
     def address(self, pointer: Value, index: Value, dtype: np.dtype) -> Value:
         return self.b.gep(pointer, [index], inbounds=True, source_etype=memory_type(dtype))
-
-    def prefetch(self, pointer: Value, index: Value, dtype: np.dtype, write: bool = False) -> None:
-        """Let the cache line of an entry come to the first cache, and with `write` be this core's alone."""
-        prefetch = intrinsic(self.b, "llvm.prefetch.p0", ir.VoidType(), [POINTER, I32, I32, I32])
-        how = [ir.Constant(I32, k) for k in (int(write), 3, 1)]
-        self.b.call(prefetch, [self.address(pointer, index, dtype), *how])
 
     def load(self, pointer: Value, index: Value, dtype: np.dtype, stride: int) -> Value:
         """Entries index, index + stride, … of a buffer; a scalar where the stride is 0."""

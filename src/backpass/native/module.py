@@ -23,7 +23,7 @@ from .engine import ENTRY
 from .kernel import Item, Kernel, Place, Plan, Root, RootKind
 from .lanes import I8, I64, POINTER, Builder, Lanes, Value, i64, loop
 from .memory import reads, rounded_up, writes
-from .nest import Body, Nest, Values, owner
+from .nest import Body, Nest, Values, combine, fetched, identity, owner
 from .product import full_shape, product_arrangement, product_of, product_place
 from .target import Target
 
@@ -200,7 +200,8 @@ class ModuleWriter:
             body_at(b, cell, given).fetch()
 
         index, inline = row_at if product.gather else None, len(kernel.nodes) <= LONG
-        function = gemm.emit(self.module, name, product, self.target, epilogue, extra, index, inline, ahead)
+        early = ahead if fetched(kernel) else None
+        function = gemm.emit(self.module, name, product, self.target, epilogue, extra, index, inline, early)
         first, second = ((c, right), (a, left)) if swapped else ((a, left), (c, right))
         places = [
             self.b.gep(self.address(item), [i64(view.offset * item.dtype.itemsize)], source_etype=I8)
@@ -221,7 +222,8 @@ class ModuleWriter:
         place = self.address(begun)
         with loop(self.b, *share) as unit:
             lanes = Lanes(self.b, width)
-            lanes.store(lanes.constant(begun.dtype, -0.0), place, self.b.mul(unit, i64(width)), begun.dtype, 1)
+            nothing = lanes.constant(begun.dtype, identity(begun))
+            lanes.store(nothing, place, self.b.mul(unit, i64(width)), begun.dtype, 1)
 
     def _random(self, name: str, kernel: Kernel) -> None:
         assert kernel.line is not None
@@ -258,9 +260,9 @@ def add_up(body: Body, root: Root, value: Value, unit: Value) -> None:
     lanes, dtype = body.lanes, root.target.dtype
     whole, value = Lanes(lanes.b, lanes.width), lanes.splat(value)
     if lanes.count < lanes.width:
-        value = lanes.b.select(lanes.mask(), value, whole.constant(dtype, -0.0))
+        value = lanes.b.select(lanes.mask(), value, whole.constant(dtype, identity(root.target)))
     pointer, at = body.of.pointer(root.target), lanes.b.mul(unit, i64(lanes.width))
-    whole.store(lanes.b.fadd(whole.load(pointer, at, dtype, 1), value), pointer, at, dtype, 1)
+    whole.store(combine(root.target, whole, whole.load(pointer, at, dtype, 1), value), pointer, at, dtype, 1)
 
 
 class Crossing:

@@ -11,7 +11,7 @@ from llvmlite import ir
 from . import pointwise
 from .arrange import Arrangement
 from .kernel import Dynamic, Item, Kernel, Ref, Root, RootKind
-from .lanes import I32, I64, Builder, Lanes, Value, constant, i64, loop, widened
+from .lanes import I32, I64, Builder, Lanes, Value, constant, i64, loop, prefetch, widened
 
 UNROLL = 4
 """Sums that run side by side, since one addition waits four cycles for the one before."""
@@ -92,11 +92,11 @@ class Body:
         """Let what will be loaded here from large arrays come to the first cache, to be changed there if it is."""
         kernel = self.of.kernel
         changed = {owner(root.target) for root in kernel.roots}
-        for ref, _ in kernel.leaves:
-            if ref.item.aval.size * ref.item.dtype.itemsize >= LARGE:
-                index, stride = self.place(ref.strides, ref.offset)
-                if stride == 1:
-                    self.lanes.prefetch(self.of.pointer(ref.item), index, ref.item.dtype, owner(ref.item) in changed)
+        for ref in fetched(kernel):
+            index, stride = self.place(ref.strides, ref.offset)
+            if stride == 1:
+                place = self.lanes.address(self.of.pointer(ref.item), index, ref.item.dtype)
+                prefetch(self.lanes.b, place, owner(ref.item) in changed)
 
     def place(self, strides: tuple[int, ...], offset: int, row: bool | None = None) -> tuple[Value, int]:
         """(index of the first lane, step from lane to lane)."""
@@ -215,6 +215,11 @@ class Body:
         before, value = self.level([before, value]) if lanes.width > 1 else (before, value)
         after = lanes.b.fadd(before, value) if target.dtype.kind == "f" else lanes.b.add(before, value)
         lanes.store(after, pointer, at, target.dtype, stride)
+
+
+def fetched(kernel: Kernel) -> list[Ref]:
+    """What a kernel loads from arrays too large to be counted on to be in the first cache."""
+    return [ref for ref, _ in kernel.leaves if ref.item.aval.size * ref.item.dtype.itemsize >= LARGE]
 
 
 class Values:
@@ -489,4 +494,4 @@ def combine(node: Item, lanes: Lanes, x: Value, y: Value) -> Value:
     return pointwise.TABLE["maximum" if name == "max" else "minimum"][1](lanes, dtype, [x, y])
 
 
-__all__ = ["Nest", "Values", "owner"]
+__all__ = ["Body", "Nest", "Values", "combine", "fetched", "identity", "owner"]

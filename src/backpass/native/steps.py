@@ -23,7 +23,7 @@ from llvmlite import ir
 from backpass.graph.program import Graph
 
 from . import denormal
-from .alignment import aligned
+from .alignment import aligned_zeros
 from .code import code_for
 from .engine import ENTRY
 from .lanes import I8, I32, I64, POINTER, Builder, Value, i64, intrinsic, loop
@@ -63,9 +63,11 @@ class Steps:
         batch = range(held + 2, held + 2 + len(data))
         self.code = code_for(graph, target or host(), {k: k for k in range(held)}, around, batch)
         self.memory = Memory(self.code, ranks)
-        self._apart = [self.code.plan.inputs[k].apart for k in batch]
-        shapes = [(0 if apart else rows, *array.shape[1:]) for apart, array in zip(self._apart, data, strict=True)]
-        self._batch = [aligned(np.zeros(shape, array.dtype)) for shape, array in zip(shapes, data, strict=True)]
+        self._rows_of = [self.code.plan.inputs[k] for k in batch]
+        self._batch = [
+            aligned_zeros((0 if item.apart else rows, *array.shape[1:]), array.dtype)
+            for item, array in zip(self._rows_of, data, strict=True)
+        ]
         self._number = np.zeros((), np.int64)
         self._key = np.zeros(2, np.uint32)
         self._results = [np.zeros((), self.code.plan.outputs[held + k].dtype) for k in range(2)]
@@ -93,8 +95,8 @@ class Steps:
         if data is not self._given:
             self._given, self._data = data, [np.ascontiguousarray(array) for array in data]
             self._table[DATA:] = [array.ctypes.data for array in self._data]
-            for item, array, apart in zip(self.code.plan.inputs[-len(data) :], self._data, self._apart, strict=True):
-                if apart:
+            for item, array in zip(self._rows_of, self._data, strict=True):
+                if item.apart:
                     self.memory.set(item, array)
 
     def run(
