@@ -79,11 +79,17 @@ def ghost(handle: Any) -> np.ndarray | None:
     return _ghost(node, _DEPTH, {}) if hasattr(node, "op") else np.asarray(node)
 
 
-def strides_of(handle: Any) -> tuple[int, ...]:
-    """The strides in bytes; an error in a staged trace that does not know them."""
+def lying(handle: Any) -> np.ndarray:
+    """The same array, or an error in a staged trace that does not know it."""
     found = ghost(handle)
     if found is None:
         raise messages.value_unknown(handle, "how it lies in memory")
+    return found
+
+
+def strides_of(handle: Any) -> tuple[int, ...]:
+    """The strides in bytes; an error in a staged trace that does not know them."""
+    found = lying(handle)
     scale = handle.dtype.itemsize // found.itemsize
     return tuple(step * scale for step in found.strides)
 

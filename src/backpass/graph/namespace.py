@@ -24,7 +24,7 @@ from .layout import in_order
 from .memory import base_of
 from .op import FUNCTIONS, UFUNCS
 from .origin import here, state
-from .traced import Node, Traced, bind, is_array
+from .traced import Traced, bind, is_array, with_value
 
 _IF_NEEDED = getattr(getattr(np, "_CopyMode", None), "IF_NEEDED", None)
 """Another word for ``copy=None``, which libraries use."""
@@ -326,8 +326,7 @@ def _of_math(name: str, own: Any) -> Callable[..., Any]:
         with np.errstate(all="ignore"):
             result = of_traced(*args, **kwargs)
         if type(result) is Traced and isinstance(value, float):
-            node = result.node
-            return Traced(Node(node.op, node.inputs, node.attrs, value, origin))
+            return with_value(result, value, origin)
         return result
 
     return call
@@ -359,15 +358,10 @@ def _of_cmath(name: str, own: Any) -> Callable[..., Any]:
                 args = tuple([FUNCTIONS["astype"](FUNCTIONS["asarray"](a), np.complex128) for a in args])
             result = of_traced(*args)
         if name == "polar":
-            return result if value is None else tuple(map(_with_value, result, value))
-        return result if value is None else _with_value(result, value)
+            return result if value is None else tuple(map(with_value, result, value))
+        return result if value is None else with_value(result, value)
 
     return call
-
-
-def _with_value(result: Any, value: Any) -> Any:
-    node = result.node
-    return Traced(Node(node.op, node.inputs, node.attrs, value, node.origin))
 
 
 def dispatcher(compiled: Any) -> Any:

@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 
-from . import messages
 from .memory import View, base_of, shared
 from .op import FUNCTIONS
 
@@ -66,12 +65,10 @@ def resized(handle: Any, shape: Any) -> None:
 
 
 def _order(handle: Any) -> str:
-    from .layout import ghost
+    from .layout import lying
 
-    found = ghost(handle)
-    if found is None:
-        raise messages.value_unknown(handle, "how it lies in memory")
-    return "F" if found.flags.f_contiguous and not found.flags.c_contiguous else "C"
+    flags = lying(handle).flags
+    return "F" if flags.f_contiguous and not flags.c_contiguous else "C"
 
 
 __all__ = ["reshaped", "resized"]

@@ -82,35 +82,34 @@ class Generator(np.random.Generator, metaclass=StandInType):
         return _choice(self, np.random.Generator, a, size, options)
 
 
-class RandomState(np.random.RandomState, metaclass=StandInType):
+class _Legacy:
+    """What a RandomState and np.random itself have in common."""
+
+    def _drawing(self) -> Any:
+        """Whose bits are drawn."""
+        return self
+
+    def shuffle(self, x: Any) -> None:
+        _shuffle(self._drawing(), np.random.RandomState, x)
+
+    def permutation(self, x: Any) -> Any:
+        return _permutation(self._drawing(), np.random.RandomState, x)
+
+    def choice(self, a: Any, size: Any = None, replace: bool = True, p: Any = None) -> Any:
+        return _choice(self._drawing(), np.random.RandomState, a, size, {"replace": replace, "p": p})
+
+
+class RandomState(_Legacy, np.random.RandomState, metaclass=StandInType):
     """numpy.random.RandomState."""
 
     own = np.random.RandomState
 
-    def shuffle(self, x: Any) -> None:
-        _shuffle(self, np.random.RandomState, x)
 
-    def permutation(self, x: Any) -> Any:
-        return _permutation(self, np.random.RandomState, x)
-
-    def choice(self, a: Any, size: Any = None, replace: bool = True, p: Any = None) -> Any:
-        return _choice(self, np.random.RandomState, a, size, {"replace": replace, "p": p})
-
-
-class _Global:
+class _Global(_Legacy):
     """The functions of np.random itself, which are methods of one hidden generator."""
 
-    def __init__(self) -> None:
-        self.own = np.random.mtrand._rand  # type: ignore[attr-defined]
-
-    def shuffle(self, x: Any) -> None:
-        _shuffle(self.own, np.random.RandomState, x)
-
-    def permutation(self, x: Any) -> Any:
-        return _permutation(self.own, np.random.RandomState, x)
-
-    def choice(self, a: Any, size: Any = None, replace: bool = True, p: Any = None) -> Any:
-        return _choice(self.own, np.random.RandomState, a, size, {"replace": replace, "p": p})
+    def _drawing(self) -> Any:
+        return np.random.mtrand._rand  # type: ignore[attr-defined]
 
 
 def default_rng(seed: Any = None) -> Any:

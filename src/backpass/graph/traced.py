@@ -748,6 +748,12 @@ _MEMORY = frozenset((
 """What an ndarray has and a traced value refuses."""
 
 
+def with_value(traced: Traced, value: Any, origin: Origin | None = None) -> Traced:
+    """The same operation with the value that another library gives for it, to the bit."""
+    node = traced.node
+    return Traced(Node(node.op, node.inputs, node.attrs, value, node.origin if origin is None else origin))
+
+
 class Flat:
     """``x.flat``: the entries in C order. Reading copies, writing writes through."""
 
@@ -797,4 +803,5 @@ __all__ = [
     "Traced",
     "TracingError",
     "bind",
+    "with_value",
 ]

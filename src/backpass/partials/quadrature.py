@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from backpass.graph import messages
-from backpass.graph.traced import Node, Traced
+from backpass.graph.traced import Traced, with_value
 
 from .declare import as_array, is_staged, value_of
 from .scipy_functions import _rule
@@ -71,8 +71,7 @@ def quad(func, a, b, args=(), full_output=0, epsabs=1.49e-8, epsrel=1.49e-8, lim
                 "scipy.integrate.quad of a function that it extrapolates to a singular end",
                 "substitute a variable in which the function is smooth",
             )
-        node = result.node
-        result = Traced(Node(node.op, node.inputs, node.attrs, value, node.origin))
+        result = with_value(result, value)
     return (result, error, found, *said) if full_output else (result, error)
 
 
