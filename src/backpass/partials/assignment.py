@@ -405,13 +405,14 @@ def write_at(ufunc: Any, a: Any, indices: Any, b: Any) -> None:
     number = np.arange(int(np.prod(shape, dtype=np.int64))).reshape(shape)
     places = number[_filled(template, tuple(map(value_of, arrays)))]
     turns = _turns(places.ravel())
-    if b is not None and np.any(turns):
-        b = np.ravel(np.broadcast_to(as_array(b), places.shape))
-    for turn in range(int(turns.max(initial=0)) + 1 if np.any(turns) else 0):
-        now = turns == turn
-        _apply(ufunc, target, np.unravel_index(places.ravel()[now], shape), b if b is None else b[now])
     if not np.any(turns):
         _apply(ufunc, a, indices, b)
+        return
+    if b is not None:
+        b = np.ravel(np.broadcast_to(as_array(b), places.shape))
+    for turn in range(turns.max() + 1):
+        now = turns == turn
+        _apply(ufunc, target, np.unravel_index(places.ravel()[now], shape), b if b is None else b[now])
 
 
 def _apply(ufunc: Any, a: Any, key: Any, b: Any) -> None:

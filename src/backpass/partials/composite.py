@@ -21,6 +21,7 @@ from .declare import (
     as_array,
     bind,
     dtype_of,
+    floating,
     is_complex,
     is_staged,
     normal_axes,
@@ -305,11 +306,6 @@ LOGSUMEXP = _reduction(
 )
 
 
-def _floating(x: Any) -> Any:
-    x = as_array(x)
-    return x if dtype_of(x).kind in "fc" else x.astype(np.float64)
-
-
 @composite("logsumexp")
 def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """log Σ exp(x) over `axis`, without overflow; −inf where all entries are.
@@ -317,7 +313,7 @@ def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     >>> float(logsumexp(np.array([1000.0, 1000.0])))
     1000.6931471805599
     """
-    x = _floating(x)
+    x = floating(x)
     return LOGSUMEXP(x, axis=normal_axes(axis, len(shape_of(x))), keepdims=keepdims)
 
 
@@ -328,7 +324,7 @@ def softmax(x: Any, axis: Any = -1) -> Any:
     >>> softmax(np.array([0.0, np.log(3.0)]))
     array([0.25, 0.75])
     """
-    x = _floating(x)
+    x = floating(x)
     shifted = x - constant_max(x, axis)
     e = np.exp(shifted)
     return e / np.sum(e, axis=axis, keepdims=True)
@@ -341,7 +337,7 @@ def log_softmax(x: Any, axis: Any = -1) -> Any:
     >>> np.exp(log_softmax(np.array([0.0, np.log(3.0)])))
     array([0.25, 0.75])
     """
-    x = _floating(x)
+    x = floating(x)
     # The shift comes before the sum, not after: logits near 1e4 would else leave float32 three digits.
     shifted = x - constant_max(x, axis)
     return shifted - LOGSUMEXP(shifted, axis=normal_axes(axis, len(shape_of(x))), keepdims=True)

@@ -189,6 +189,12 @@ def as_array(x: Any) -> Any:
 rule_for("asarray")(as_array)
 
 
+def floating(x: Any) -> Any:
+    """An array of real or complex floating numbers; whole numbers and booleans become float64."""
+    x = as_array(x)
+    return x if dtype_of(x).kind in "fc" else x.astype(np.float64)
+
+
 def fresh(x: Any) -> Any:
     """An array of its own, where NumPy makes one of what was found as a view."""
     if type(x) is Traced:
@@ -265,6 +271,7 @@ __all__ = [
     "bind",
     "conjugated",
     "declare",
+    "floating",
     "dtype_of",
     "holds_traced",
     "is_complex",

@@ -14,8 +14,8 @@ import numpy as np
 
 from backpass.graph import messages
 
-from .composite import LOGSUMEXP, _floating, log_softmax, softmax
-from .declare import FUNCTIONS, as_array, normal_axis, reduced_axes, shape_of, value_of
+from .composite import LOGSUMEXP, log_softmax, softmax
+from .declare import FUNCTIONS, as_array, floating, normal_axis, reduced_axes, shape_of, value_of
 from .special import _apply, _polygamma
 
 RULES: dict[str, dict[str, Any]] = {}
@@ -47,7 +47,7 @@ def _rule(module: str, *names: str) -> Any:
 @_rule("special")
 def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False):
     """log Σ b exp(a); with `return_sign` of |Σ| and the sign apart."""
-    a = _floating(a)
+    a = floating(a)
     axes = reduced_axes(axis, len(shape_of(a)))
     if b is None and not return_sign:
         return LOGSUMEXP(a, axis=axes, keepdims=bool(keepdims))

@@ -10,7 +10,19 @@ import numpy as np
 from backpass.graph import messages
 from backpass.graph.aval import Aval
 
-from .declare import Kind, Op, as_array, conjugated, declare, dtype_of, is_complex, is_staged, shape_of, value_of
+from .declare import (
+    Kind,
+    Op,
+    as_array,
+    conjugated,
+    declare,
+    dtype_of,
+    floating,
+    is_complex,
+    is_staged,
+    shape_of,
+    value_of,
+)
 from .decompositions import SOLVE, _mT, _square, adjoint_of
 from .scipy_functions import _rule
 from .shape import unbroadcast
@@ -222,7 +234,7 @@ SQRTM = declare(
 # ---- scipy.linalg: its functions
 @_rule("linalg")
 def expm(A):
-    return EXPM(_floating(A))
+    return EXPM(floating(A))
 
 
 @_rule("linalg")
@@ -235,15 +247,10 @@ def logm(A):
     return LOGM(_one_matrix("logm", A))
 
 
-def _floating(a: Any) -> Any:
-    a = as_array(a)
-    return a if dtype_of(a).kind in "fc" else a.astype(float)
-
-
 def _one_matrix(name: str, a: Any) -> Any:
     if len(shape_of(a := as_array(a))) != 2:
         raise messages.option_refused(f"scipy.linalg.{name}", "A", "One matrix at a time.")
-    return _floating(a)
+    return floating(a)
 
 
 @_rule("linalg")

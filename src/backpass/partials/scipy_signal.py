@@ -9,7 +9,7 @@ import numpy as np
 
 from backpass.graph import messages
 
-from .declare import as_array, conjugated, dtype_of, normal_axes, normal_axis, shape_of
+from .declare import as_array, conjugated, floating, normal_axes, normal_axis, shape_of
 from .scipy_functions import _rule
 from .sliding import sliding_window_view
 
@@ -17,11 +17,6 @@ LETTERS = "abcdefgh"
 
 
 # ---- scipy.signal
-def _floating(x: Any) -> Any:
-    x = as_array(x)
-    return x if dtype_of(x).kind in "fc" else x.astype(np.float64)
-
-
 def _cut(full: Any, a: tuple[int, ...], b: tuple[int, ...], mode: str) -> Any:
     """The part of a full convolution that a mode keeps; its middle, as SciPy centres it."""
     if mode == "full":
@@ -69,7 +64,7 @@ def correlate(in1, in2, mode="full", method="auto"):
 def fftconvolve(in1, in2, mode="full", axes=None):
     if axes is not None:
         raise messages.option_refused("scipy.signal.fftconvolve", "axes", "Leave it out.")
-    return convolve(_floating(in1), _floating(in2), mode)
+    return convolve(floating(in1), floating(in2), mode)
 
 
 def _plane(name: str, boundary: str, fillvalue: Any) -> None:
@@ -94,7 +89,7 @@ def lfilter(b, a, x, axis=-1, zi=None):
     """a₀ yₙ = Σ bₖ xₙ₋ₖ − Σ aₖ yₙ₋ₖ, one step after another."""
     if zi is not None:
         raise messages.option_refused("scipy.signal.lfilter", "zi", "Leave it out.")
-    b, a, x = np.atleast_1d(as_array(b)), np.atleast_1d(as_array(a)), _floating(x)
+    b, a, x = np.atleast_1d(as_array(b)), np.atleast_1d(as_array(a)), floating(x)
     b, a = b / a[0], a / a[0]
     axis = normal_axis(axis, len(shape_of(x)))
     x = np.moveaxis(x, axis, 0)
@@ -112,7 +107,7 @@ def lfilter(b, a, x, axis=-1, zi=None):
 
 @_rule("signal")
 def detrend(data, axis=-1, type="linear", bp=0, overwrite_data=False):
-    data = _floating(data)
+    data = floating(data)
     axis = normal_axis(axis, len(shape_of(data)))
     if type in ("constant", "c"):
         return data - np.mean(data, axis=axis, keepdims=True)
@@ -171,7 +166,7 @@ def _taps(x: Any, weights: Any, axis: int, mode: str, cval: Any, origin: int) ->
 @_rule("ndimage")
 def correlate1d(input, weights, axis=-1, output=None, mode="reflect", cval=0.0, origin=0):
     _no_output("correlate1d", output)
-    x = _floating(input)
+    x = floating(input)
     return _taps(x, as_array(weights), normal_axis(axis, len(shape_of(x))), mode, cval, origin)
 
 
@@ -203,7 +198,7 @@ def gaussian_filter1d(
 def gaussian_filter(
     input, sigma, order=0, output=None, mode="reflect", cval=0.0, truncate=4.0, *, radius=None, axes=None
 ):
-    x = _floating(input)
+    x = floating(input)
     along = normal_axes(axes, len(shape_of(x)))
     sigmas = [sigma] * len(along) if not shape_of(as_array(sigma)) else list(sigma)
     modes = [mode] * len(along) if isinstance(mode, str) else list(mode)
@@ -219,7 +214,7 @@ def uniform_filter1d(input, size, axis=-1, output=None, mode="reflect", cval=0.0
 
 @_rule("ndimage")
 def uniform_filter(input, size=3, output=None, mode="reflect", cval=0.0, origin=0, *, axes=None):
-    x = _floating(input)
+    x = floating(input)
     for k in normal_axes(axes, len(shape_of(x))):
         x = uniform_filter1d(x, size if isinstance(size, int) else size[k], k, output, mode, cval, origin)
     return x
@@ -230,7 +225,7 @@ def correlate_nd(input, weights, output=None, mode="reflect", cval=0.0, origin=0
     _no_output("correlate", output)
     if axes is not None or np.any(np.asarray(origin) != 0):
         raise messages.option_refused("scipy.ndimage.correlate", "axes or origin", "Leave these out.")
-    x, w = _floating(input), as_array(weights)
+    x, w = floating(input), as_array(weights)
     sizes = shape_of(w)
     wide = x
     for axis, n in enumerate(sizes):
@@ -249,7 +244,7 @@ def convolve_nd(input, weights, output=None, mode="reflect", cval=0.0, origin=0,
 
 @_rule("ndimage")
 def laplace(input, output=None, mode="reflect", cval=0.0, *, axes=None):
-    x = _floating(input)
+    x = floating(input)
     parts = [correlate1d(x, np.array([1.0, -2.0, 1.0]), k, output, mode, cval) for k in
              normal_axes(axes, len(shape_of(x)))]  # fmt: skip
     return sum(parts[1:], parts[0])
@@ -257,7 +252,7 @@ def laplace(input, output=None, mode="reflect", cval=0.0, *, axes=None):
 
 def _edge(smooth: list[float]) -> Any:
     def implementation(input, axis=-1, output=None, mode="reflect", cval=0.0):
-        x = _floating(input)
+        x = floating(input)
         axis = normal_axis(axis, len(shape_of(x)))
         found = correlate1d(x, np.array([-1.0, 0.0, 1.0]), axis, output, mode, cval)
         for k in range(len(shape_of(x))):
@@ -314,7 +309,7 @@ def _cosine_transform(inverse: bool) -> Any:
         name = "idct" if inverse else "dct"
         if type != 2 or n is not None or orthogonalize is not None:
             raise messages.option_refused(f"scipy.fft.{name}", "type, n or orthogonalize", "Type 2 has a rule.")
-        moved = np.moveaxis(_floating(x), axis, -1)
+        moved = np.moveaxis(floating(x), axis, -1)
         found = np.matmul(moved, _cosines(shape_of(moved)[-1], inverse, norm).T)
         return np.moveaxis(found, -1, axis)
 

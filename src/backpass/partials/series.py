@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .declare import as_array, dtype_of, rule_for, shape_of
+from .declare import as_array, floating, rule_for, shape_of
 
 Step = Callable[[Any, Any, Any, Any, int], tuple[Any, Any]]
 
@@ -38,9 +38,8 @@ def _laguerre(c: Any, c0: Any, c1: Any, x: Any, n: int) -> tuple[Any, Any]:
 
 def _of(x: Any, c: Any, tensor: bool) -> tuple[Any, Any]:
     """The point and the coefficients, lowest first, as floats; with `tensor` each column of c has all points."""
-    c, x = as_array(c), as_array(x)
+    c, x = floating(c), as_array(x)
     c = np.reshape(c, (1,)) if not shape_of(c) else c
-    c = c if dtype_of(c).kind in "fc" else c.astype(np.float64)
     if tensor and len(shape_of(x)):
         c = np.reshape(c, shape_of(c) + (1,) * len(shape_of(x)))
     return x, c
