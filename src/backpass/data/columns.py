@@ -328,8 +328,7 @@ class ImageColumn(_Encoder):
             return None
         mean = float(np.average(levels, weights=counts[levels]))
         std = float(np.sqrt(np.average((levels - mean) ** 2, weights=counts[levels])))
-        height, width, channels = (*column.values.shape[1:], 1)[:3]
-        return cls(column.name, height, width, channels, mean, std)
+        return cls(column.name, *_image_shape(column.values), mean, std)
 
     @property
     def size(self) -> int:
@@ -353,7 +352,7 @@ class ImageColumn(_Encoder):
 
     def encode(self, column: Column, out: np.ndarray, notices: list[str]) -> None:
         values = column.as_kind("image").values
-        height, width, channels = (*values.shape[1:], 1)[:3]
+        height, width, channels = _image_shape(values)
         if (height, width, channels) != (self.height, self.width, self.channels):
             raise DataError(
                 f"column '{self.name}' has images of {height} by {width} pixels and {channels} channels, and the model "
@@ -362,6 +361,12 @@ class ImageColumn(_Encoder):
         out[:] = values.reshape(len(values), -1)
         out -= np.float32(self.mean)
         out /= np.float32(self.std)
+
+
+def _image_shape(values: np.ndarray) -> tuple[int, int, int]:
+    """(height, width, channels) of images, (n, height, width) where they are grey."""
+    height, width, channels = (*values.shape[1:], 1)[:3]
+    return height, width, channels
 
 
 def _span(places: np.ndarray) -> str:
