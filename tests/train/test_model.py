@@ -1,6 +1,7 @@
 """`Model`: predictions in chunks, labels, tables, and what it says about itself."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -134,3 +135,15 @@ def test_it_says_what_it_is(model, session):
     assert repr(run).startswith("<Run: 2 epochs, all epochs done, loss ")
     assert "regression: numbers; θ has 4 numbers" in repr(run)
     assert json.dumps(run.model.info)
+
+
+def test_a_file_tells_nothing_of_where_it_was_made(model, tmp_path):
+    def own(theta, x):
+        return x @ theta["W"]
+
+    made = bp.fit(own, (X, X[:, :1]), "squared_error", theta={"W": np.ones((3, 1))}, epochs=1, progress=False).model
+    for each in (model, made):
+        each.save(tmp_path / "a.bp")
+        assert str(Path(__file__).parent).encode() not in (tmp_path / "a.bp").read_bytes()
+        assert str(Path(bp.__file__).parent).encode() not in (tmp_path / "a.bp").read_bytes()
+    assert b"test_model.py" in (tmp_path / "a.bp").read_bytes()

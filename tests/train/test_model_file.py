@@ -17,8 +17,10 @@ from backpass import nn
 from backpass.data.prepare import prepare
 from backpass.data.table import Table
 from backpass.graph.errors import ModelFileError
+from backpass.graph.program import Graph
 from backpass.graph.pytree import leaves_of
 from backpass.train import model_file
+from backpass.train.model import _without_places
 from backpass.train.model_file import check_writable, read_model, write_atomically, write_model
 from backpass.train.recipe import Recipe
 from backpass.train.session import train_table
@@ -98,7 +100,8 @@ def test_a_loaded_model_is_the_saved_one_to_the_last_bit(name, tmp_path):
     assert again.outputs(X).tobytes() == model.outputs(X).tobytes()
     assert again.predict(X).tolist() == model.predict(X).tolist()
     assert (again.task, again.gives, again.classes, again.info) == (model.task, model.gives, model.classes, model.info)
-    assert again.graph == model.graph
+    assert str(again.graph) == str(model.graph)  # but for the folders of the files that its lines come from
+    assert again.graph == Graph.from_dict(_without_places(model.graph.to_dict()))
     assert repr(again.network) == repr(model.network) or again.network is None
     again.save(tmp_path / "again.bp")
     assert (tmp_path / "again.bp").read_bytes() == (tmp_path / "model.bp").read_bytes() or again.network is None

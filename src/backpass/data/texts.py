@@ -180,7 +180,8 @@ def blurred(array: Any, values: np.ndarray) -> bool:
         large = np.abs(values) >= EXACT
     if not large.any() or np.isinf(values).any():
         return False
-    return bool(arrow("compute").count_distinct(array).as_py() > len(np.unique(values[~np.isnan(values)])))
+    told_apart = 1 + np.count_nonzero(np.diff(np.sort(values[~np.isnan(values)])))
+    return bool(arrow("compute").count_distinct(array).as_py() > told_apart)
 
 
 def _is_code(array: Any) -> bool:

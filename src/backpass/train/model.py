@@ -164,7 +164,7 @@ class Model:
             "task": self.task,
             "gives": self.gives,
             "classes": [_plain(c) for c in self.classes],
-            "graph": self.graph.to_dict(),
+            "graph": _without_places(self.graph.to_dict()),
             "layers": layers,
             "preprocessor": None if self.preprocessor is None else self.preprocessor.to_json(),
             "target": None if self.target is None else self.target.to_json(),
@@ -212,6 +212,31 @@ class Model:
 
 def _plain(label: Any) -> Any:
     return label.item() if isinstance(label, np.generic) else label
+
+
+def _without_places(graph: dict[str, Any]) -> dict[str, Any]:
+    """A stored graph whose files are named as in their package, not by where they lie on this machine: the same model
+    gives the same bytes everywhere, and tells no stranger of its maker's folders."""
+    waiting: list[Any] = [graph]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, dict):
+            if isinstance(item.get("files"), list):
+                item["files"] = [_within_package(name) for name in item["files"]]
+            waiting += item.values()
+        elif isinstance(item, list):
+            waiting += item
+    return graph
+
+
+def _within_package(name: str) -> str:
+    """
+    >>> _within_package("/home/ada/lib/backpass/nn/layers.py"), _within_package("/home/ada/secret/net.py")
+    ('backpass/nn/layers.py', 'net.py')
+    """
+    parts = name.replace("\\", "/").split("/")
+    last = max((k for k, part in enumerate(parts) if part == "backpass"), default=len(parts) - 1)
+    return "/".join(parts[last:])
 
 
 def _named(prefix: str, tree: Any) -> dict[str, np.ndarray]:
