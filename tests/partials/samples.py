@@ -74,6 +74,11 @@ CASES: dict[str, list[Case]] = {
         case((0,), axis=0, kind="stable"),
     ],
     "searchsorted": [case(np.arange(3.0), (2, 2), side="left"), case(np.arange(3.0), (), side="right")],
+    "interp_piece": [
+        case(np.arange(3.0), (2, 2)),
+        case(np.array([0.0, 2.0, 1.0, 1.0, 3.0, 2.5]), (2, 3)),
+        case(np.arange(3.0), (0,)),
+    ],
     "random_bits": [case(np.array([7, 1], np.uint32), shape=(2, 3)), case(np.array([7, 1], np.uint32), shape=(0,))],
     "cumsum": [
         case((4,), axis=0),

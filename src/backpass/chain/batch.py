@@ -25,7 +25,7 @@ from backpass.graph.program import Graph
 from backpass.graph.pytree import LEAF, Tree, flatten
 from backpass.graph.traced import Traced
 from backpass.partials.control import CHECKPOINT, COND, SCAN, WHILE, items
-from backpass.partials.declare import as_array, dtype_of, shape_of
+from backpass.partials.declare import as_array, dtype_of, is_staged, shape_of, value_of
 from backpass.partials.indexing import GATHER, SCATTER_ADD, gathered_shape, shape_after
 
 from .loops import names_of
@@ -327,6 +327,12 @@ def _searchsorted(op: Op, args: Any, flags: Any, avals: list[Aval], attrs: dict[
     return _one_by_one(op, args, flags, avals, attrs, size) if flags[0] else op(*args, **attrs)
 
 
+def _interp_piece(op: Op, args: Any, flags: Any, avals: list[Aval], attrs: dict[str, Any], size: int) -> Any:
+    """Of knots that do not increase, each example's search begins anew."""
+    one_call = not flags[0] and not is_staged(args[0]) and np.all(np.diff(value_of(args[0])) >= 0)
+    return op(*args, **attrs) if one_call else _one_by_one(op, args, flags, avals, attrs, size)
+
+
 def _solve_banded(op: Op, args: Any, flags: Any, avals: list[Aval], attrs: dict[str, Any], size: int) -> Any:
     """Right sides of one matrix are its columns; matrices are solved one after another."""
     if flags[0]:
@@ -536,6 +542,7 @@ _RULES: dict[str, Rule] = {
     "einsum": _einsum,
     "vecdot": _leading_axes,
     "searchsorted": _searchsorted,
+    "interp_piece": _interp_piece,
     "solve_banded": _solve_banded,
 }
 _ENTRY_BY_ENTRY = ("alias", "cast", "cast_discrete", "round", "stop_gradient", "real", "imag", "conjugate")

@@ -391,6 +391,7 @@ for _op in OPS.values():
         and _op.name
         not in (
             "searchsorted",
+            "interp_piece",
             "signdet",
             "random_bits",
         )

@@ -6,10 +6,85 @@ from typing import Any
 
 import numpy as np
 
+from backpass.graph.aval import Aval
 from backpass.graph.origin import forced_origin
 
-from .declare import Traced, as_array, dtype_of, is_staged, rule_for, shape_of, value_of
+from .declare import Kind, Op, Traced, as_array, declare, dtype_of, is_staged, rule_for, shape_of, value_of
 from .indexing import GATHER, SCATTER_ADD
+
+
+def _pieces(xp: Any, x: Any) -> Any:
+    """The piece that np.interp takes each x to lie in: from knot j on; −1 before all of them, n behind.
+
+    Of knots that do not increase it depends on where the search for the x before ended, as it does in NumPy: this is
+    NumPy's own search then.
+    """
+    xp, x = (np.asarray(part).astype(np.float64, casting="same_kind", copy=False) for part in (xp, x))
+    if np.all(xp[1:] >= xp[:-1]):
+        return np.searchsorted(xp, x, side="right") - np.less_equal(x, xp[-1])
+    knots, j, found = xp.tolist(), 0, []
+    for key in x.ravel().tolist():
+        if key == key:
+            j = _searched(key, knots, j)
+        found.append(j)
+    return np.reshape(np.array(found, np.intp), x.shape)
+
+
+def _searched(key: float, knots: list[float], guess: int) -> int:
+    """NumPy's search: at the ends, in order where there are four knots at most, around the guess, by bisection."""
+    n = len(knots)
+    if key > knots[-1]:
+        return n
+    if key < knots[0]:
+        return -1
+    if n <= 4:
+        i = 1
+        while i < n and key >= knots[i]:
+            i += 1
+        return i - 1
+    guess = max(1, min(guess, n - 3))
+    low, high = 0, n
+    if key < knots[guess]:
+        if not key < knots[guess - 1]:
+            return guess - 1
+        high = guess - 1
+        if guess > _NEARBY and key >= knots[guess - _NEARBY]:
+            low = guess - _NEARBY
+    elif key < knots[guess + 1]:
+        return guess
+    elif key < knots[guess + 2]:
+        return guess + 1
+    else:
+        low = guess + 2
+        if guess < n - _NEARBY - 1 and key < knots[guess + _NEARBY]:
+            high = guess + _NEARBY
+    while low < high:
+        middle = low + ((high - low) >> 1)
+        if key >= knots[middle]:
+            low = middle + 1
+        else:
+            high = middle
+    return low - 1
+
+
+def _pieces_aval(xp: Aval, x: Aval) -> Aval:
+    if xp.dtype.kind == "c" or x.dtype.kind == "c":
+        raise TypeError("interp: places and knots are real numbers")
+    return Aval(x.shape, np.dtype(np.intp))
+
+
+_NEARBY = 8
+PIECE = declare(
+    Op(
+        name="interp_piece",
+        kind=Kind.DISCRETE,
+        run=_pieces,
+        aval=_pieces_aval,
+        partials=(None, None),
+        notation="piece({0}, {1})",
+        doc="Which piece between two knots np.interp takes values to lie in.",
+    )
+)
 
 
 @rule_for(np.interp)
@@ -17,7 +92,7 @@ def interp(x, xp, fp, left=None, right=None, period=None):
     """fpⱼ + (x − xpⱼ)(fpⱼ₊₁ − fpⱼ)/(xpⱼ₊₁ − xpⱼ).
 
     At a knot the derivative in x is the slope of the piece to its right; beyond the ends it is 0. Which piece an x lies
-    in is held fixed, so the derivative in xp is that of the piece.
+    in is NumPy's choice, also of knots that do not increase, and it is held fixed: the derivative in xp is its own.
     """
     x, xp, fp = _double(x), _double(xp), _double(fp, complex_too=True)
     if len(shape_of(xp)) != 1 or shape_of(xp) != shape_of(fp):
@@ -36,17 +111,35 @@ def interp(x, xp, fp, left=None, right=None, period=None):
         fp = np.concatenate([fp[-1:], fp, fp[0:1]])
     n = shape_of(xp)[0]
     left = fp[0] if left is None else left
-    right = fp[-1] if right is None else right
-    at = np.searchsorted(xp, x, side="right") - 1
-    below, last = at < 0, at >= n - 1
-    if n == 1:
-        inside = np.broadcast_to(fp[0], shape_of(x))
-    else:
-        j = np.clip(at, 0, n - 2)
-        low, high, start, end = (GATHER(part, k, key=("index",)) for part in (xp, fp) for k in (j, j + 1))
-        inside = np.where(last, fp[-1], (end - start) / (high - low) * (x - low) + start)
-    result = np.where(below, left, np.where(x > xp[-1], right, inside))
-    return np.where(np.isnan(x), x, result)
+    if n == 1:  # here a NaN counts as neither before nor behind
+        return np.where(x < xp[0], left, np.where(x > xp[0], fp[0] if right is None else right, fp[0]))
+    at = PIECE(xp, x)
+    j = np.clip(at, 0, n - 2)
+    low, high, start, end = (GATHER(part, k, key=("index",)) for part in (xp, fp) for k in (j, j + 1))
+    with np.errstate(all="ignore"):  # np.interp says nothing of infinities either
+        run = high - low
+        slope = (end - start) * (1.0 / run) if dtype_of(fp).kind == "c" else (end - start) / run
+        inside = slope * (x - low) + start
+        tame = not is_staged(inside) and np.isfinite(value_of(inside)).all()
+        if not tame:
+            inside = _finite_where_numpy_is(inside, slope, x, low, high, start, end)
+    result = np.where(at < 0, left, np.where(at >= n - 1, fp[-1], inside))
+    if right is not None:
+        result = np.where(at == n, right, result)
+    return result if tame else np.where(np.isnan(x), x, result)
+
+
+def _finite_where_numpy_is(inside, slope, x, low, high, start, end):
+    """Beside infinite heights and knots that coincide: NaN in one direction, the other is tried, as in NumPy.
+
+    At a knot that an infinite slope leaves the value is the knot's. The root adds 0 to it, and this slope.
+    """
+    back = slope * (x - high) + end
+    level = np.logical_and(np.isnan(back), start == end)
+    result = np.where(np.isnan(inside), np.where(level, start, back), inside)
+    left_by = np.logical_and(x == low, np.logical_not(np.isfinite(slope)))
+    steep = np.copysign(np.cbrt(x - low), np.real(slope))
+    return np.where(left_by, start + steep, result)
 
 
 def _double(x, complex_too=False):
