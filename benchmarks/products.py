@@ -20,9 +20,8 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"  # before NumPy loads it
 
 import numpy as np
 from llvmlite import binding as llvm
-from llvmlite import ir
 
-from backpass.native import gemm
+from backpass.native import gemm, ir
 from backpass.native.gemm_writer import I64, POINTER, Writer, constant
 from backpass.native.target import TARGETS, Target, host
 
@@ -50,16 +49,15 @@ class Generated:
         started = time.thread_time()
         module = ir.Module("product")
         machine = target.machine(opt)
-        module.triple = machine.triple
 
-        def epilogue(b: ir.IRBuilder, cell: gemm.Cell, extra: Any) -> None:
+        def epilogue(b: ir.Builder, cell: gemm.Cell, extra: Any) -> None:
             w = Writer(module, b, product.dtype, target)
             w.store(cell.value, w.at(extra[0], w.add(w.scale(cell.row, product.n), cell.col)), cell.count)
 
         function = gemm.emit(module, "product", product, target, epilogue, (POINTER,))
         kind = ir.FunctionType(ir.VoidType(), [POINTER, POINTER, POINTER, I64, POINTER])
         repeat = ir.Function(module, kind, "repeat")
-        w = Writer(module, ir.IRBuilder(repeat.append_basic_block()), product.dtype, target)
+        w = Writer(module, ir.Builder(repeat), product.dtype, target)
         a, b, pack, times, c = repeat.args
         with w.loop(0, times):
             all_units = [constant(0), constant(gemm.units(product, target))]
@@ -88,20 +86,19 @@ def blas(product: gemm.Product, layout: str) -> Any:
     size, i32 = ir.IntType(width), ir.IntType(32)
     module = ir.Module("blas")
     machine = host().machine()
-    module.triple = machine.triple
     repeat = ir.Function(module, ir.FunctionType(ir.VoidType(), [POINTER, POINTER, I64, POINTER]), "repeat")
-    w = Writer(module, ir.IRBuilder(repeat.append_basic_block()), product.dtype, host())
+    w = Writer(module, ir.Builder(repeat), product.dtype, host())
     a, b, times, c = repeat.args
     kind = ir.FunctionType(
         ir.VoidType(), [i32] * 3 + [size] * 3 + [scalar, POINTER, size, POINTER, size, scalar, POINTER, size]
     )
-    gemm_pointer = w.builder.inttoptr(constant(address), kind.as_pointer())
+    gemm_pointer = w.builder.inttoptr(constant(address), POINTER)
     with w.loop(0, times):
         how = [ir.Constant(i32, x) for x in (101, 112 if layout[0] == "t" else 111, 112 if layout[1] == "t" else 111)]
         sizes = [ir.Constant(size, x) for x in (product.m, product.n, product.k)]
         strides = [ir.Constant(size, max(x)) for x in (product.a, product.b, (product.n, 1))]
         one, zero = ir.Constant(scalar, 1.0), ir.Constant(scalar, 0.0)
-        w.builder.call(gemm_pointer, [*how, *sizes, one, a, strides[0], b, strides[1], zero, c, strides[2]])
+        w.builder.call(gemm_pointer, [*how, *sizes, one, a, strides[0], b, strides[1], zero, c, strides[2]], kind)
     w.builder.ret_void()
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(str(module)), machine)
     engine.finalize_object()

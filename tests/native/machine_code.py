@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 from llvmlite import binding as llvm
-from llvmlite import ir
 
+from backpass.native import ir
 from backpass.native.target import Target
 
 _libc = ctypes.CDLL(None)

@@ -11,9 +11,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from llvmlite import ir
 
-from backpass.native import gemm_plan
+from backpass.native import gemm_plan, ir
 from backpass.native.gemm import Cell, Product, emit, pack_size, units
 from backpass.native.gemm_plan import Dot, Tile, choose
 from backpass.native.gemm_writer import POINTER, Writer
@@ -32,15 +31,15 @@ class Run:
         self.product, self.target = product, target
         module = ir.Module("product")
 
-        def epilogue(b: ir.IRBuilder, cell: Cell, extra: Any) -> None:
+        def epilogue(b: ir.Builder, cell: Cell, extra: Any) -> None:
             w = Writer(module, b, product.dtype, target)
             row = b.add(b.mul(cell.item, ir.Constant(I64, product.m)), cell.row)
             at = w.at(extra[0], b.add(b.mul(row, ir.Constant(I64, product.n)), cell.col))
             value = b.fadd(w.load(at, cell.count), cell.value) if add else cell.value
             w.store(value, at, cell.count)
 
-        def index(b: ir.IRBuilder, i: ir.Value, extra: Any) -> ir.Value:
-            return b.load(b.gep(extra[1], [i], source_etype=I64), typ=I64)
+        def index(b: ir.Builder, i: ir.Value, extra: Any) -> ir.Value:
+            return b.load(b.gep(extra[1], i, I64), I64)
 
         gather = index if product.gather else None
         emit(module, "product", product, target, epilogue, (POINTER, POINTER), gather, inline).linkage = "external"
@@ -294,7 +293,7 @@ def test_nan_and_infinity(shape: tuple[int, int, int], target: Target) -> None:
 def test_refusals() -> None:
     module = ir.Module("refusals")
 
-    def nothing(b: ir.IRBuilder, cell: Cell, extra: Any) -> None:
+    def nothing(b: ir.Builder, cell: Cell, extra: Any) -> None:
         pass
 
     with pytest.raises(ValueError, match="a product of int64"):

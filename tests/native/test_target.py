@@ -5,8 +5,8 @@ from __future__ import annotations
 import ctypes
 
 import pytest
-from llvmlite import ir
 
+from backpass.native import ir
 from backpass.native import target as targets
 from backpass.native.target import AVX2, AVX512, FORCED, PORTABLE, TARGETS, host, runnable
 
@@ -46,8 +46,8 @@ def test_machine(target: targets.Target) -> None:
     module = ir.Module("double")
     vector, pointer = ir.VectorType(ir.FloatType(), lanes), ir.PointerType()
     function = ir.Function(module, ir.FunctionType(ir.VoidType(), [pointer]), "double")
-    b = ir.IRBuilder(function.append_basic_block())
-    value = b.load(function.args[0], typ=vector, align=4)
+    b = ir.Builder(function)
+    value = b.load(function.args[0], vector, align=4)
     b.store(b.fadd(value, value), function.args[0], align=4)
     b.ret_void()
     data = (ctypes.c_float * lanes)(*range(lanes))

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 import scipy.special
 from flint import arb, ctx
-from llvmlite import binding, ir
+from llvmlite import binding
 
+from backpass.native import ir
 from backpass.native.target import PORTABLE, Target, host, runnable
 from backpass.native.vecmath import NAMES, emit
 
@@ -34,15 +35,15 @@ def module(name: str, dtype: type, width: int, target: Target) -> ir.Module:
     written = ir.Module("vecmath")
     function = ir.Function(written, ir.FunctionType(ir.VoidType(), [pointer] * (NAMES[name] + 1) + [i64]), "k")
     *inputs, out, n = function.args
-    b = ir.IRBuilder(function.append_basic_block())
+    b = ir.Builder(function)
     b.has_fma, b.has_avx512 = target.fma, target.bits == 512
     start, body, end = b.block, b.append_basic_block(), b.append_basic_block()
     b.branch(body)
     b.position_at_end(body)
     i = b.phi(i64)
     size = np.dtype(dtype).itemsize
-    values = [b.load(b.gep(p, [i], source_etype=number), typ=type_, align=size) for p in inputs]
-    b.store(emit(b, name, *values), b.gep(out, [i], source_etype=number), align=size)
+    values = [b.load(b.gep(p, i, number), type_, align=size) for p in inputs]
+    b.store(emit(b, name, *values), b.gep(out, i, number), align=size)
     following = b.add(i, ir.Constant(i64, width))
     i.add_incoming(ir.Constant(i64, 0), start)
     i.add_incoming(following, b.block)
@@ -387,7 +388,7 @@ def test_no_function_calls_or_branches(name: str):
 
 
 def test_an_unknown_name_is_a_key_error_that_tells_it():
-    b = ir.IRBuilder(ir.Function(ir.Module(), ir.FunctionType(ir.VoidType(), []), "f").append_basic_block())
+    b = ir.Builder(ir.Module().function("f", ir.VoidType(), []))
     with pytest.raises(KeyError, match="no_such"):
         emit(b, "no_such", ir.Constant(ir.FloatType(), 1.0))
 

@@ -6,8 +6,7 @@ each look: on a busy machine the thread that it waits for may need just that one
 
 from __future__ import annotations
 
-from llvmlite import ir
-
+from . import ir
 from .lanes import I32, I64, POINTER, i64, intrinsic
 
 SPINS = 2000
@@ -24,22 +23,21 @@ def write(module: ir.Module) -> ir.Function:
     entry, enter, last, wait, look, rest, done = (
         function.append_basic_block(name) for name in ("entry", "enter", "last", "wait", "look", "rest", "done")
     )
-    b = ir.IRBuilder(entry)
+    b = ir.Builder(function, entry)
     b.cbranch(b.icmp_signed("==", ranks, i64(1)), done, enter)
     b.position_at_end(enter)
-    place = b.gep(bar, [i64(16)], source_etype=I64)
-    generation = b.load_atomic(place, "acquire", 8, typ=I64)
+    place = b.gep(bar, i64(16), I64)
+    generation = b.load_atomic(place, "acquire", 8, I64)
     before = b.atomic_rmw("add", bar, i64(1), "acq_rel")
     b.cbranch(b.icmp_signed("==", before, b.sub(ranks, i64(1))), last, wait)
     b.position_at_end(last)
-    # An exchange stands for an atomic store, which llvmlite cannot write through an opaque pointer.
-    b.atomic_rmw("xchg", bar, i64(0), "monotonic")
-    b.atomic_rmw("xchg", place, b.add(generation, i64(1)), "release")
+    b.store_atomic(i64(0), bar, "monotonic", 8)
+    b.store_atomic(b.add(generation, i64(1)), place, "release", 8)
     b.branch(done)
     b.position_at_end(wait)
     looks = b.phi(I64)
     looks.add_incoming(i64(0), enter)
-    now = b.load_atomic(place, "acquire", 8, typ=I64)
+    now = b.load_atomic(place, "acquire", 8, I64)
     b.cbranch(b.icmp_signed("==", now, generation), look, done)
     b.position_at_end(look)
     more = b.add(looks, i64(1))

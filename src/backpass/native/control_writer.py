@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
-from llvmlite import ir
 
+from . import ir
 from .alignment import LINE
 from .control import Body, Branch, Feed, Loop, bodies
 from .kernel import Item, Kernel, Plan
@@ -91,8 +91,7 @@ class _Written:
         inner = ModuleWriter(body.plan, w.target, w, prefix)
         self.function = inner.write_body()
         self.slots = inner.slots
-        with w.b.goto_entry_block():
-            self.table = w.b.alloca(I64, size=i64(max(1, len(self.slots))))
+        self.table = w.b.alloca(I64, size=i64(max(1, len(self.slots))))
         self.bases: list[tuple[Feed, Value]] = [
             (feed, w.b.add(w.b.ptrtoint(w.address(feed.source), I64), i64(feed.offset)))
             for feed in body.feeds
@@ -105,7 +104,7 @@ class _Written:
             if bool(feed.step) != (step is not None):
                 continue
             address = base if step is None else w.b.add(base, w.b.mul(step, i64(feed.step)))
-            place = w.b.gep(self.table, [i64(self.slots[feed.slot])], source_etype=I64)
+            place = w.b.gep(self.table, i64(self.slots[feed.slot]), I64)
             w.b.store(address, place, align=8)
 
     def call(self, w: ModuleWriter, arena: Value, ranks: _Ranks) -> None:
@@ -128,14 +127,14 @@ def _loop(w: ModuleWriter, name: str, made: Loop, ranks: _Ranks) -> None:
         if part is not None:
             part.enter(w)
     verdict = w.address(made.work)
-    arena = b.gep(verdict, [i64(LINE if test is not None else 0)], source_etype=I8)
+    arena = b.gep(verdict, i64(LINE if test is not None else 0), I8)
     length = None if made.length is None else i64(made.length)
     if made.count is not None:
         length = _clipped(w, made.count, i64(0), i64(made.length or 0))
     with _first(w, ranks):
         for move in made.begin:
             at: Value = i64(move.at)
-            if move.each:
+            if move.each and length is not None:
                 at = b.add(at, b.mul(i64(move.each), length))
             _copy(w, _at(w, move.target, at), _at(w, move.source, i64(move.start)), move.size)
     _meet(w, ranks)
@@ -146,6 +145,7 @@ def _loop(w: ModuleWriter, name: str, made: Loop, ranks: _Ranks) -> None:
     i = b.phi(I64)
     i.add_incoming(i64(0), before)
     if test is None:
+        assert length is not None
         go = b.and_(b.icmp_signed("<", i, length), b.not_(_stopped(w, ranks)))
     else:
         test.enter(w, i)
@@ -202,7 +202,7 @@ def _verdict(w: ModuleWriter, made: Loop, place: Value, ranks: _Ranks) -> Value:
 
 
 def _failed(w: ModuleWriter) -> Value:
-    return w.b.icmp_signed("!=", w.b.load(w.flag, typ=I64, align=8), i64(0))
+    return w.b.icmp_signed("!=", w.b.load(w.flag, I64, align=8), i64(0))
 
 
 def _stopped(w: ModuleWriter, ranks: _Ranks) -> Value:
@@ -220,7 +220,7 @@ def _look(w: ModuleWriter, cost: int, ranks: _Ranks) -> None:
     with contextlib.ExitStack() as stack:
         if not ranks.alone:
             stack.enter_context(b.if_then(b.icmp_signed("==", w.ranks, i64(1))))
-        spent = b.add(b.load(place, typ=I64, align=8), i64(cost + CALL))
+        spent = b.add(b.load(place, I64, align=8), i64(cost + CALL))
         b.store(spent, place, align=8)
         with b.if_then(b.icmp_signed(">", spent, i64(LOOK)), likely=False):
             b.store(i64(0), place, align=8)
@@ -236,9 +236,8 @@ def write_branch(w: ModuleWriter, name: str, made: Branch) -> None:
         arena = w.address(made.work)
         end = b.append_basic_block("end")
         blocks = [b.append_basic_block("branch") for _ in made.bodies]
-        choice = b.switch(chosen, blocks[0])
+        b.switch(chosen, blocks[0], [(i64(k), block) for k, block in enumerate(blocks)])
         for k, (body, block) in enumerate(zip(made.bodies, blocks, strict=True)):
-            choice.add_case(i64(k), block)
             b.position_at_end(block)
             written = _Written(w, body, f"{name}_{k}_")
             written.enter(w)
@@ -261,7 +260,7 @@ def _clipped(w: ModuleWriter, access: tuple[Item, object], low: Value, high: Val
 
 
 def _at(w: ModuleWriter, item: Item, offset: Value) -> Value:
-    return w.b.gep(w.address(item), [offset], source_etype=I8)
+    return w.b.gep(w.address(item), offset, I8)
 
 
 def _copy(w: ModuleWriter, target: Value, source: Value, size: int) -> None:

@@ -9,8 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from llvmlite import ir
-
+from . import ir
 from .lanes import I32, POINTER, Builder, Value, intrinsic
 from .target import x86
 
@@ -44,14 +43,12 @@ def usual(b: Builder) -> Iterator[None]:
 
 
 def _state(b: Builder) -> Value:
-    with b.goto_entry_block():
-        cell = b.alloca(I32)
+    cell = b.alloca(I32)
     b.call(intrinsic(b, "llvm.x86.sse.stmxcsr", ir.VoidType(), [POINTER]), [cell])
-    return b.load(cell, typ=I32)
+    return b.load(cell, I32)
 
 
 def _set(b: Builder, value: Value) -> None:
-    with b.goto_entry_block():
-        cell = b.alloca(I32)
+    cell = b.alloca(I32)
     b.store(value, cell)
     b.call(intrinsic(b, "llvm.x86.sse.ldmxcsr", ir.VoidType(), [POINTER]), [cell])

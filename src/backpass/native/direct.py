@@ -13,9 +13,8 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from llvmlite import ir
 
-from .engine import ENTRY
+from . import ir
 from .kernel import Place
 from .lanes import I32, I64, POINTER, Builder, Value, i64
 from .module import ModuleWriter
@@ -59,10 +58,10 @@ def write(w: ModuleWriter) -> None:
     if len(inputs) + len(outputs) > MOST:
         return
     function = ir.Function(w.module, ir.FunctionType(I64, [POINTER]), NAME)
-    b: Builder = ir.IRBuilder(function.append_basic_block("entry"))
+    b: Builder = ir.Builder(function)
     miss = function.append_basic_block("miss")
     (words,) = function.args
-    word = lambda k: b.load(b.gep(words, [i64(k)], source_etype=I64), typ=I64, align=8)  # noqa: E731
+    word = lambda k: b.load(b.gep(words, i64(k), I64), I64, align=8)  # noqa: E731
     table, arena, flag, barrier = (b.inttoptr(word(k), POINTER) for k in range(4))
     kind = word(4)
 
@@ -73,10 +72,10 @@ def write(w: ModuleWriter) -> None:
 
     def field(array: Value, offset: int, type_: ir.Type = I64) -> Value:
         place = b.inttoptr(b.add(array, i64(offset)), POINTER)
-        return b.load(place, typ=type_, align=4 if type_ is I32 else 8)
+        return b.load(place, type_, align=4 if type_ is I32 else 8)
 
     def put(item: Any, array: Value) -> None:
-        b.store(field(array, DATA), b.gep(table, [i64(w.slots[item])], source_etype=I64), align=8)
+        b.store(field(array, DATA), b.gep(table, i64(w.slots[item]), I64), align=8)
 
     for k, item in enumerate(inputs):
         array = word(5 + len(inputs) + k)
@@ -93,8 +92,8 @@ def write(w: ModuleWriter) -> None:
     for k, item in enumerate(outputs):
         put(item, word(5 + 2 * len(inputs) + k))
     b.store(i64(0), flag, align=8)
-    b.call(w.module.globals[ENTRY], [table, arena, flag, i64(0), i64(1), barrier])
-    failed = b.icmp_signed("!=", b.load(flag, typ=I64, align=8), i64(0))
+    b.call(w.main, [table, arena, flag, i64(0), i64(1), barrier])
+    failed = b.icmp_signed("!=", b.load(flag, I64, align=8), i64(0))
     b.ret(b.select(failed, i64(2), i64(0)))
     b.position_at_end(miss)
     b.ret(i64(1))

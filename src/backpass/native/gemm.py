@@ -12,8 +12,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from llvmlite import ir
-
+from backpass.native import ir
 from backpass.native.gemm_dot import Dots
 from backpass.native.gemm_plan import Dot, Product, choose
 from backpass.native.gemm_tile import Hand, Tiles, panels_of, rooms, tiles_of
@@ -41,8 +40,8 @@ class Cell:
 
 
 Extra = Sequence[Value]
-Epilogue = Callable[[ir.IRBuilder, Cell, Extra], None]
-Gather = Callable[[ir.IRBuilder, Value, Extra], Value]
+Epilogue = Callable[[ir.Builder, Cell, Extra], None]
+Gather = Callable[[ir.Builder, Value, Extra], Value]
 
 
 def units(product: Product, target: Target) -> int:
@@ -100,7 +99,7 @@ def emit(
     for argument in function.args:
         if argument.type == POINTER:
             argument.add_attribute("noalias")
-    builder = ir.IRBuilder(function.append_basic_block("entry"))
+    builder = ir.Builder(function)
     if units(product, target):
         _write(Writer(module, builder, product.dtype, target), product, target, epilogue, index, inline, ahead)
     builder.ret_void()

@@ -82,7 +82,7 @@ class Dots:
                 grown += [w.multiply_add(x, y, sums[r * len(columns) + c]) for c, y in enumerate(ys)]
             return grown
 
-        sums = [w.zero] * (cells * partial)
+        sums: list[Value] = [w.zero] * (cells * partial)
         step = partial * w.lanes
         whole = k // step * step
         if whole:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from llvmlite import ir
-
+from backpass.native import ir
 from backpass.native.gemm_plan import Product, Tile
 from backpass.native.gemm_writer import I64, POINTER, Index, Value, Writer, constant
 
@@ -41,7 +40,7 @@ def pack_panel(
 def pack_rows(w: Writer, column: Value, to: Value, rows: int) -> None:
     """Copy a column's entries of a tile of rows, which lie together."""
     piece = ir.VectorType(w.scalar, rows)
-    w.builder.store(w.builder.load(column, typ=piece, align=w.size), to, align=w.size)
+    w.builder.store(w.builder.load(column, piece, align=w.size), to, align=w.size)
 
 
 def pack_columns(w: Writer, product: Product, b: Value, to: Value, inner: Inner) -> None:
@@ -61,22 +60,20 @@ def transpose(w: Writer, b: Value, stride: int, to: Value, width: int, depth: In
 def _transposition(caller: Writer) -> ir.Function:
     """What `transpose` calls, one for a module: squares are loaded along p, transposed in registers, stored along j."""
     name = f"gemm.transpose.{caller.suffix}"
-    found = caller.module.globals.get(name)
-    if found is not None:
-        return found
-    kind = ir.FunctionType(ir.VoidType(), [POINTER, I64, POINTER, I64, I64, I64])
-    function = ir.Function(caller.module, kind, name)
+    function = caller.module.function(name, ir.VoidType(), [POINTER, I64, POINTER, I64, I64, I64])
+    if function.blocks:
+        return function
     function.linkage = "internal"
     function.attributes.add("noinline")
     function.attributes.add("nounwind")
     b, stride, to, width, depth, columns = function.args
     b.add_attribute("noalias")
     to.add_attribute("noalias")
-    builder = ir.IRBuilder(function.append_basic_block("entry"))
+    builder = ir.Builder(function)
     w = caller.on(builder)
     lanes, scratch = constant(w.lanes), w.scratch(w.lanes)
     with w.loop(0, columns, w.lanes) as across, w.loop(0, depth, w.lanes) as down:
-        j, p = across.index, down.index
+        j, p = constant(across.index), constant(down.index)
         start = w.at(b, builder.add(builder.mul(j, stride), p))
         deep, wide = builder.sub(depth, p), builder.sub(columns, j)
         whole = builder.and_(builder.icmp_signed(">=", deep, lanes), builder.icmp_signed(">=", wide, lanes))
@@ -86,9 +83,10 @@ def _transposition(caller: Writer) -> ir.Function:
         below = w.lanes_below(deep)
         none = ir.Constant(below.type, [0] * w.lanes)
         with w.loop(0, w.lanes) as each:
-            mask = builder.select(builder.icmp_signed("<", each.index, wide), below, none)
-            piece = w.load_where(w.at(start, builder.mul(each.index, stride)), mask)
-            w.store(piece, w.at(scratch, w.scale(each.index, w.lanes)))
+            row = constant(each.index)
+            mask = builder.select(builder.icmp_signed("<", row, wide), below, none)
+            piece = w.load_where(w.at(start, builder.mul(row, stride)), mask)
+            w.store(piece, w.at(scratch, w.scale(row, w.lanes)))
         partial = builder.block
         builder.branch(square)
         builder.position_at_end(square)
@@ -99,10 +97,10 @@ def _transposition(caller: Writer) -> ir.Function:
         rows = []
         for _ in range(w.lanes):
             rows.append(w.load(source))
-            source = builder.gep(source, [apart], source_etype=w.scalar)
+            source = builder.gep(source, apart, w.scalar)
         there = w.at(to, builder.add(builder.mul(p, width), j))
         for row in w.transpose(rows):
             w.store(row, there)
-            there = builder.gep(there, [width], source_etype=w.scalar)
+            there = builder.gep(there, width, w.scalar)
     builder.ret_void()
     return function

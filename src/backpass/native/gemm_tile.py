@@ -79,10 +79,11 @@ class Tiles:
         panel, a, _ = rooms(product, plan, w.target)
         self.panel_room, self.a_room, self.sums_room = pack, w.at(pack, panel), w.at(pack, panel + a)
         self.blocked = plan.depth < product.k
-        self.a: Value = None
-        self.b: Value = None
-        self._scratch = w.scratch(plan.rows * plan.vectors) if plan.swapped or not inline else None
-        self._turned = w.scratch(plan.vectors * w.lanes) if plan.swapped and plan.rows > 4 else None
+        self.a = self.b = pack
+        """Where A and B are, once `region` is told."""
+        # Room on the stack: the optimiser drops what is not used.
+        self._scratch = w.scratch(plan.rows * plan.vectors)
+        self._turned = w.scratch(plan.vectors * w.lanes)
 
     def region(self, a: Value, b: Value, tiles: tuple[Index, Index], panels: tuple[Index, Index]) -> None:
         """Tiles of rows from one to before another, at least one, of a range of panels, at least one."""
@@ -145,7 +146,7 @@ class Tiles:
             self._pack_panel(j, counts, 0, self.product.k)
 
         def tile(t: Index, rows: int) -> None:
-            zeros = [self.w.zero] * (rows * len(counts))
+            zeros: list[Value] = [self.w.zero] * (rows * len(counts))
             k = self.product.k
             self._announce(j, counts, t, rows)
             self._finish(j, counts, t, rows, self._sums(j, counts, t, rows, begin, 0, k, zeros) if k else zeros)
@@ -259,7 +260,7 @@ class Tiles:
         for r in range(rows):
             for v, count in enumerate(counts):
                 row, col = w.add(w.scale(t, self.plan.rows), r), w.add(w.scale(j, self.width), v * w.lanes)
-                self.ahead(row, col, None, count, t if self.by_tiles else j)
+                self.ahead(row, col, w.zero, count, t if self.by_tiles else j)
 
     def _finish(self, j: Index, counts: list[int], t: Index, rows: int, sums: list[Value]) -> None:
         """Hand a tile's sums on, row by row of C."""

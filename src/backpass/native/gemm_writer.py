@@ -8,17 +8,16 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
 
-from backpass.native.lanes import first_lanes, spread
+from backpass.native import ir
+from backpass.native.lanes import first_lanes
 from backpass.native.target import Target
 
 I64 = ir.IntType(64)
 I32 = ir.IntType(32)
 POINTER = ir.PointerType()
 
-Value = Any
-"""A value in the code that is written. llvmlite declares no types that a checker can follow."""
+Value = ir.Value
 Index = Value | int
 """An index: known when the code is written (int), or when it runs."""
 
@@ -40,7 +39,7 @@ class Loop:
 class Writer:
     """Writes scalars and vectors of one dtype at the end of an IRBuilder."""
 
-    def __init__(self, module: ir.Module, builder: ir.IRBuilder, dtype: str, target: Target) -> None:
+    def __init__(self, module: ir.Module, builder: ir.Builder, dtype: str, target: Target) -> None:
         self.module = module
         self.builder = builder
         self.target = target
@@ -48,11 +47,11 @@ class Writer:
         self.size = np.dtype(dtype).itemsize
         self.lanes = target.lanes(dtype)
         self.vector = ir.VectorType(self.scalar, self.lanes)
-        self.zero = spread(ir.Constant(self.vector.element, 0.0), self.lanes)
+        self.zero = ir.Constant(self.vector, 0.0)
         self.dtype = dtype
         self.suffix = f"v{self.lanes}f{8 * self.size}"
 
-    def on(self, builder: ir.IRBuilder) -> Writer:
+    def on(self, builder: ir.Builder) -> Writer:
         """The same, at the end of another builder of the module."""
         return Writer(self.module, builder, self.dtype, self.target)
 
@@ -90,16 +89,16 @@ class Writer:
         """The address `offset` elements after a pointer."""
         if isinstance(offset, int) and offset == 0:
             return pointer
-        return self.builder.gep(pointer, [constant(offset)], inbounds=True, source_etype=self.scalar)
+        return self.builder.gep(pointer, constant(offset), self.scalar, inbounds=True)
 
     # Memory.
     def load_scalar(self, pointer: Value) -> Value:
-        return self.builder.load(pointer, typ=self.scalar, align=self.size)
+        return self.builder.load(pointer, self.scalar, align=self.size)
 
     def load(self, pointer: Value, count: int | None = None) -> Value:
         """A vector from memory: `count` entries, then zeros; no other memory is touched."""
         if count is None or count == self.lanes:
-            return self.builder.load(pointer, typ=self.vector, align=self.size)
+            return self.builder.load(pointer, self.vector, align=self.size)
         if count == 1:
             return self.builder.insert_element(self.zero, self.load_scalar(pointer), ir.Constant(I32, 0))
         return self.load_where(pointer, self._mask(count))
@@ -113,7 +112,7 @@ class Writer:
     def lanes_below(self, count: Value) -> Value:
         """The mask of the lanes before `count`, which is known only when the code runs."""
         kind = ir.VectorType(I32, self.lanes)
-        at_most = self.builder.trunc(self.smaller(count, self.lanes), I32)
+        at_most = self.builder.trunc(constant(self.smaller(count, self.lanes)), I32)
         first = self.builder.insert_element(ir.Constant(kind, ir.Undefined), at_most, ir.Constant(I32, 0))
         return self.builder.icmp_signed(
             "<", ir.Constant(kind, list(range(self.lanes))), self.shuffle(first, first, [0] * self.lanes)
@@ -221,10 +220,7 @@ class Writer:
 
     def intrinsic(self, name: str, result: ir.Type, arguments: list[ir.Type]) -> ir.Function:
         """LLVM's intrinsic function of a name, declared once a module."""
-        found = self.module.globals.get(name)
-        if found is None:
-            found = ir.Function(self.module, ir.FunctionType(result, arguments), name)
-        return found
+        return self.module.function(name, result, arguments)
 
     # Control.
     @contextlib.contextmanager
@@ -233,14 +229,16 @@ class Writer:
 
         With known bounds a single round is written without a loop, and more without a test before the first.
         """
-        known = isinstance(start, int) and isinstance(stop, int)
-        if known and start >= stop:
-            raise ValueError(f"a loop from {start} to {stop} has no round to write")
-        if known and start + step >= stop:
-            loop = Loop(start, list(carried))
-            yield loop
-            loop.results = loop.carried
-            return
+        known = False
+        if isinstance(start, int) and isinstance(stop, int):
+            known = True
+            if start >= stop:
+                raise ValueError(f"a loop from {start} to {stop} has no round to write")
+            if start + step >= stop:
+                loop = Loop(start, list(carried))
+                yield loop
+                loop.results = loop.carried
+                return
         builder = self.builder
         before = builder.block
         body, after = builder.append_basic_block("loop"), builder.append_basic_block("after")
@@ -249,7 +247,7 @@ class Writer:
         else:
             builder.cbranch(builder.icmp_signed("<", constant(start), constant(stop)), body, after)
         builder.position_at_end(body)
-        index = builder.phi(I64, "i")
+        index = builder.phi(I64)
         index.add_incoming(constant(start), before)
         phis = [builder.phi(value.type) for value in carried]
         for phi, value in zip(phis, carried, strict=True):
@@ -265,10 +263,12 @@ class Writer:
         builder.position_at_end(after)
         loop.results = loop.carried
         if not known:
-            loop.results = [builder.phi(value.type) for value in carried]
-            for phi, none, some in zip(loop.results, carried, loop.carried, strict=True):
+            loop.results = []
+            for none, some in zip(carried, loop.carried, strict=True):
+                phi = builder.phi(none.type)
                 phi.add_incoming(none, before)
                 phi.add_incoming(some, last)
+                loop.results.append(phi)
 
     @contextlib.contextmanager
     def when(self, condition: Value | bool) -> Iterator[None]:
@@ -282,8 +282,7 @@ class Writer:
 
     def scratch(self, vectors: int) -> Value:
         """Room for some vectors on the stack."""
-        with self.builder.goto_entry_block():
-            return self.builder.alloca(self.vector, size=constant(vectors), name="scratch")
+        return self.builder.alloca(self.vector, size=constant(vectors))
 
     def _mask(self, count: int) -> ir.Constant:
         return first_lanes(self.lanes, count)

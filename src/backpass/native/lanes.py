@@ -12,11 +12,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
 
-Value = Any
-Builder = Any
-"""LLVM's values and builder; llvmlite's own types say that a builder's methods return nothing."""
+from . import ir
+
+Value = ir.Value
+Builder = ir.Builder
 I1, I8, I32, I64 = (ir.IntType(n) for n in (1, 8, 32, 64))
 POINTER = ir.PointerType()
 _FLOATS = {2: ir.HalfType(), 4: ir.FloatType(), 8: ir.DoubleType()}
@@ -48,34 +48,17 @@ def i64(value: int) -> ir.Constant:
     return ir.Constant(I64, int(value))
 
 
-class Splat(ir.Constant):
-    """The same number in every lane, in LLVM's short form: the text of <16 x float> constants is parsed in no time."""
-
-    def __init__(self, one: ir.Constant, width: int):
-        self.type = ir.VectorType(one.type, width)
-        self.constant = [one] * width
-
-    def _get_reference(self) -> str:
-        one = self.constant[0]
-        return f"splat ({one.type} {one.get_reference()})"
-
-
-def spread(one: ir.Constant, width: int) -> ir.Constant:
-    """A number in every lane."""
-    return one if width == 1 else Splat(one, width)
-
-
 @functools.lru_cache(maxsize=256)
 def first_lanes(width: int, count: int) -> ir.Constant:
     """True in the first lanes only."""
-    bits = [ir.Constant(I1, int(k < count)) for k in range(width)]
-    return bits[0] if width == 1 else ir.Constant(widened(I1, width), bits)
+    if count == width or width == 1:
+        return ir.Constant(widened(I1, width), 1)
+    return ir.Constant(widened(I1, width), [int(k < count) for k in range(width)])
 
 
 def intrinsic(b: Builder, name: str, result: ir.Type, arguments: Sequence[ir.Type]) -> ir.Function:
     """Declare an intrinsic, or find its declaration."""
-    found = b.module.globals.get(name)
-    return found if found is not None else ir.Function(b.module, ir.FunctionType(result, arguments), name)
+    return b.module.function(name, result, arguments)
 
 
 def suffix(type_: ir.Type) -> str:
@@ -105,7 +88,7 @@ def loop(b: Builder, start: Value, stop: Value, step: int = 1) -> Iterator[Value
     b.cbranch(b.icmp_signed("<", i, stop), body, end)
     b.position_at_end(body)
     yield i
-    after = b.add(i, i64(step), flags=("nsw",))
+    after = b.add(i, i64(step), ("nsw",))
     i.add_incoming(after, b.block)
     b.branch(head)
     b.position_at_end(end)
@@ -131,7 +114,7 @@ def carrying(
     b.position_at_end(body)
     current: list[Value] = list(phis)
     yield i, current
-    after = b.add(i, i64(step), flags=("nsw",))
+    after = b.add(i, i64(step), ("nsw",))
     i.add_incoming(after, b.block)
     for phi, value in zip(phis, current, strict=True):
         phi.add_incoming(value, b.block)
@@ -153,24 +136,24 @@ class Lanes:
 
     def constant(self, dtype: np.dtype, value: Any) -> ir.Constant:
         """A number in every lane."""
-        return spread(constant(dtype, value), self.width)
+        return constant(dtype, value, self.width)
 
     def splat(self, value: Value) -> Value:
         """A scalar in every lane."""
         if self.width == 1 or isinstance(value.type, ir.VectorType):
             return value
-        if isinstance(value, ir.Constant):
-            return spread(value, self.width)
         type_ = widened(value.type, self.width)
+        if isinstance(value, ir.Constant):
+            return ir.Constant(type_, value.number)
         first = self.b.insert_element(ir.Constant(type_, ir.Undefined), value, ir.Constant(I32, 0))
-        zeros = spread(ir.Constant(I32, 0), self.width)
+        zeros = ir.Constant(widened(I32, self.width), 0)
         return self.b.shuffle_vector(first, ir.Constant(type_, ir.Undefined), zeros)
 
     def iota(self) -> Value:
         """0, 1, 2 … as int64."""
         if self.width == 1:
             return i64(0)
-        return ir.Constant(widened(I64, self.width), [i64(k) for k in range(self.width)])
+        return ir.Constant(widened(I64, self.width), range(self.width))
 
     def mask(self) -> ir.Constant:
         """Which lanes are entries."""
@@ -178,7 +161,7 @@ class Lanes:
 
     # ---- memory
     def address(self, pointer: Value, index: Value, dtype: np.dtype) -> Value:
-        return self.b.gep(pointer, [index], inbounds=True, source_etype=memory_type(dtype))
+        return self.b.gep(pointer, index, memory_type(dtype), inbounds=True)
 
     def load(self, pointer: Value, index: Value, dtype: np.dtype, stride: int) -> Value:
         """Entries index, index + stride, … of a buffer; a scalar where the stride is 0."""
@@ -192,14 +175,14 @@ class Lanes:
                 return self._truth(self._load(place, vector, dtype), dtype)
             mask = self.mask()
             name = f"llvm.masked.load.{suffix(vector)}.p0"
-            nothing = spread(ir.Constant(element, 0), self.width)
+            nothing = ir.Constant(vector, 0)
             load = intrinsic(b, name, vector, [POINTER, mask.type, vector])
             loaded = b.call(load, [place, mask, nothing])
             return self._truth(loaded, dtype)
         if self._far(element):
             vector = widened(element, self.width)
             places = self._apart(pointer, index, dtype, stride)
-            nothing = spread(ir.Constant(element, 0), self.width)
+            nothing = ir.Constant(vector, 0)
             mask, size = self.mask(), ir.Constant(I32, dtype.itemsize)
             types = [places.type, I32, mask.type, vector]
             gather = intrinsic(b, f"llvm.masked.gather.{suffix(vector)}.v{self.width}p0", vector, types)
@@ -209,20 +192,18 @@ class Lanes:
 
     def _far(self, element: ir.Type) -> bool:
         """Has the processor an instruction for entries that lie apart?"""
-        return getattr(self.b, "has_avx512", False) and element != I8 and self.width > 2
+        return self.b.has_avx512 and element != I8 and self.width > 2
 
     def _apart(self, pointer: Value, index: Value, dtype: np.dtype, stride: int) -> Value:
         """The places of entries index, index + stride, … as a vector."""
-        steps = ir.Constant(widened(I64, self.width), [i64(k * stride) for k in range(self.width)])
+        steps = ir.Constant(widened(I64, self.width), [k * stride for k in range(self.width)])
         first = self.address(pointer, index, dtype)
-        places = self.b.gep(first, [steps], source_etype=memory_type(dtype))
-        places.type = ir.VectorType(POINTER, self.width)  # llvmlite takes it for a single one
-        return places
+        return self.b.gep(first, steps, memory_type(dtype))
 
     def gathered(self, pointer: Value, places: Sequence[Value], dtype: np.dtype) -> Value:
         """The entries at these places, one a lane."""
         element = memory_type(dtype)
-        value: Value = spread(ir.Constant(element, 0), self.width)
+        value: Value = ir.Constant(widened(element, self.width), 0)
         for k, place in enumerate(places):
             entry = self._load(self.address(pointer, place, dtype), element, dtype)
             value = self.b.insert_element(value, entry, ir.Constant(I32, k))
@@ -256,7 +237,7 @@ class Lanes:
             b.store(entry, self.address(pointer, b.add(index, i64(k * stride)), dtype), align=dtype.itemsize)
 
     def _load(self, place: Value, type_: ir.Type, dtype: np.dtype) -> Value:
-        return self.b.load(place, typ=type_, align=dtype.itemsize)
+        return self.b.load(place, type_, align=dtype.itemsize)
 
     def _truth(self, value: Value, dtype: np.dtype) -> Value:
         if dtype.kind != "b":
@@ -287,9 +268,9 @@ class Lanes:
         return b.sext(value, to) if have.kind == "i" else b.zext(value, to)
 
 
-def constant(dtype: np.dtype, value: Any) -> ir.Constant:
-    """A number of this dtype."""
-    type_ = scalar_type(dtype)
+def constant(dtype: np.dtype, value: Any, width: int = 1) -> ir.Constant:
+    """A number of this dtype, in every lane."""
+    type_ = widened(scalar_type(dtype), width)
     if dtype.kind == "f":
         return ir.Constant(type_, float(dtype.type(value)))
     return ir.Constant(type_, int(dtype.type(value)))

@@ -15,9 +15,8 @@ from enum import IntEnum
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
 
-from . import barrier, control_writer, denormal, gemm, random
+from . import barrier, control_writer, denormal, gemm, ir, random
 from .control import bodies
 from .engine import ENTRY
 from .kernel import Item, Kernel, Place, Plan, Root, RootKind
@@ -69,12 +68,12 @@ class ModuleWriter:
     def write(self) -> None:
         """Write the kernels and the entry."""
         type_ = ir.FunctionType(ir.VoidType(), [POINTER, POINTER, POINTER, I64, I64, POINTER])
-        main = ir.Function(self.module, type_, ENTRY)
+        self.main = main = ir.Function(self.module, type_, ENTRY)
         self.meeting = barrier.write(self.module)
-        self.b = ir.IRBuilder(main.append_basic_block("entry"))
+        self.b = ir.Builder(main)
         self.table, self.arena, self.flag, self.rank, self.ranks, self.bar = main.args
         behind = self.b.add(i64(self.plan.arena), self.b.mul(self.rank, i64(self.scratch)))
-        self.packing = self.b.gep(self.arena, [behind], source_etype=I8)
+        self.packing = self.b.gep(self.arena, behind, I8)
         self._kernels()
 
     def write_body(self) -> ir.Function:
@@ -83,7 +82,7 @@ class ModuleWriter:
         body = ir.Function(self.module, type_, f"{self.prefix}body")
         body.linkage = "internal"
         body.attributes.add("nounwind")
-        self.b = ir.IRBuilder(body.append_basic_block("entry"))
+        self.b = ir.Builder(body)
         self.table, self.arena, self.flag, self.rank, self.ranks, self.bar, self.packing = body.args
         self._kernels()
         return body
@@ -115,9 +114,9 @@ class ModuleWriter:
         """In the entry: where an item begins."""
         item = owner(item)
         if item.place is Place.ARENA:
-            return self.b.gep(self.arena, [i64(item.offset)], source_etype=I8)
-        slot = self.b.gep(self.table, [i64(self.slots[item])], source_etype=I64)
-        return self.b.load(slot, typ=POINTER, align=8)
+            return self.b.gep(self.arena, i64(item.offset), I8)
+        slot = self.b.gep(self.table, i64(self.slots[item]), I64)
+        return self.b.load(slot, POINTER, align=8)
 
     # ---- kernels
     def _kernel(self, number: int, kernel: Kernel) -> None:
@@ -161,7 +160,7 @@ class ModuleWriter:
         function.attributes.add("nounwind")
         for argument in function.args[2:]:
             argument.add_attribute("noalias")
-        return function, self._able(ir.IRBuilder(function.append_basic_block("entry")))
+        return function, self._able(ir.Builder(function))
 
     def _able(self, b: Builder) -> Builder:
         """Tell a builder what the processor can do, which the vector maths asks it."""
@@ -194,7 +193,7 @@ class ModuleWriter:
                     body.write(root, value)
 
         def row_at(b: Builder, i: Value, given: Sequence[Value]) -> Value:
-            return b.load(b.gep(given[-1], [i], source_etype=I64), typ=I64, align=8)
+            return b.load(b.gep(given[-1], i, I64), I64, align=8)
 
         def ahead(b: Builder, cell: gemm.Cell, given: Sequence[Value]) -> None:
             body_at(b, cell, given).fetch()
@@ -204,13 +203,12 @@ class ModuleWriter:
         function = gemm.emit(self.module, name, product, self.target, epilogue, extra, index, inline, early)
         first, second = ((c, right), (a, left)) if swapped else ((a, left), (c, right))
         places = [
-            self.b.gep(self.address(item), [i64(view.offset * item.dtype.itemsize)], source_etype=I8)
-            for item, view in (first, second)
+            self.b.gep(self.address(item), i64(view.offset * item.dtype.itemsize), I8) for item, view in (first, second)
         ]
         share = self.share(gemm.units(product, self.target), product.batch * product.m * product.n * product.k)
         rest = [self.flag, *[self.address(item) for item in items]]
         if product.gather:
-            rest.append(self.b.load(self.word(Word.ROWS), typ=POINTER, align=8))
+            rest.append(self.b.load(self.word(Word.ROWS), POINTER, align=8))
         with self.b.if_then(self.b.icmp_signed("<", *share)):
             for root in kernel.roots:
                 if root.kind is RootKind.TOTAL:
@@ -233,7 +231,7 @@ class ModuleWriter:
         begin, end, _, start, out = function.args
         width = self.target.bits // 32
         size = kernel.line.aval.size
-        place = b.gep(start, [i64(view.offset)], source_etype=ir.IntType(32))
+        place = b.gep(start, i64(view.offset), ir.IntType(32))
         random.write(b, place, out, size, width, begin, end)
         b.ret_void()
         addresses = [self.address(key), self.address(kernel.result)]
@@ -242,17 +240,16 @@ class ModuleWriter:
     # ---- Python
     def word(self, word: Word) -> Value:
         """Where one of the words behind the flag is."""
-        return self.b.gep(self.flag, [i64(word)], source_etype=I64)
+        return self.b.gep(self.flag, i64(word), I64)
 
     def ask(self, number: int) -> None:
         """Let Python run an island, or with a negative number look whether someone presses Ctrl-C."""
         b = self.b
-        type_ = ir.FunctionType(ir.VoidType(), [I64])
         with b.if_then(b.icmp_signed("==", self.rank, i64(0))), denormal.usual(b):
             b.store(b.ptrtoint(self.table, I64), self.word(Word.TABLE), align=8)
             b.store(b.ptrtoint(self.arena, I64), self.word(Word.ARENA), align=8)
-            callback = b.load(self.word(Word.CALLBACK), typ=I64, align=8)
-            b.call(b.inttoptr(callback, type_.as_pointer()), [i64(number)])
+            callback = b.load(self.word(Word.CALLBACK), I64, align=8)
+            b.call(b.inttoptr(callback, POINTER), [i64(number)], ir.FunctionType(ir.VoidType(), [I64]))
 
 
 def add_up(body: Body, root: Root, value: Value, unit: Value) -> None:

@@ -6,9 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
 
-from . import pointwise
+from . import ir, pointwise
 from .arrange import Arrangement
 from .kernel import Dynamic, Item, Kernel, Ref, Root, RootKind
 from .lanes import I32, I64, Builder, Lanes, Value, constant, i64, loop, prefetch, widened
@@ -104,17 +103,7 @@ class Body:
         walk = of.made.strides(of.kernel.over_domain(strides, self.row if row is None else row))
         index: Value = i64(offset)
         for g, i in self.where.items():
-            if walk[g] == 0 or (isinstance(i, ir.Constant) and i.constant == 0):
-                continue
-            if isinstance(i, ir.Constant):
-                index = (
-                    i64(index.constant + i.constant * walk[g])
-                    if isinstance(index, ir.Constant)
-                    else b.add(index, i64(i.constant * walk[g]))
-                )
-                continue
-            step = i if walk[g] == 1 else b.mul(i, i64(walk[g]))
-            index = step if isinstance(index, ir.Constant) and index.constant == 0 else b.add(step, index)
+            index = b.add(b.mul(i, i64(walk[g])), index)
         vector = of.made.vector
         return index, walk[vector] if vector is not None and self.lanes.width > 1 else 0
 
@@ -376,7 +365,7 @@ class Nest:
             width //= 2
             halves = []
             for start in (0, width):
-                order = [ir.Constant(I32, start + k) for k in range(width)]
+                order = range(start, start + width)
                 halves.append(b.shuffle_vector(total, total, ir.Constant(widened(I32, width), order)))
             total = combine(node, Lanes(b, width), *halves)
         first, second = (b.extract_element(total, ir.Constant(I32, k)) for k in range(2))
@@ -419,7 +408,7 @@ class Nest:
             parts = [self._part(node, body) for node in nodes]
             written = [(root, body.ref(root.ref, root.target.dtype)) for root in roots]
             for node, part, cell in zip(nodes, parts, cells[copy], strict=True):
-                b.store(combine(node, full, b.load(cell, typ=part.type), part), cell)
+                b.store(combine(node, full, b.load(cell, part.type), part), cell)
             for root, value in written:
                 body.write(root, value)
 
@@ -449,17 +438,16 @@ class Nest:
         results = []
         for k, node in enumerate(nodes):
             type_ = full.type(node.dtype)
-            total = b.load(cells[0][k], typ=type_)
+            total = b.load(cells[0][k], type_)
             for copy in range(1, copies):
-                total = combine(node, full, total, b.load(cells[copy][k], typ=type_))
+                total = combine(node, full, total, b.load(cells[copy][k], type_))
             results.append(self._across(node, full, total))
         return results
 
     def _cell(self, node: Item, lanes: Lanes) -> Value:
         """A place for a running result; LLVM keeps it in a register."""
         b = self.b
-        with b.goto_entry_block():
-            cell = b.alloca(lanes.type(node.dtype))
+        cell = b.alloca(lanes.type(node.dtype))
         b.store(lanes.splat(constant(node.dtype, identity(node))), cell)
         return cell
 

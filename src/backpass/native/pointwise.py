@@ -11,12 +11,11 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
 
 from backpass.graph.aval import Aval, promotion_type
 from backpass.graph.op import Op
 
-from . import vecmath
+from . import ir, vecmath
 from .lanes import I1, Lanes, Value, call, constant
 
 Emit = Callable[[Lanes, np.dtype, list[Value]], Value]
@@ -101,7 +100,7 @@ def where(lanes: Lanes, condition: Value, a: Value, b: Value) -> Value:
 def _add(v: Lanes, t: np.dtype, a: list[Value]) -> Value:
     if t.kind == "b":
         return v.b.or_(*a)
-    return v.b.fadd(*a) if t.kind == "f" else v.b.add(*a)
+    return v.b.fadd(*a) if t.kind == "f" else v.b.add(a[0], a[1])
 
 
 @native(NUMBERS, "subtract")
@@ -113,7 +112,7 @@ def _subtract(v: Lanes, t: np.dtype, a: list[Value]) -> Value:
 def _multiply(v: Lanes, t: np.dtype, a: list[Value]) -> Value:
     if t.kind == "b":
         return v.b.and_(*a)
-    return v.b.fmul(*a) if t.kind == "f" else v.b.mul(*a)
+    return v.b.fmul(*a) if t.kind == "f" else v.b.mul(a[0], a[1])
 
 
 @native(FLOATS, "divide")
@@ -162,10 +161,7 @@ def _power(v: Lanes, t: np.dtype, a: list[Value]) -> Value:
 
 def _number(value: Value) -> float | None:
     """The number that a constant holds in every lane."""
-    held = value.constant if isinstance(value, ir.Constant) else None
-    if isinstance(held, list) and held and all(c.constant == held[0].constant for c in held):
-        held = held[0].constant
-    return held if isinstance(held, (int, float)) else None
+    return value.number if isinstance(value, ir.Constant) else None
 
 
 @native(NUMBERS, "fmod")
@@ -180,7 +176,7 @@ def _fmod(v: Lanes, t: np.dtype, a: list[Value]) -> Value:
 def _safe_divisor(v: Lanes, t: np.dtype, a: list[Value]) -> tuple[Value, Value, Value]:
     """(dividend, a divisor that traps nowhere, where it was replaced): x/0, and the smallest number over −1."""
     x, y = a
-    one = ir.Constant(y.type, [1] * y.type.count) if isinstance(y.type, ir.VectorType) else ir.Constant(y.type, 1)
+    one = ir.Constant(y.type, 1)
     bad = v.b.icmp_signed("==", y, _zero(y))
     if t.kind == "i":
         low = v.splat(constant(t, np.iinfo(t).min))
@@ -342,13 +338,7 @@ def _xor(v: Lanes, t: np.dtype, a: list[Value]) -> Value:
 
 @native("biu", "invert")
 def _invert(v: Lanes, t: np.dtype, a: list[Value]) -> Value:
-    return _not(v, a[0])
-
-
-def _not(v: Lanes, x: Value) -> Value:
-    """Every bit the other way; llvmlite's own writes a wrong constant for vectors of truth values."""
-    ones = ir.Constant(x.type, [-1] * x.type.count) if isinstance(x.type, ir.VectorType) else ir.Constant(x.type, -1)
-    return v.b.xor(x, ones)
+    return v.b.not_(a[0])
 
 
 def _shift(name: str, left: bool) -> None:
@@ -409,7 +399,7 @@ _logic("logical_xor", "xor")
 
 @native(ALL, "logical_not")
 def _logical_not(v: Lanes, t: np.dtype, a: list[Value]) -> Value:
-    return _not(v, _truth(v, t, a[0]))
+    return v.b.not_(_truth(v, t, a[0]))
 
 
 @native(ALL, "isnan")

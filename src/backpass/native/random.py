@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from llvmlite import ir
-
 from backpass.partials.random import GROWTH, MULTIPLIERS, ROUNDS
 
+from . import ir
 from .lanes import I1, I32, I64, Builder, Lanes, Value, i64, intrinsic, loop, suffix, widened
 
 WORDS = 4
@@ -19,7 +18,7 @@ def units(size: int, width: int) -> int:
 def write(b: Builder, key: Value, out: Value, size: int, width: int, begin: Value, end: Value) -> None:
     """Fill `out` with `size` words from the stream of `key`."""
     lanes = Lanes(b, width)
-    words = [lanes.splat(b.load(b.gep(key, [i64(k)], source_etype=I32), typ=I32, align=4)) for k in range(2)]
+    words = [lanes.splat(b.load(b.gep(key, i64(k), I32), I32, align=4)) for k in range(2)]
     full, left = divmod(size, WORDS * width)
     last = b.select(b.icmp_signed("<", end, i64(full)), end, i64(full))
     with loop(b, begin, last) as i:
@@ -59,15 +58,15 @@ def _blocks(lanes: Lanes, key: list[Value], unit: Value) -> Value:
 def _woven(b: Builder, x: Value, y: Value, width: int) -> Value:
     """x₀ y₀ x₁ y₁ …"""
     order = [k // 2 + (width if k % 2 else 0) for k in range(2 * width)]
-    return b.shuffle_vector(x, y, ir.Constant(widened(I32, 2 * width), [ir.Constant(I32, k) for k in order]))
+    return b.shuffle_vector(x, y, ir.Constant(widened(I32, 2 * width), order))
 
 
 def _store(b: Builder, out: Value, unit: Value, vector: Value, count: int, width: int) -> None:
-    place = b.gep(out, [b.mul(unit, i64(WORDS * width))], source_etype=I32)
+    place = b.gep(out, b.mul(unit, i64(WORDS * width)), I32)
     if count == WORDS * width:
         b.store(vector, place, align=4)
         return
-    mask = ir.Constant(widened(I1, WORDS * width), [ir.Constant(I1, int(k < count)) for k in range(WORDS * width)])
+    mask = ir.Constant(widened(I1, WORDS * width), [int(k < count) for k in range(WORDS * width)])
     name = f"llvm.masked.store.{suffix(vector.type)}.p0"
     store = intrinsic(b, name, ir.VoidType(), [vector.type, place.type, mask.type])
     b.call(store, [vector, place, mask])

@@ -18,14 +18,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
 
 from backpass.graph.program import Graph
 
-from . import denormal
+from . import denormal, ir
 from .alignment import aligned_zeros
 from .code import code_for
-from .engine import ENTRY
 from .lanes import I8, I32, I64, POINTER, Builder, Value, i64, intrinsic, loop
 from .module import ModuleWriter, Word
 from .program import Memory
@@ -192,17 +190,16 @@ class Around:
 
 
 def _write_loop(w: ModuleWriter, sizes: tuple[int, ...], rows: int, held: int) -> None:
-    main = w.module.globals[ENTRY]
-    type_ = ir.FunctionType(ir.VoidType(), [*[a.type for a in main.args], POINTER])
+    type_ = ir.FunctionType(ir.VoidType(), [*w.main.kind.arguments, POINTER])
     function = ir.Function(w.module, type_, LOOP)
-    b = ir.IRBuilder(function.append_basic_block("entry"))
+    b = ir.Builder(function)
     table, _, flag, rank, ranks, bar, own = function.args
 
     def word(k: int) -> Value:
-        return b.load(b.gep(own, [i64(k)], source_etype=I64), typ=I64, align=8)
+        return b.load(b.gep(own, i64(k), I64), I64, align=8)
 
     def slot(item: Any) -> Value:
-        return b.load(b.gep(table, [i64(w.slots[item])], source_etype=I64), typ=POINTER, align=8)
+        return b.load(b.gep(table, i64(w.slots[item]), I64), POINTER, align=8)
 
     pointer = lambda k: b.inttoptr(word(k), POINTER)  # noqa: E731
     order, steps, first, seed = pointer(ORDER), word(COUNT), word(FIRST), word(SEED)
@@ -223,48 +220,48 @@ def _write_loop(w: ModuleWriter, sizes: tuple[int, ...], rows: int, held: int) -
         with loop(b, i64(0), steps) as s:
             with loop(b, *mine) as r:
                 at = b.add(b.mul(s, i64(rows)), r)
-                row = b.load(b.gep(order, [at], source_etype=I64), typ=I64, align=8)
+                row = b.load(b.gep(order, at, I64), I64, align=8)
                 for bytes_, source, target, item in zip(sizes, sources, batch, items, strict=True):
                     if item.apart:
                         continue
                     size = i64(bytes_)
-                    place = b.gep(target, [b.mul(r, size)], source_etype=I8)
-                    begin = b.gep(source, [b.mul(row, size)], source_etype=I8)
+                    place = b.gep(target, b.mul(r, size), I8)
+                    begin = b.gep(source, b.mul(row, size), I8)
                     b.call(copy, [place, begin, size, ir.Constant(ir.IntType(1), 0)])
             current = b.add(first, s)
             with b.if_then(is_first):
                 b.store(current, number, align=8)
-                mine_at = b.gep(order, [b.mul(s, i64(rows))], source_etype=I64)
-                b.store(b.ptrtoint(mine_at, I64), b.gep(flag, [i64(Word.ROWS)], source_etype=I64), align=8)
+                mine_at = b.gep(order, b.mul(s, i64(rows)), I64)
+                b.store(b.ptrtoint(mine_at, I64), b.gep(flag, i64(Word.ROWS), I64), align=8)
                 b.store(b.trunc(seed, I32), key, align=4)
-                b.store(b.trunc(current, I32), b.gep(key, [i64(1)], source_etype=I32), align=4)
+                b.store(b.trunc(current, I32), b.gep(key, i64(1), I32), align=4)
                 late = b.icmp_signed(">", b.sub(_clock(b), began), limit)
                 late = b.and_(b.and_(late, b.icmp_signed("!=", limit, i64(0))), b.icmp_signed(">", s, i64(0)))
-                b.store(b.zext(late, I64), b.gep(own, [i64(STOP)], source_etype=I64), align=8)
+                b.store(b.zext(late, I64), b.gep(own, i64(STOP), I64), align=8)
             b.call(w.meeting, [bar, ranks])
             on = function.append_basic_block("on")
             b.cbranch(b.icmp_signed("!=", word(STOP), i64(0)), out, on)
             b.position_at_end(on)
-            b.call(main, function.args[:6])
+            b.call(w.main, function.args[:6])
             values = []
             for item, end in zip(results, ends, strict=True):
                 type_ = ir.FloatType() if item.dtype == np.float32 else ir.DoubleType()
-                value = b.load(end, typ=type_, align=item.dtype.itemsize)
+                value = b.load(end, type_, align=item.dtype.itemsize)
                 values.append(b.fpext(value, ir.DoubleType()) if item.dtype == np.float32 else value)
             with b.if_then(is_first):
                 for value, place in zip(values, (losses, squares), strict=True):
-                    b.store(value, b.gep(place, [s], source_etype=ir.DoubleType()), align=8)
-                b.store(b.add(s, i64(1)), b.gep(own, [i64(DONE)], source_etype=I64), align=8)
+                    b.store(value, b.gep(place, s, ir.DoubleType()), align=8)
+                b.store(b.add(s, i64(1)), b.gep(own, i64(DONE), I64), align=8)
             both = b.fadd(*values)
             zero = b.fsub(both, both)
             go = function.append_basic_block("go")
-            failed = b.icmp_signed("!=", b.load(flag, typ=I64, align=8), i64(0))
+            failed = b.icmp_signed("!=", b.load(flag, I64, align=8), i64(0))
             b.cbranch(b.or_(b.fcmp_unordered("uno", zero, zero), failed), out, go)
             b.position_at_end(go)
         b.branch(out)
         b.position_at_end(out)
     with b.if_then(is_first):
-        b.store(b.sub(_clock(b), began), b.gep(own, [i64(CLOCK)], source_etype=I64), align=8)
+        b.store(b.sub(_clock(b), began), b.gep(own, i64(CLOCK), I64), align=8)
     b.ret_void()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from llvmlite import ir
+from backpass.native import ir
 
 from . import error, exponential, gamma, hyperbolic, logarithm, power, trigonometric
 from .arithmetic import Arithmetic, Number
@@ -61,7 +61,7 @@ NAMES: dict[str, int] = {function.__name__: 1 for function in _UNARY} | {functio
 """What `emit` can write: the operation's name → the number of its arguments."""
 
 
-def emit(b: ir.IRBuilder, name: str, *args: Any) -> Any:
+def emit(b: ir.Builder, name: str, *args: Any) -> Any:
     """The value of the function at `args`, one float type or vector of floats for all, by instructions at b's position.
 
     The builder says what machine it writes for. With ``b.has_fma = False`` llvm.fma is not used, where it would be a

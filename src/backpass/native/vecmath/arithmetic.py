@@ -13,21 +13,13 @@ from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
 
-from llvmlite import ir
-
-from backpass.native.lanes import spread
+from backpass.native import ir
 
 from .coefficients import Turns
 
 DOUBLE = ir.DoubleType()
 I32 = ir.IntType(32)
 I64 = ir.IntType(64)
-
-
-def _constant(type: ir.Type, number: float | int) -> ir.Constant:
-    if isinstance(type, ir.VectorType):
-        return spread(ir.Constant(type.element, number), type.count)
-    return ir.Constant(type, number)
 
 
 class Number:
@@ -116,7 +108,7 @@ class Arithmetic:
     float64; 40 is a float32 function in float64, where short polynomials do and no rounding on the way is seen.
     """
 
-    def __init__(self, b: ir.IRBuilder, type: ir.Type, digits: int | None = None) -> None:
+    def __init__(self, b: ir.Builder, type: ir.Type, digits: int | None = None) -> None:
         vector = isinstance(type, ir.VectorType)
         element = type.element if vector else type
         self.b = b
@@ -126,9 +118,9 @@ class Arithmetic:
         self.digits = digits or (24 if self.single else 53)
         self.bits, self.mantissa, self.bias = (32, 23, 127) if self.single else (64, 52, 1023)
         self.whole = ir.VectorType(ir.IntType(self.bits), self.count) if vector else ir.IntType(self.bits)
-        self.fused = getattr(b, "has_fma", True)
+        self.fused = b.has_fma
         """Without the instruction, llvm.fma would become a call of libm's slow emulation."""
-        self.scales = getattr(b, "has_avx512", False) and self.bits * self.count == 512
+        self.scales = b.has_avx512 and self.bits * self.count == 512
         """Is there an instruction that multiplies by a power of 2?"""
         suffix = "f32" if self.single else "f64"
         self.suffix = f"v{self.count}{suffix}" if vector else suffix
@@ -136,7 +128,7 @@ class Arithmetic:
     # Constants and instructions
 
     def operand(self, x: Any, like: Any) -> Any:
-        return x.v if isinstance(x, Number) else _constant(like, x)
+        return x.v if isinstance(x, Number) else ir.Constant(like, x)
 
     def binary(self, name: str, x: Any, y: Any) -> Number:
         like = (x if isinstance(x, Number) else y).v.type
@@ -155,13 +147,11 @@ class Arithmetic:
 
     def intrinsic(self, name: str, *args: Any) -> Number:
         full = f"llvm.{name}.{self.suffix}"
-        function = self.b.module.globals.get(full)
-        if function is None:
-            function = ir.Function(self.b.module, ir.FunctionType(self.type, [self.type] * len(args)), full)
+        function = self.b.module.function(full, self.type, [self.type] * len(args))
         return Number(self, self.b.call(function, [self.operand(x, self.type) for x in args]))
 
     def constant(self, x: float) -> Number:
-        return Number(self, _constant(self.type, x))
+        return Number(self, ir.Constant(self.type, x))
 
     def where(self, mask: Number, x: Any, y: Any) -> Number:
         like = x.v.type if isinstance(x, Number) else y.v.type if isinstance(y, Number) else self.type
@@ -231,10 +221,7 @@ class Arithmetic:
         """x · 2^n, rounded once."""
         mask = ir.IntType(self.count)
         full = f"llvm.x86.avx512.mask.scalef.p{'s' if self.single else 'd'}.512"
-        function = self.b.module.globals.get(full)
-        if function is None:
-            types = [self.type, self.type, self.type, mask, I32]
-            function = ir.Function(self.b.module, ir.FunctionType(self.type, types), full)
+        function = self.b.module.function(full, self.type, [self.type, self.type, self.type, mask, I32])
         # Every lane, in the current rounding mode.
         rest = [ir.Constant(self.type, ir.Undefined), ir.Constant(mask, -1), ir.Constant(I32, 4)]
         return Number(self, self.b.call(function, [x.v, n.v, *rest]))
@@ -301,18 +288,13 @@ class Arithmetic:
         b = self.b
         found = b.module.globals.get(table.name)
         if found is None:
-            data = bytearray(b"".join(struct.pack(f"<{table.parts}d", *row) for row in table.rows))
-            constant = ir.Constant(ir.ArrayType(ir.IntType(8), len(data)), data)
-            found: Any = ir.GlobalVariable(b.module, constant.type, table.name)
-            found.initializer = constant
-            found.linkage = "internal"
-            found.global_constant = True
-            found.align = 64
+            data = b"".join(struct.pack(f"<{table.parts}d", *row) for row in table.rows)
+            found = ir.Data(b.module, table.name, data)
         pointer = ir.PointerType()
         address = row << (8 * table.parts).bit_length() - 1
         if not self.count:
-            places = [b.gep(found, [(address + 8 * part).v], source_etype=ir.IntType(8)) for part in range(table.parts)]
-            return [Number(self, b.load(place, typ=DOUBLE)) for place in places]
+            places = [b.gep(found, (address + 8 * part).v, ir.IntType(8)) for part in range(table.parts)]
+            return [Number(self, b.load(place, DOUBLE)) for place in places]
         start = b.ptrtoint(found, I64)
         undefined = ir.Constant(self.whole, ir.Undefined)
         starts = b.insert_element(undefined, start, ir.Constant(I32, 0))
@@ -321,9 +303,7 @@ class Arithmetic:
         pointers = ir.VectorType(pointer, self.count)
         mask = ir.VectorType(ir.IntType(1), self.count)
         full = f"llvm.masked.gather.{self.suffix}.v{self.count}p0"
-        gather = b.module.globals.get(full)
-        if gather is None:
-            gather = ir.Function(b.module, ir.FunctionType(self.type, [pointers, I32, mask, self.type]), full)
+        gather = b.module.function(full, self.type, [pointers, I32, mask, self.type])
         rest = [ir.Constant(I32, 8), ir.Constant(mask, [1] * self.count), ir.Constant(self.type, ir.Undefined)]
         places = [b.inttoptr((address + 8 * part).v, pointers) for part in range(table.parts)]
         return [Number(self, b.call(gather, [place, *rest])) for place in places]
