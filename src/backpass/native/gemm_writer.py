@@ -209,14 +209,20 @@ class Writer:
             for piece in range(0, self.lanes, size):
                 for start in range(piece + half, piece + half + size // 2, unit):
                     lanes += [*range(start, start + unit), *range(self.lanes + start, self.lanes + start + unit)]
-            halves.append(self.shuffle(x, y, lanes))
+            halves.append(self._fenced(self.shuffle(x, y, lanes)))
         return halves[0], halves[1]
 
     def _sort_pieces(self, x: Value, y: Value) -> tuple[Value, Value]:
         """The even pieces of 16 bytes of x, then of y, and the odd ones."""
         size = self._within()
         even = [lane for lane in range(2 * self.lanes) if lane // size % 2 == 0]
-        return self.shuffle(x, y, even), self.shuffle(x, y, [lane + size for lane in even])
+        halves = self.shuffle(x, y, even), self.shuffle(x, y, [lane + size for lane in even])
+        return self._fenced(halves[0]), self._fenced(halves[1])
+
+    def _fenced(self, x: Value) -> Value:
+        """x as it is: LLVM, which would look for one exchange in place of several and find none, takes half the time."""
+        fence = self.intrinsic(f"llvm.arithmetic.fence.{self.suffix}", self.vector, [self.vector])
+        return self.builder.call(fence, [x])
 
     def intrinsic(self, name: str, result: ir.Type, arguments: list[ir.Type]) -> ir.Function:
         """LLVM's intrinsic function of a name, declared once a module."""

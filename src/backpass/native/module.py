@@ -28,6 +28,10 @@ from .target import Target
 
 LONG = 6
 """An epilogue of more values than this is written once, in a loop over a tile's rows."""
+COLD = {"noinline", "optnone"}
+"""What LLVM writes in half the time."""
+LARGE = 1 << 20
+"""Operations beside which what calls the kernels takes no time."""
 LITTLE = 8192
 """Operations below which a kernel is not worth dividing."""
 
@@ -65,11 +69,19 @@ class ModuleWriter:
         """The module's LLVM assembly."""
         return str(self.module)
 
+    @property
+    def cold(self) -> bool:
+        """Do the functions that call the kernels take no time beside these?"""
+        plain = not any(bodies(kernel) for kernel in self.plan.kernels)
+        return plain and control_writer.total(self.plan) > LARGE
+
     def write(self) -> None:
         """Write the kernels and the entry."""
         type_ = ir.FunctionType(ir.VoidType(), [POINTER, POINTER, POINTER, I64, I64, POINTER])
         self.main = main = ir.Function(self.module, type_, ENTRY)
         self.meeting = barrier.write(self.module)
+        if self.cold:
+            main.attributes |= COLD
         self.b = ir.Builder(main)
         self.table, self.arena, self.flag, self.rank, self.ranks, self.bar = main.args
         behind = self.b.add(i64(self.plan.arena), self.b.mul(self.rank, i64(self.scratch)))

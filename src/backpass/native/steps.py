@@ -25,7 +25,7 @@ from . import denormal, ir
 from .alignment import aligned_zeros
 from .code import code_for
 from .lanes import I8, I32, I64, POINTER, Builder, Value, i64, intrinsic, loop
-from .module import ModuleWriter, Word
+from .module import COLD, ModuleWriter, Word
 from .program import Memory
 from .target import Target, host, x86
 
@@ -192,6 +192,8 @@ class Around:
 def _write_loop(w: ModuleWriter, sizes: tuple[int, ...], rows: int, held: int) -> None:
     type_ = ir.FunctionType(ir.VoidType(), [*w.main.kind.arguments, POINTER])
     function = ir.Function(w.module, type_, LOOP)
+    if w.cold:
+        function.attributes |= COLD
     b = ir.Builder(function)
     table, _, flag, rank, ranks, bar, own = function.args
 
