@@ -1,7 +1,7 @@
 """From LLVM's text to machine code in this process, by way of an object file that can be kept.
 
 Explicit vectors, and whole numbers that the builder has already added up, leave little for the optimiser to find: its
-first level is as fast as its third, and quicker itself; combining instructions costs a tenth of all and changes nothing.
+first level is as fast as its third, and quicker itself; combining instructions takes a tenth of all for nothing.
 """
 
 from __future__ import annotations

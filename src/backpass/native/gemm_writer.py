@@ -220,7 +220,7 @@ class Writer:
         return self._fenced(halves[0]), self._fenced(halves[1])
 
     def _fenced(self, x: Value) -> Value:
-        """x as it is: LLVM, which would look for one exchange in place of several and find none, takes half the time."""
+        """x as it is: LLVM would look for one exchange in place of several, find none, and take twice the time."""
         fence = self.intrinsic(f"llvm.arithmetic.fence.{self.suffix}", self.vector, [self.vector])
         return self.builder.call(fence, [x])
 
