@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import backpass as bp
+from backpass.graph.modules import _asked_by
 
 X = np.array([1.5, 2.0, 0.5])
 RESTS = (int, float)
@@ -190,3 +191,30 @@ def test_a_function_of_exec_itself():
     np.testing.assert_allclose(bp.jacobian(MODEL["made"])(0.5, 1.5), [[1.0], [1.5]])
     changed = made("array([x, y])")
     np.testing.assert_allclose(bp.jacobian(changed)(0.5, 1.5), [1.0, 0.0])
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (b"y = float(x)", ["float"]),
+        (b"y = float (x) + complex( x )", ["float", "complex"]),
+        (b"ys = list(map(float, xs))", ["float"]),
+        (b"ys = map(\n        complex,\n        xs,\n    )", ["complex"]),
+        (b"if isinstance (x, int): pass", ["isinstance"]),
+        (b"y = np.float(x) if type(x) in kinds else 0", ["type", "float"]),
+        (b"inf = float('inf'); y = x.astype(float)", []),
+        (b"def make(name, float, x=float): return as_float(x) + my_type(x) + isinstance_of(x)", []),
+    ],
+)
+def test_builtins_that_a_file_may_call_are_found_by_its_text(text, found):
+    assert sorted(_asked_by(text)) == sorted(found)
+
+
+def fourier_of_list(x):
+    return np.sum(np.abs(numpy.fft.fft([x[0], x[1], x[0] * x[2]])) ** 2)
+
+
+def test_a_module_that_numpy_imports_late_takes_lists_of_traced_numbers():
+    gradient = bp.grad(fourier_of_list)(X)
+    a, b, c = X  # by Parseval's theorem 3 (a² + b² + a²c²)
+    np.testing.assert_allclose(gradient, [6 * a * (1 + c * c), 6 * b, 6 * a * a * c], rtol=1e-12)

@@ -386,43 +386,75 @@ def generator(own: Any) -> Any:
 
 
 # ---- the namespaces
+_names_of: Callable[[ModuleType], dict[str, Any]] = vars(ModuleType)["__dict__"].__get__
+"""A module's own names: a `Namespace` that is asked for its ``__dict__`` fills it first."""
+
+
 class Namespace(ModuleType):
     """A module with some of its functions replaced, each when it is first asked for."""
 
     def __init__(self, module: ModuleType):
         super().__init__(module.__name__, module.__doc__)
-        self.__dict__["_module"] = module
+        own = _names_of(self)
+        own["_module"] = module
+        own["__getattribute__"] = self._by_name
 
     def __getattr__(self, name: str) -> Any:
-        value = getattr(self.__dict__["_module"], name)
+        own = _names_of(self)
+        value = getattr(own["_module"], name)
         if isinstance(value, ModuleType):
             follow()
         found = replacement(value)
         if not name.startswith("__"):
-            self.__dict__[name] = found
+            own[name] = found
         return found
 
-    def hold(self) -> None:
-        """Hold all functions now: ``numpy.__getattribute__("sin")`` and ``vars(numpy)`` ask for them another way."""
-        module = self.__dict__["_module"]
-        for name, value in vars(module).items():
-            if not name.startswith("__") and not isinstance(value, ModuleType):
-                self.__dict__.setdefault(name, replacement(value))
+    @property
+    def __dict__(self) -> dict[str, Any]:  # type: ignore[override]
+        """All names, for ``vars(numpy)``."""
+        own = _names_of(self)
+        for name, value in _names_of(own["_module"]).items():
+            if not name.startswith("__") and not isinstance(value, ModuleType) and name not in own:
+                own[name] = replacement(value)
+        return own
+
+    def _by_name(self, name: str) -> Any:
+        """``numpy.__getattribute__("sin")``, which does not look further where nothing is held."""
+        return getattr(self, name)
 
     def __dir__(self) -> list[str]:
-        return dir(self.__dict__["_module"])
+        return dir(_names_of(self)["_module"])
 
     def __repr__(self) -> str:
-        return repr(self.__dict__["_module"])
+        return repr(_names_of(self)["_module"])
 
     def __setattr__(self, name: str, value: Any) -> None:
-        setattr(self.__dict__["_module"], name, value)
-        self.__dict__.pop(name, None)
+        own = _names_of(self)
+        setattr(own["_module"], name, value)
+        own.pop(name, None)
+
+
+class _Later:
+    """What makes the replacement of a function when it is first asked for: few of NumPy's are, in one program."""
+
+    __slots__ = ("make",)
+
+    def __init__(self, make: Callable[[Any], Any]):
+        self.make = make
+
+
+class _Replacements(dict[int, tuple[Any, Any]]):
+    """id of NumPy's object → (the object, what stands for it)."""
+
+    def get(self, key: int, default: Any = None) -> Any:
+        known = super().get(key, default)
+        if known is not None and type(known[1]) is _Later:
+            known = self[key] = known[0], known[1].make(known[0])
+        return known
 
 
 NUMPY = Namespace(np)
-REPLACED: dict[int, tuple[Any, Any]] = {}
-"""id of NumPy's object → (the object, what stands for it)."""
+REPLACED = _Replacements()
 
 
 def _enter(value: Any, found: Any) -> None:
@@ -438,27 +470,24 @@ def replacement(value: Any) -> Any:
 
 
 def fill() -> None:
-    for module in (np.linalg, np.fft):
-        _enter(module, Namespace(module))
-        for name in module.__all__:
-            function = getattr(module, name)
-            if callable(function) and function in FUNCTIONS:
-                _enter(function, _asks(function))
+    asks, of_ufunc = _Later(_asks), _Later(_of_ufunc)
+    _enter_module(np.linalg)
     for name in dir(np):
         if name.startswith("_") or name in ("test", "matrix", "bmat"):
             continue
         value = np.__dict__.get(name)
         if isinstance(value, np.ufunc):
             if value in UFUNCS or value in FUNCTIONS:
-                _enter(value, _of_ufunc(value))
+                _enter(value, of_ufunc)
         elif callable(value) and not isinstance(value, type) and value in FUNCTIONS:
-            _enter(value, _asks(value))
-    for function in FILLED:
-        _enter(function, _creates(function, True))
-    for function in MADE:
-        _enter(function, _creates(function, False))
-    for function in CONVERTED:
-        _enter(function, _converts(function))
+            _enter(value, asks)
+    for functions, make in (
+        (FILLED, lambda function: _creates(function, True)),
+        (MADE, lambda function: _creates(function, False)),
+        (CONVERTED, _converts),
+    ):
+        for function in functions:
+            _enter(function, _Later(make))
     for own, stand_in in stand_ins.TYPES.items():
         _enter(own, stand_in)
     for joined in (np.r_, np.c_):
@@ -482,8 +511,21 @@ def fill() -> None:
     for name in CMATH:
         own = getattr(cmath, name)
         _enter(own, _of_cmath(name, own))
-    for module in (np, np.linalg, np.fft):
-        replacement(module).hold()
+
+
+def _enter_module(module: ModuleType) -> None:
+    """Enter a module of NumPy's and those of its functions that take traced values."""
+    _enter(module, Namespace(module))
+    for name in module.__all__:
+        function = getattr(module, name)
+        if callable(function) and function in FUNCTIONS:
+            _enter(function, _Later(_asks))
+
+
+def _fill_fourier() -> None:
+    """numpy.fft, which NumPy imports when it is first asked for."""
+    FUNCTIONS["late"]()
+    _enter_module(np.fft)
 
 
 def _fill_random() -> None:
@@ -522,6 +564,8 @@ def follow() -> None:
     """Enter what was imported meanwhile of SciPy, and of NumPy itself."""
     if "numpy.polynomial" in sys.modules and replacement(np.polynomial) is np.polynomial:
         _fill_series()
+    if "numpy.fft" in sys.modules and replacement(np.fft) is np.fft:
+        _fill_fourier()
     if "numpy.random" in sys.modules and replacement(np.random) is np.random:
         _fill_random()
     if "scipy" in sys.modules:

@@ -115,4 +115,3 @@ def enter(known: Callable[[Any, Any], None], namespace: Callable[[ModuleType], A
             found = getattr(module, attribute, None)
             if callable(found) and not isinstance(found, (type, np.ufunc)) and found is not np.sinc:
                 known(found, Distribution(found) if hasattr(found, "rvs") else exchanged(found))
-        made.hold()

@@ -39,7 +39,7 @@ class Code:
         self.plan: Plan = lower(lines, target, carried, batch)
         self.bytes = self.plan.arena, scratch(self.plan, target)
         self.slots = slots(self.plan)
-        self.loaded = Loaded(built(name, self.text, target), target)
+        self.loaded = Loaded(built(name, self.text, target))
 
     def text(self) -> str:
         """The LLVM assembly as it is written."""

@@ -13,7 +13,7 @@ from typing import Any
 from llvmlite import binding as llvm
 
 from . import cache
-from .target import Target
+from .target import Target, loader
 
 ENTRY = "backpass_main"
 LEVEL = 1
@@ -62,9 +62,9 @@ def _optimize(module: llvm.ModuleRef, machine: llvm.TargetMachine) -> None:
 class Loaded:
     """An object file in this process: its functions have addresses as long as it is referred to."""
 
-    def __init__(self, code: bytes, target: Target):
+    def __init__(self, code: bytes):
         with _lock:
-            self._engine: Any = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target.machine(LEVEL))
+            self._engine: Any = llvm.create_mcjit_compiler(llvm.parse_assembly(""), loader())
             self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
             self._engine.finalize_object()
 

@@ -52,6 +52,12 @@ class Target:
         return ("x86-64-v4", "-prefer-256-bit") if self == AVX512 else ("x86-64-v3", "")
 
 
+def loader() -> llvm.TargetMachine:
+    """LLVM's machine that only loads what another one has written."""
+    _initialize()
+    return llvm.Target.from_default_triple().create_target_machine(jit=True)
+
+
 AVX512 = Target("avx512", 512, 32, True)
 AVX2 = Target("avx2", 256, 16, True)
 # 128 bits are in every processor that LLVM compiles NumPy's wheels for. Arm's have 32 such registers and multiply-add.
