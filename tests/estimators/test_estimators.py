@@ -13,6 +13,7 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris, load_linnerud
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import log_loss
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
@@ -303,3 +304,27 @@ def test_an_optimiser_object_is_pickled_with_its_estimator() -> None:
     assert repr(again.solver) == repr(rule)
     assert (again.predict(IRIS[0]) == net.predict(IRIS[0])).all()
     assert (again.fit(*IRIS).predict_proba(IRIS[0]) == net.predict_proba(IRIS[0])).all()
+
+
+@pytest.mark.parametrize("few", [2, 3])
+def test_labels_are_smoothed_where_the_loss_is_descended_only(few: int) -> None:
+    X, y = (part[IRIS[1] < few] for part in IRIS)
+    fits = [bp.Classifier(random_state=0, label_smoothing=s, scoring="loss", alpha=0).fit(X, y, X_val=X, y_val=y)
+            for s in (0.0, 0.3)]  # fmt: skip
+    for m in fits:
+        assert -m.validation_scores_[-1] == pytest.approx(log_loss(y, m.predict_proba(X)), rel=1e-5)
+    plain, smooth = (m.predict_proba(X).max(axis=1) for m in fits)
+    assert np.median(plain) > 0.99
+    # The smoothed loss is least where the likeliest class has 1 − ε + ε/C.
+    assert np.median(smooth) == pytest.approx(0.7 + 0.3 / few, abs=0.05)
+    with pytest.raises(ValueError, match="label_smoothing is 1"):
+        bp.Classifier(label_smoothing=1).fit(X, y)
+
+
+def test_smoothed_labels_of_several_kinds() -> None:
+    X, y = IRIS
+    for target in (np.eye(3, dtype=int)[y], np.stack([y, y % 2], axis=1)):
+        curves = [bp.Classifier(**SMALL, label_smoothing=s, alpha=0).fit(X, target).loss_curve_ for s in (0.0, 0.5)]
+        assert curves[1][-1] > curves[0][-1]
+    one = bp.Classifier(**SMALL, loss="hinge", label_smoothing=0.5).fit(X, y)
+    assert one.loss_ == bp.Classifier(**SMALL, loss="hinge").fit(X, y).loss_

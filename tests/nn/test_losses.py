@@ -65,6 +65,11 @@ CASES = {
         binary_cross_entropy, OUTPUT, BINARY,
         lambda w: metrics.log_loss(BINARY, sp.expit(OUTPUT), sample_weight=w),
     ),
+    "binary_cross_entropy, smoothed": (
+        partial(binary_cross_entropy, label_smoothing=0.2), OUTPUT, BINARY,
+        lambda w: np.average(-(0.8 * BINARY + 0.1) * sp.log_expit(OUTPUT)
+                             - (0.9 - 0.8 * BINARY) * sp.log_expit(-OUTPUT), weights=w),
+    ),
     "binary_cross_entropy, pos_weight": (
         partial(binary_cross_entropy, pos_weight=3.0), OUTPUT, BINARY,
         lambda w: np.average(-3 * BINARY * sp.log_expit(OUTPUT) - (1 - BINARY) * sp.log_expit(-OUTPUT), weights=w),
@@ -160,7 +165,9 @@ def test_class_weights():
 
 def test_class_weights_gradient(check_gradient):
     check_gradient(lambda o: cross_entropy(o, CLASSES, class_weight=[1, 2, 3, 4], label_smoothing=0.1), LOGITS)
-    check_gradient(lambda o: binary_cross_entropy(o, BINARY, class_weight=[1, 2], pos_weight=3), OUTPUT)
+    check_gradient(
+        lambda o: binary_cross_entropy(o, BINARY, class_weight=[1, 2], pos_weight=3, label_smoothing=0.1), OUTPUT
+    )
 
 
 @pytest.mark.parametrize(

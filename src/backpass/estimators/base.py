@@ -28,7 +28,7 @@ from .parted import parted
 from .rows import DENSE, SparseRows, count_of, dense, first
 from .saved import columns_of, model_of, name_in
 from .scaling import Scaling, none, standard
-from .settings import BATCH, PRIOR, Settings, callbacks_of, settings_of
+from .settings import Settings, batch_of, callbacks_of, settings_of
 from .stopping import Stopping
 from .structure import Design, Structure, frozen, structure_of, takes_weights
 
@@ -39,6 +39,9 @@ FLOATS = (np.float64, np.float32)
 
 class Perceptron(BaseEstimator, metaclass=ABCMeta):
     """A multilayer perceptron with scikit-learn's face. Use `Classifier` or `Regressor`."""
+
+    PRIOR: float
+    """The strength of the penalty where ``alpha="auto"``: loss = mean loss + ½ · PRIOR / n · ‖W‖² for n rows."""
 
     # What both take and `settings` reads, and what is known after the first call.
     activation: Any
@@ -71,12 +74,16 @@ class Perceptron(BaseEstimator, metaclass=ABCMeta):
 
     # ---- what the two kinds differ in
     @abstractmethod
-    def _learn_target(self, y: Any, classes: Any, first: bool, called: str = "y") -> np.ndarray:
+    def _learn_target(self, y: Any, classes: Any, first: bool) -> np.ndarray:
         """Set `_target` where it is the first, check y against it where it is not; y as an array."""
 
     @abstractmethod
-    def _loss_spec(self) -> tuple[Any, str]:
-        """(the loss, the kind of target) for `structure.Design`."""
+    def _watched_target(self, y_val: Any) -> np.ndarray:
+        """The y of rows that are watched, checked against `_target`; as an array."""
+
+    @abstractmethod
+    def _loss_spec(self) -> tuple[Any, str, float]:
+        """(the loss, the kind of target, the label smoothing) for `structure.Design`."""
 
     @abstractmethod
     def _row_weights(self, y: np.ndarray, weights: np.ndarray | None) -> np.ndarray | None:
@@ -162,7 +169,7 @@ class Perceptron(BaseEstimator, metaclass=ABCMeta):
         self._y_name = name_in(y)
 
     def _designed(self, settings: Settings, weighted: bool, dtype: np.dtype, goes_on: bool) -> Design:
-        loss, kind = self._loss_spec()
+        loss, kind, smoothing = self._loss_spec()
         if weighted and kind != "several" and callable(loss) and not takes_weights(loss):
             name = getattr(loss, "__name__", "loss")
             raise DataError(
@@ -174,7 +181,7 @@ class Perceptron(BaseEstimator, metaclass=ABCMeta):
             self.n_features_in_, settings.hidden, self._target.outputs, settings.activation, float(self.dropout),
             bool(self.batch_norm), self.network, frozen(loss), kind, cuts,
             settings.rule or ("sgd", ()), settings.policy is not None or settings.rule is None, weighted,
-            settings.alpha is not None, self._dtype if goes_on else dtype.name,
+            settings.alpha is not None, smoothing, self._dtype if goes_on else dtype.name,
         )  # fmt: skip
         if goes_on and design[:7] != self._design[:7]:
             raise DataError(
@@ -198,7 +205,7 @@ class Perceptron(BaseEstimator, metaclass=ABCMeta):
         n = count_of(rows)
         if settings.alpha is None:
             # Weights may be counts of rows, or only shares: no row stands for less than one.
-            strength = PRIOR / (n if weights is None else max(float(weights.sum()), n))
+            strength = self.PRIOR / (n if weights is None else max(float(weights.sum()), n))
         elif weights is not None:
             strength = settings.alpha
         else:
@@ -213,7 +220,7 @@ class Perceptron(BaseEstimator, metaclass=ABCMeta):
     def _batch(self, settings: Settings, n: int) -> int:
         if settings.batch is not None and settings.batch > n:
             warnings.warn(f"batch_size={settings.batch} is above the {n} rows: a step takes them all", stacklevel=5)
-        return min(settings.batch or BATCH, n)
+        return min(settings.batch or batch_of(n), n)
 
     def _start(self, structure: Structure, numbers: dict[str, Any], seed: int, goes_on: bool) -> tuple[Any, Any]:
         if not goes_on:
@@ -336,7 +343,7 @@ class Perceptron(BaseEstimator, metaclass=ABCMeta):
             if X_val is not None:
                 X_val, y_val = self._checked(X_val, y_val, multi_output=True, reset=False)
                 w_val = None if w_val is None else _check_sample_weight(w_val, X_val, dtype=np.float64)
-                return X_val, self._learn_target(y_val, None, first=False, called="y_val"), w_val, None
+                return X_val, self._watched_target(y_val), w_val, None
         if not self.early_stopping:
             return None
         if incremental:

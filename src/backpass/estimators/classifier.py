@@ -11,6 +11,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import column_or_1d
 
+from backpass.descent.hyperparameter import fraction
 from backpass.graph.errors import DataError
 from backpass.nn.losses import LOSSES
 from backpass.nn.named import name_of
@@ -34,7 +35,10 @@ class Classifier(ClassifierMixin, Perceptron):
             for two classes of one logit and of 0 and 1, both (N,). It takes ``weight=None`` where rows have weights.
         activation, solver, learning_rate: also any of `bp.nn.ACTIVATIONS` or a NumPy function; any of
             `bp.descent.OPTIMIZERS` or an optimiser of `bp.descent`; "cosine" (the default) or a schedule of the step.
-        alpha: "auto" is 2 / n for n rows; numbers mean what they mean in MLPClassifier.
+        alpha: "auto" is 1 / n for n rows, which is to expect weights of about 1; numbers mean what they mean in
+            MLPClassifier.
+        label_smoothing: the share ε of every label that is spread evenly over the classes while training, for
+            loss="cross_entropy".
         dropout, batch_norm: of the hidden layers.
         network: a layer or model of `bp.nn`, in place of the hidden layers.
         class_weight: label → weight, or "balanced"; for one column of classes.
@@ -54,6 +58,8 @@ class Classifier(ClassifierMixin, Perceptron):
     >>> bool(Classifier(random_state=0).fit(X, y).score(X, y) > 0.95)
     True
     """
+
+    PRIOR = 1.0
 
     def __init__(
         self,
@@ -82,6 +88,7 @@ class Classifier(ClassifierMixin, Perceptron):
         n_iter_no_change: Any = 10,
         max_fun: int = 15000,
         loss: Any = "cross_entropy",
+        label_smoothing: float = 0.03,
         dropout: float = 0.0,
         batch_norm: bool = False,
         network: Any = None,
@@ -116,6 +123,7 @@ class Classifier(ClassifierMixin, Perceptron):
         self.n_iter_no_change = n_iter_no_change
         self.max_fun = max_fun
         self.loss = loss
+        self.label_smoothing = label_smoothing
         self.dropout = dropout
         self.batch_norm = batch_norm
         self.network = network
@@ -181,36 +189,38 @@ class Classifier(ClassifierMixin, Perceptron):
         return "softmax" if self._target.kind in ("multiclass", "several") else "logistic"
 
     # ---- what Perceptron asks for
-    def _learn_target(self, y: Any, classes: Any, first: bool, called: str = "y") -> np.ndarray:
-        check_classification_targets(y)
-        kind = type_of_target(y)
-        if hasattr(y, "toarray"):
-            y = y.toarray()
-        y = np.asarray(y)
-        if y.ndim == 2 and y.shape[1] == 1:
-            y = column_or_1d(y, warn=True)
+    def _learn_target(self, y: Any, classes: Any, first: bool) -> np.ndarray:
+        y, kind = _labels_in(y)
         if first:
             self._target = labels_of(y, kind, classes)
         elif classes is not None and not np.array_equal(np.asarray(classes), np.asarray(self.classes_)):
             raise ValueError(f"`classes={classes!r}` is not the same as on last call to partial_fit, {self.classes_!r}")
         if wrong := self._target.unknown(y):
-            known = f"which {'the first call' if called == 'y' else 'y'} did not have; it knows {self.classes_!r}"
-            told = ". A first partial_fit may name all that will come: classes=[...]" if called == "y" else ""
-            raise ValueError(f"{called} has {wrong[:5]}, {known}{told}")
+            raise ValueError(
+                f"y has {wrong[:5]}, which the first call did not have; it knows {self.classes_!r}. A first "
+                "partial_fit may name all that will come: classes=[...]"
+            )
         return y
 
-    def _loss_spec(self) -> tuple[Any, str]:
+    def _watched_target(self, y_val: Any) -> np.ndarray:
+        y, _ = _labels_in(y_val)
+        if wrong := self._target.unknown(y):
+            raise ValueError(f"y_val has {wrong[:5]}, which y did not have; it knows {self.classes_!r}")
+        return y
+
+    def _loss_spec(self) -> tuple[Any, str, float]:
         kind = self._target.kind
+        smoothing = fraction("label_smoothing", self.label_smoothing)
         if kind == "several" and self.loss != "cross_entropy":
             raise DataError("several columns of classes are trained by loss='cross_entropy' only")
         if kind == "several":
-            return None, kind
+            return None, kind, smoothing
         if isinstance(self.loss, str) and self.loss in PROBABLE:
-            return ("cross_entropy" if kind == "multiclass" else "binary_cross_entropy"), kind
+            return ("cross_entropy" if kind == "multiclass" else "binary_cross_entropy"), kind, smoothing
         loss = thawed(frozen(self.loss))
         if isinstance(self.loss, str) and name_of(loss, LOSSES) != "hinge":
             raise DataError(f"loss={self.loss!r} is not one of classes: take 'cross_entropy', 'hinge' or a function")
-        return self.loss, kind
+        return self.loss, kind, 0.0
 
     def _is_probable(self) -> bool:
         spec = self._design.loss
@@ -252,6 +262,14 @@ class Classifier(ClassifierMixin, Perceptron):
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
+
+
+def _labels_in(y: Any) -> tuple[np.ndarray, str]:
+    """(y as an array, what scikit-learn calls its type)."""
+    check_classification_targets(y)
+    kind = type_of_target(y)
+    y = np.asarray(y.toarray() if hasattr(y, "toarray") else y)
+    return column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y, kind
 
 
 def _accuracy(truth: np.ndarray, found: np.ndarray, weights: Any) -> float:

@@ -31,6 +31,8 @@ class Regressor(RegressorMixin, Perceptron):
         standardize: whether y is brought to mean 0 and variance 1 inside, too; a loss of one's own is told the numbers
             in the units of y, whatever is done inside.
 
+        alpha: "auto" is 2 / n for n rows, for y of variance 1.
+
     Attributes: those of `Classifier` that have to do with no classes.
 
     >>> from sklearn.datasets import load_diabetes
@@ -38,6 +40,8 @@ class Regressor(RegressorMixin, Perceptron):
     >>> bool(Regressor(random_state=0).fit(X, y).score(X, y) > 0.5)
     True
     """
+
+    PRIOR = 2.0
 
     def __init__(
         self,
@@ -135,26 +139,33 @@ class Regressor(RegressorMixin, Perceptron):
         return "exp" if name_of(thawed(self._design.loss), LOSSES) == "poisson" else "identity"
 
     # ---- what Perceptron asks for
-    def _learn_target(self, y: Any, classes: Any, first: bool, called: str = "y") -> np.ndarray:
+    def _learn_target(self, y: Any, classes: Any, first: bool) -> np.ndarray:
         y = np.asarray(y, np.float64)
         found = Numbers(1 if y.ndim == 1 else y.shape[1], y.ndim == 1)
         if not first and found.outputs != self._target.outputs:
-            first_call = "that of the first call" if called == "y" else "y"
-            raise ValueError(f"{called} has shape {y.shape}, and {first_call} had {self._target.outputs} columns")
-        if called == "y":
-            self._target = found
+            raise ValueError(f"y has shape {y.shape}, and that of the first call had {self._target.outputs} columns")
+        self._target = found
+        return self._numbers_in(y, "y")
+
+    def _watched_target(self, y_val: Any) -> np.ndarray:
+        y = np.asarray(y_val, np.float64)
+        if (1 if y.ndim == 1 else y.shape[1]) != self._target.outputs:
+            raise ValueError(f"y_val has shape {y.shape}, and y had {self._target.outputs} columns")
+        return self._numbers_in(y, "y_val")
+
+    def _numbers_in(self, y: np.ndarray, name: str) -> np.ndarray:
         if self._loss_name() == "poisson" and y.size and y.min() < 0:
-            raise ValueError(f"loss='poisson' takes y of 0 or above; the least of {called} is {y.min()}")
-        return y.reshape(len(y), -1)[:, 0] if y.ndim == 1 else y
+            raise ValueError(f"loss='poisson' takes y of 0 or above; the least of {name} is {y.min()}")
+        return y
 
     def _loss_name(self) -> str | None:
         return name_of(thawed(frozen(self.loss)), LOSSES)
 
-    def _loss_spec(self) -> tuple[Any, str]:
+    def _loss_spec(self) -> tuple[Any, str, float]:
         name = self._loss_name()
         if name is not None and MEANINGS[name].target not in ("number", "count"):
             raise DataError(f"loss={self.loss!r} is one of classes, and a Regressor predicts numbers")
-        return self.loss, "numbers"
+        return self.loss, "numbers", 0.0
 
     def _row_weights(self, y: np.ndarray, weights: np.ndarray | None) -> np.ndarray | None:
         return weights

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable, Iterable
 from numbers import Integral, Real
 from typing import Any, NamedTuple
@@ -18,9 +19,17 @@ from .stopping import POLICIES
 from .structure import frozen, plainly
 
 BATCH = 64
-"""Rows a step where ``batch_size="auto"``."""
-PRIOR = 2.0
-"""The strength of the penalty where ``alpha="auto"``: loss = mean loss + ½ · PRIOR / n · ‖W‖² for n rows."""
+"""Rows a step, at most, where ``batch_size="auto"``."""
+
+
+def batch_of(n: int) -> int:
+    """Rows a step where nobody says: all of up to 64, so that a row of weight 2 is two rows; of more an eighth, as the
+    nearest power of two between 16 and 64.
+
+    >>> [batch_of(n) for n in (10, 64, 120, 300, 1_000_000)]
+    [10, 64, 16, 32, 64]
+    """
+    return n if n <= BATCH else min(BATCH, max(BATCH // 4, 1 << round(math.log2(n / 8))))
 
 
 class Settings(NamedTuple):

@@ -69,6 +69,8 @@ class Design(NamedTuple):
     weighted: bool
     by_batch: bool
     """Is the penalty divided by the weights of each batch?"""
+    smoothing: float
+    """Label smoothing: of the loss that is descended, not of that which is watched."""
     dtype: str
 
 
@@ -104,15 +106,12 @@ class Structure:
     def objective(self, theta: Any, state: Any, key: Any, *rows: Any) -> Any:
         """The loss of a batch with its penalty, as a step descends it."""
         output, layers = self.network.apply(theta, state["layers"], rows[0], training=True, key=key)
-        return self._loss(output, state, *rows[1:]) + self._penalty(theta, state, *rows[2:]), {
-            **state,
-            "layers": layers,
-        }
+        return self._descended(output, theta, state, *rows[1:]), {**state, "layers": layers}
 
     def as_predicted(self, theta: Any, state: Any, *rows: Any) -> Any:
         """The loss with its penalty, of a network that drops nothing and holds its means and variances."""
         output = self.network.apply(theta, state["layers"], rows[0])[0]
-        return self._loss(output, state, *rows[1:]) + self._penalty(theta, state, *rows[2:])
+        return self._descended(output, theta, state, *rows[1:])
 
     def _whole(self, theta: Any, state: Any, *rows: Any) -> Any:
         return self.objective(theta, state, None, *rows)[0]
@@ -124,8 +123,13 @@ class Structure:
     def _in_two(self, output: Any) -> Any:
         return output if output.ndim == 2 else output[:, None]
 
-    def _loss(self, output: Any, state: Any, y: Any, weight: Any = None) -> Any:
-        options = {} if weight is None else {"weight": weight}
+    def _descended(self, output: Any, theta: Any, state: Any, y: Any, *weight: Any) -> Any:
+        smoothing = {"label_smoothing": self.design.smoothing} if self.design.smoothing else {}
+        return self._loss(output, state, y, *weight, **smoothing) + self._penalty(theta, state, *weight)
+
+    def _loss(self, output: Any, state: Any, y: Any, weight: Any = None, **options: Any) -> Any:
+        if weight is not None:
+            options["weight"] = weight
         output = self._in_two(output)
         if self.design.kind == "several":
             parts = np.split(output, list(self.design.cuts), axis=1)

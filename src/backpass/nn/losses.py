@@ -118,13 +118,14 @@ def cross_entropy(
 
 
 def binary_cross_entropy(
-    output: Any, target: Any, *, pos_weight: float = 1.0, class_weight: Any = None, weight: Any = None
-) -> Any:
+    output: Any, target: Any, *, pos_weight: float = 1.0, label_smoothing: float = 0.0, class_weight: Any = None,
+    weight: Any = None,
+) -> Any:  # fmt: skip
     """Cross-entropy of one logit: l = −p t log σ(o) − (1 − t) log (1 − σ(o)), with p = `pos_weight`. In nats.
 
-    `target` holds 0 and 1, or probabilities. `pos_weight` makes positives count more without entering Σ w;
-    `class_weight`, a pair for 0 and 1, multiplies the examples' weights, and does. Several logits are several
-    questions, averaged.
+    `target` holds 0 and 1, or probabilities; with label smoothing ε it is (1 − ε) t + ε/2. `pos_weight` makes positives
+    count more without entering Σ w; `class_weight`, a pair for 0 and 1, multiplies the examples' weights, and does.
+    Several logits are several questions, averaged.
 
     Source: Bishop, 2006, eq. 4.90.
 
@@ -133,6 +134,7 @@ def binary_cross_entropy(
     """
     name = "binary_cross_entropy"
     pos_weight = not_negative("pos_weight", pos_weight)
+    smoothing = fraction("label_smoothing", label_smoothing)
     output, target = array(output), array(target)
     if output.ndim == target.ndim + 1 and output.shape[-1] > 1:
         raise ShapeError(
@@ -147,7 +149,8 @@ def binary_cross_entropy(
     shared = np.log1p(np.exp(np.where(positive_logit, -output, output)))
     if_one = np.where(positive_logit, 0.0, -output) + shared
     if_zero = np.where(positive_logit, output, 0.0) + shared
-    losses = pos_weight * target * if_one + (1.0 - target) * if_zero
+    smooth = (1.0 - smoothing) * target + 0.5 * smoothing if smoothing else target
+    losses = pos_weight * smooth * if_one + (1.0 - smooth) * if_zero
     of_class = None
     if class_weight is not None:
         pair = class_weights(name, class_weight, 2, output)
