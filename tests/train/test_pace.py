@@ -57,3 +57,11 @@ def test_a_step_of_microseconds_is_not_shared(monkeypatch):
     machine = Machine(monkeypatch, one=5e-6, two=1e-6)
     machine.run(3)
     assert machine.pace.seconds.keys() == {1}
+
+
+def test_a_short_step_is_not_shared_on_a_busy_machine_either(monkeypatch):
+    machine = Machine(monkeypatch, one=5e-6, two=5e-3)
+    machine.run(1)
+    machine.each[1] = 50e-6
+    machine.run(3)
+    assert machine.pace.seconds.keys() == {1}

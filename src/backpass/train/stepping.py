@@ -169,6 +169,8 @@ class Pace:
         self.threads = 1
         self.seconds: dict[int, float] = {}
         """Of a step, when so many threads last took some."""
+        self._least = math.inf
+        """Seconds of a step alone, at the best: on a busy machine a short one seems long."""
         self._calls = 0
         """Of the try that is on."""
         self._spent = 0.0
@@ -183,7 +185,7 @@ class Pace:
         if 1 not in self.seconds:
             return 4, 1, 0.0
         alone = self.seconds[1]
-        if self.most > 1 and alone >= SLOW and (self._calls or time.monotonic() - self._tried > self._wait):
+        if self.most > 1 and self._least >= SLOW and (self._calls or time.monotonic() - self._tried > self._wait):
             other, work = self.most if self.threads == 1 else 1, PROBE if self._calls == TASTES else TASTE
             return self._steps(work, alone, 2), other, BAD * work
         return self._steps(CHUNK, self.seconds[self.threads], 1), self.threads, BAD * CHUNK * (self.threads > 1)
@@ -195,6 +197,8 @@ class Pace:
     def took(self, steps: int, threads: int, seconds: float) -> None:
         """Note what a call took, and go on with the faster number of threads."""
         each = seconds / max(steps, 1)
+        if threads == 1:
+            self._least = min(self._least, each)
         if threads == self.threads:
             self.seconds[threads] = each
             self._bad = self._bad + 1 if threads > 1 and each > BAD * self._then else 0
