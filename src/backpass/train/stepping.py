@@ -148,7 +148,9 @@ CHUNK = 0.08
 TASTE, PROBE = 0.5e-3, 0.01
 """Seconds of work by which the other number of threads is tried: first a little, and if that was not bad, more."""
 TASTES = 2
-"""So many times a little: the first also wakes the threads, and is not judged."""
+"""So many times a little: the first also wakes the threads."""
+WAKING = 10
+"""A first taste that took so many times longer is enough."""
 BAD = 1.5
 """A taste that took so many times longer is enough: on a busy machine two threads may take a hundred times as long."""
 AGAIN, LONGEST = 0.5, 2.0
@@ -178,7 +180,8 @@ class Pace:
         self._wait = 0.0
         self._then = 0.0
         self._bad = 0
-        """Calls in a row that took far longer than at the last try."""
+        """Calls in a row that took far longer than at the last try, or longer than one thread alone: a few milliseconds
+        at the beginning of a busy spell, by which two threads were tried, tell little."""
 
     def next(self) -> tuple[int, int, float]:
         """(steps, threads, seconds at most) of the next call; 0 for as long as it takes."""
@@ -201,15 +204,16 @@ class Pace:
             self._least = min(self._least, each)
         if threads == self.threads:
             self.seconds[threads] = each
-            self._bad = self._bad + 1 if threads > 1 and each > BAD * self._then else 0
+            slow = threads > 1 and (each > BAD * self._then or each > self.seconds[1])
+            self._bad = self._bad + 1 if slow else 0
             if self._bad == 2:
-                self._waits_on(1, seconds)
+                self._waits_on(1, 2 * seconds)
             elif each < CHANGED * self._then:
                 self._wait, self._then = AGAIN, each
             return
         usual = self.seconds[self.threads]
         self._spent += seconds
-        if self._calls < TASTES and (self._calls + 1 < TASTES or each < BAD * usual):
+        if self._calls < TASTES and each < usual * (BAD if self._calls + 1 == TASTES else WAKING):
             self._calls += 1
             return
         self.seconds[threads] = each
@@ -221,4 +225,4 @@ class Pace:
         """Go on with so many threads, and wait twice as long until the next try, and many times what this one took."""
         self.threads, self._calls, self._spent, self._bad = threads, 0, 0.0, 0
         self._tried, self._then = time.monotonic(), self.seconds[threads]
-        self._wait = max(min(max(AGAIN, 2 * self._wait), LONGEST), 10 * seconds)
+        self._wait = max(min(max(AGAIN, 2 * self._wait), LONGEST), 20 * seconds)
