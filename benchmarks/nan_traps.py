@@ -1,4 +1,4 @@
-"""Twenty functions whose gradient is finite and known, and on which a chain rule that multiplies 0 by ∞ gives NaN.
+"""Twenty-six functions whose gradient is finite and known, and on which a chain rule that multiplies 0 by ∞ gives NaN.
 
 ``python benchmarks/nan_traps.py`` asks each library that is installed (Backpass, JAX, PyTorch, HIPS autograd) for the
 gradient at the point and prints the table of docs/gradients.md. tests/chain/test_nan_traps.py holds Backpass to it.
@@ -38,6 +38,7 @@ def _softmax(np: Any, s: Any) -> Any:
 
 
 MASK = np.array([True, False, False])
+W = [0.0, 1.0]
 
 # ruff: noqa: E501  (a trap is a row)
 TRAPS = [
@@ -61,6 +62,12 @@ TRAPS = [
     Trap("hypot(x, 0)", lambda np, x: np.sum(np.hypot(x, np.zeros(1))), lambda t, x: t.sum(t.hypot(x, t.zeros(1))), [0.0], [0.0], 1.0),
     Trap("softmax of −inf masked scores, squared", lambda np, x: np.sum(_softmax(np, np.where(np.array(MASK), x, -INF)) ** 2), lambda t, x: t.sum(t.softmax(t.where(t.tensor(MASK), x, -INF), 0) ** 2), [1.0, 2.0, 3.0], [0.0, 0.0, 0.0]),
     Trap("where(x > 0, sqrt(x) @ A, 0)", lambda np, x: np.sum(np.where(x > 0, np.sqrt(x) @ np.ones((2, 2)), 0.0)), lambda t, x: t.sum(t.where(x > 0, t.sqrt(x) @ t.ones(2, 2), 0.0)), [0.0, 0.0], [0.0, 0.0]),
+    Trap("sum(sqrt(w * x)), w = [0, 1]", lambda np, x: np.sum(np.sqrt(np.array(W) * x)), lambda t, x: t.sum(t.sqrt(t.tensor(W) * x)), [1.0, 4.0], [0.0, 0.25]),
+    Trap("sum(w * sqrt(x)), w = [0, 1]", lambda np, x: np.sum(np.array(W) * np.sqrt(x)), lambda t, x: t.sum(t.tensor(W) * t.sqrt(x)), [0.0, 4.0], [0.0, 0.25]),
+    Trap("sum((x > 0) * sqrt(x))", lambda np, x: np.sum((x > 0) * np.sqrt(x)), None, [0.0, 4.0], [0.0, 0.25]),
+    Trap("sum(sqrt(x) ** 2)", lambda np, x: np.sum(np.sqrt(x) ** 2), None, [0.0, 4.0], [1.0, 1.0]),
+    Trap("exp(−sqrt(sum(x ** 2)) ** 2)", lambda np, x: np.exp(-(np.sqrt(np.sum(x**2)) ** 2)), None, [0.0, 0.0], [0.0, 0.0]),
+    Trap("sqrt(sum(x ** 2))", lambda np, x: np.sqrt(np.sum(x**2)), None, [0.0, 0.0], [0.0, 0.0]),
 ]  # fmt: skip
 
 

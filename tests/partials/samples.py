@@ -455,7 +455,7 @@ add subtract multiply divide negative positive power square reciprocal float_pow
 log1p sqrt sin cos tan arcsin arccos arctan sinh cosh tanh arcsinh arccosh arctanh sinc where alias sum prod norm
 cumsum cumprod recurrence reshape transpose broadcast_to concatenate slice unslice gather scatter_add matmul einsum
 solve inv det erf erfc erfcx ndtr log_ndtr loggamma gamma rgamma psi xlogy xlog1py jv yv iv kv exp1 expi dawsn
-spence
+spence length strong_product
 """.split()  # noqa: SIM905  (a list of names reads better as one)
 """What the record runs is analytic and takes complex arguments as it is."""
 

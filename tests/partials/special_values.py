@@ -286,7 +286,55 @@ at("var of constants", np.var, [2.0, 2.0], [0, 0], [[0.5, -0.5], [-0.5, 0.5]], "
 at("abs", lambda x: np.sum(abs(x)), [0.0, -0.0, 2.0], [0, 0, 1], 0, "the mean of −1 and 1, for either zero")
 at("1-norm", lambda x: np.linalg.norm(x, 1), [0.0, -2.0], [0, -1], 0, "as abs")
 at("sqrt at 0", lambda x: np.sqrt(x[0]), [0.0], [inf], None, "truly infinite: nothing hides it")
-at("sqrt squared", lambda x: np.sqrt(x[0]) ** 2, [0.0], [nan], None, "0 · ∞ of two honest partials stays NaN")
+at("sqrt squared", lambda x: np.sqrt(x[0]) ** 2, [0.0], [1], 0, "under a square the root is gone: √x² is x")
+at(
+    "√(x² + y²)",
+    lambda x: np.sqrt(np.sum(x**2)),
+    [0.0, 0.0],
+    [0, 0],
+    [inf, inf],
+    "a kink, as norm; no second derivative",
+)
+at("√(x · x)", lambda x: np.sqrt(x @ x), [0.0, 0.0], [0, 0], None, "as √(x² + y²)")
+at("exp(−√(x²)²)", lambda x: np.exp(-(np.sqrt(np.sum(x**2)) ** 2)), [0.0, 0.0], [0, 0], [-2, -2], "exp(−x²)")
+at("exp(−(√(x²)/l)²)", lambda x: np.exp(-((np.sqrt(x[0] ** 2) / x[1]) ** 2)), [0.0, 0.5], [0, 0], [-8, 0], "a kernel")
+at("(c √x)³ at 0", lambda x: (2 * np.sqrt(x[0])) ** 3, [0.0], [0], None, "8 x^1.5")
+at("norm squared", lambda x: np.linalg.norm(x) ** 2, [0.0, 0.0], [0, 0], [2, 2], "x² + y², to second order")
+at("hypot squared", lambda x: np.hypot(x[0], x[1]) ** 2, [0.0, 0.0], [0, 0], [2, 2], "x² + y², to second order")
+at("abs squared", lambda x: np.sum(np.abs(x) ** 2), [0.0, 1.0], [0, 2], [2, 2], "x², to second order")
+at("0 · √x", lambda x: np.sum(np.array([0.0, 1.0]) * np.sqrt(x)), [0.0, 4.0], [0, 0.25], [0, -1 / 32], "0 for every x")
+at(
+    "√(0 · x)",
+    lambda x: np.sum(np.sqrt(np.array([0.0, 1.0]) * x)),
+    [0.0, 4.0],
+    [0, 0.25],
+    [0, -1 / 32],
+    "0 for every x",
+)
+at(
+    "0 / x under a root",
+    lambda x: np.sum(np.sqrt(np.array([0.0, 1.0]) / x)),
+    [2.0, 4.0],
+    [0, -1 / 16],
+    None,
+    "0",
+)
+at("a mask · √x", lambda x: np.sum((x > 0) * np.sqrt(x)), [0.0, 4.0], [0, 0.25], [0, -1 / 32], "as where")
+at(
+    "w · √x, a dot product",
+    lambda x: np.array([0.0, 1.0]) @ np.sqrt(x),
+    [0.0, 4.0],
+    [0, 0.25],
+    [0, -1 / 32],
+    "0 · √x is 0",
+)
+at("√(w · x)", lambda x: np.sqrt(np.array([0.0, 0.0]) @ x), [1.0, 4.0], [0, 0], 0, "0 for every x")
+at("√(x⁰ − 1)", lambda x: np.sum(np.sqrt(x**0.0 - 1)), [2.0], [0], 0, "0 for every x")
+at("0 · log x at 0", lambda x: 0 * np.log(x[0]), [0.0], [nan], [nan], "its value is NaN")
+at("√|x|", lambda x: np.sqrt(np.abs(x[0])), [0.0], [nan], [nan], "a cusp, ±∞ on its sides: no choice is made")
+at("∛(x²)", lambda x: np.cbrt(x[0] ** 2), [0.0], [nan], None, "a cusp")
+at("√√(x²)", lambda x: np.sqrt(np.sqrt(x[0] ** 2)), [0.0], [nan], None, "a cusp")
+at("acos(cos x)", lambda x: np.arccos(np.cos(x[0])), [0.0], [0], None, "|x|: a kink")
 at(
     "arctan2 at the origin",
     lambda x: np.arctan2(x[0], x[1]),

@@ -14,11 +14,12 @@ from backpass.graph.aval import Aval
 from backpass.graph.op import Kind, Op
 from backpass.graph.origin import NOWHERE, Adjoint, here, state
 from backpass.graph.traced import ALIAS, INPUT, Node, Traced
-from backpass.partials.declare import dtype_of, value_of
+from backpass.partials.declare import dtype_of, shape_of, value_of
 
 from .control import pulled_control
 from .nonfinite import examine
-from .rules import fitted, is_risky, joined, masked_pull, pulled, pulled_mask
+from .rules import fitted, is_risky, joined, masked_pull, pulled, pulled_mask, unbroadcast_mask
+from .zeros import ROOT, Root, even, not_zero, root_under, steepness, still_factor, strong_pull
 
 REAL, COMPLEX = np.dtype(float), np.dtype(complex)
 ARRAY, FLOAT64 = np.ndarray, np.float64
@@ -42,7 +43,7 @@ def fresh(x: Any, name: str | None = None) -> Traced:
 class Slice:
     """The part of the graph between inputs and outputs that a derivative runs through."""
 
-    __slots__ = ("steps", "nested", "selects")
+    __slots__ = ("steps", "nested", "selects", "steep", "rooted")
 
     steps: list[Step]
     """Nodes in order of construction, each with its number and the positions of arguments that lead to an input."""
@@ -50,6 +51,10 @@ class Slice:
     """An outer trace's values take part, so the derivative may be differentiated again."""
     selects: bool
     """An operation on the way leaves entries out: structural zeros are born there."""
+    steep: bool
+    """A partial on the way can be infinite where the value is finite: see zeros.py."""
+    rooted: bool
+    """There is a root on the way, whose powers have partials of their own."""
 
     def __init__(self, outputs: list[Node], inputs: list[Node]):
         wanted = {inputs[0].index} if len(inputs) == 1 else {n.index for n in inputs}
@@ -59,7 +64,7 @@ class Slice:
         if len(seen) < len(outputs):
             stack = list({n.index: n for n in outputs}.values())
         steps: list[Step] = []
-        nested = selects = False
+        nested = selects = steep = rooted = False
         loose = False  # something was met that no path from an input leads to
         places: Sequence[int]
         while stack:
@@ -122,27 +127,46 @@ class Slice:
                 if not places:
                     loose = True
                     continue
-            if op.selects:
-                selects = True
+            if op.notable:
+                if op.selects:
+                    selects = True
+                elif op.squared:
+                    rooted = True
+                    steep = steep or op.steep != 1.0
+                else:
+                    steep = True
             steps.append((index, node, places))
         steps.sort()
         self.steps = _reached(steps, wanted) if loose else steps
         self.selects = selects
+        self.steep = steep
+        self.rooted = rooted
         self.nested = nested and state.depth > 0
 
-    def risky_from_inputs(self, masked: bool) -> set[int]:
+    def risky_from_inputs(self, masked: bool, still: dict[int, int]) -> set[int]:
         """Nodes that are risky or have a risky node between themselves and the inputs: masks are carried to these.
 
-        None of them, when no mask can get there: it is given with a seed, or born where entries are left out of such.
+        None of them, when no mask can get there: it is given with a seed, or born where entries are left out of such
+        or multiplied by a zero that holds still.
         """
         reached: set[int] = set()
         for _, node, places in self.steps:
             if reached and any(node.inputs[i].index in reached for i in places):
                 reached.add(node.index)
-                masked = masked or node.op.selects
+                masked = masked or node.op.selects or node.index in still
             elif node.op.risky and is_risky(node):
                 reached.add(node.index)
         return reached if masked else set()
+
+    def still_factors(self) -> dict[int, int]:
+        """Products with a factor that holds still and may be 0: which argument that is."""
+        found = {}
+        for index, node, places in self.steps:
+            if len(places) == 1 and len(node.inputs) == 2:
+                k = still_factor(node, places[0])
+                if k is not None:
+                    found[index] = k
+        return found
 
 
 def _reached(steps: list[Step], wanted: set[int]) -> list[Step]:
@@ -182,12 +206,37 @@ def backward(seeds: list[Seed], wrt: list[Node], kept: dict[int, Any] | None = N
         record = record or g.__class__ is Traced or node.value.__class__ is Aval
         masked = masked or mask is not None
     part = Slice(outputs, wrt)
-    carried = part.risky_from_inputs(masked) if masked or part.selects else set()
-    if record or part.nested or carried or kept is not None:
-        cotangents = _sweep(part, seeds, record or part.nested, carried, kept)
+    record = record or part.nested
+    if record and (part.steep or part.rooted):
+        return _ends(_strong_sweep(part, seeds, masked, True), wrt)
+    carried = part.risky_from_inputs(masked, {}) if masked or part.selects else set()
+    if record or carried or kept is not None:
+        cotangents = _sweep(part, seeds, record, carried, kept, None)
     else:
         cotangents = _plain_sweep(part, seeds)
-    return [cotangents.get(wrt[0].index)] if len(wrt) == 1 else [cotangents.get(n.index) for n in wrt]
+    found = [cotangents.get(wrt[0].index)] if len(wrt) == 1 else _ends(cotangents, wrt)
+    if part.steep and has_nan(found) and not record and kept is None:
+        return _ends(_strong_sweep(part, seeds, masked, False), wrt)
+    return found
+
+
+def _ends(cotangents: dict[int, Any], wrt: list[Node]) -> list[Any]:
+    return [cotangents.get(n.index) for n in wrt]
+
+
+def has_nan(derivatives: list[Any]) -> bool:
+    for c in derivatives:
+        if c.__class__ is ARRAY:
+            c = c.dot(c) if c.ndim == 1 else np.vdot(c, c)  # the shortest look at all of them: squares do not cancel
+        if c is not None and c.__class__ is not Traced and c != c:
+            return True
+    return False
+
+
+def _strong_sweep(part: Slice, seeds: list[Seed], masked: bool, record: bool) -> dict[int, Any]:
+    still = part.still_factors()
+    carried = part.risky_from_inputs(masked, still) if masked or part.selects or still else set()
+    return _sweep(part, seeds, record, carried, None, still)
 
 
 def _recorded(seed: Seed) -> bool:
@@ -277,9 +326,18 @@ def _add(cotangents: dict[int, Any], owned: set[int], key: int, c: Any) -> None:
 
 @np.errstate(all="ignore")
 def _sweep(
-    part: Slice, seeds: list[Seed], record: bool, risky: set[int], kept: dict[int, Any] | None
+    part: Slice,
+    seeds: list[Seed],
+    record: bool,
+    risky: set[int],
+    kept: dict[int, Any] | None,
+    still: dict[int, int] | None,
 ) -> dict[int, Any]:
-    """The sweep that can record itself, and that carries masks of structural zeros to the nodes in `risky`."""
+    """The sweep that can record itself, and that carries masks of structural zeros to the nodes in `risky`.
+
+    With `still`, the factors that hold still, the zeros of zeros.py win.
+    """
+    steep: dict[int, float] = {}  # nodes whose cotangent may be infinite, and by which power of a distance
     cotangents: dict[int, Any] = {}
     masks: dict[int, Any] = {}
     owned: set[int] = set()
@@ -312,40 +370,95 @@ def _sweep(
             else:
                 args, out = values, node.value
                 plain, plain_out = args, out
+            power = steep.get(index, 1.0)
+            if still is not None:
+                root = root_under(node)
+                if root is not None:
+                    _pull_root(root, g, mask, record, cotangents, masks, owned, risky, steep, power)
+                    continue
             found = pulled_control(op, places, g, out, args, attrs) if op.kind is CONTROL else None
             for i in places:
                 key = node.inputs[i].index
                 carried = key in risky
                 if i == 0 and op.accumulate is not None and not record and not carried and mask is None:
                     _accumulate(op, cotangents, owned, key, g, values, attrs)
+                    if power < 1:
+                        steep[key] = min(steep.get(key, 1.0), power)
                     continue
-                c = found.get(i) if found is not None else pulled(op, i, g, out, args, attrs)
+                if found is not None:
+                    c = found.get(i)
+                elif power < 1 and (index in still or (power >= ROOT and even(node, i))):  # type: ignore[operator]
+                    c = strong_pull(op, i, g, out, args, attrs)
+                else:
+                    c = pulled(op, i, g, out, args, attrs)
                 if c is None:
                     continue
                 if mask is not None and is_risky(node):
                     c = masked_pull(op, c, mask, args, attrs)
-                value = values[i]
-                if value.__class__ is np.ndarray or hasattr(value, "dtype"):
-                    c = fitted(c, value.shape, value.dtype)
-                else:
-                    c = fitted(c, (), dtype_of(value))
                 new = pulled_mask(op, i, mask, plain_out, plain, attrs) if carried else None
-                if key in cotangents:
-                    cotangents[key] = cotangents[key] + c
-                    owned.add(key)
-                    if key in masks:
-                        both = joined(masks[key], new)
-                        if both is None:
-                            del masks[key]
-                        else:
-                            masks[key] = both
-                else:
-                    cotangents[key] = c
-                    if new is not None:
-                        masks[key] = new
+                if carried and still is not None and index in still:
+                    k = still[index]
+                    own = np.not_equal(plain[k], 0) if op.kind is LINEAR else not_zero(op, k, plain, plain_out)
+                    own = unbroadcast_mask(own, shape_of(values[i]))
+                    new = own if new is None else np.logical_and(new, own)
+                if still is not None:
+                    below = power * steepness(node)
+                    if below < 1:
+                        steep[key] = min(steep.get(key, 1.0), below)
+                _give(cotangents, masks, owned, key, c, new, values[i])
     finally:
         state.origin = before
     return cotangents
+
+
+def _give(
+    cotangents: dict[int, Any], masks: dict[int, Any], owned: set[int], key: int, c: Any, mask: Any, value: Any
+) -> None:
+    """Add a cotangent to those of a node, and its mask."""
+    if value.__class__ is np.ndarray or hasattr(value, "dtype"):
+        c = fitted(c, value.shape, value.dtype)
+    else:
+        c = fitted(c, (), dtype_of(value))
+    if key in cotangents:
+        cotangents[key] = cotangents[key] + c
+        owned.add(key)
+        if key in masks:
+            both = joined(masks[key], mask)
+            if both is None:
+                del masks[key]
+            else:
+                masks[key] = both
+    else:
+        cotangents[key] = c
+        if mask is not None:
+            masks[key] = mask
+
+
+def _pull_root(
+    root: Root,
+    g: Any,
+    mask: Any,
+    record: bool,
+    cotangents: dict[int, Any],
+    masks: dict[int, Any],
+    owned: set[int],
+    risky: set[int],
+    steep: dict[int, float],
+    power: float,
+) -> None:
+    """What the power of a root sends to what is under the root."""
+
+    def read(q: Any) -> Any:
+        return (Traced(q) if record else q.value) if q.__class__ is Node else q
+
+    wanted = {q.index for q in root.ends}
+    for q, c in root.pulled(g, read):
+        if q.index not in wanted:
+            continue
+        new = root.mask(q, mask, read) if mask is not None and q.index in risky else None
+        if power < 1:
+            steep[q.index] = min(steep.get(q.index, 1.0), power)
+        _give(cotangents, masks, owned, q.index, c, new, q.value)
 
 
 def _accumulate(

@@ -6,13 +6,15 @@ from typing import Any
 
 import numpy as np
 
+from backpass.graph.op import Kind
 from backpass.graph.origin import Adjoint, state
 from backpass.graph.traced import Node, Traced
-from backpass.partials.declare import value_of
+from backpass.partials.declare import dtype_of, shape_of, value_of
 
-from .backward import Slice, fresh
+from .backward import Slice, fresh, has_nan
 from .nonfinite import examine
-from .rules import is_risky, pushed, pushed_mask
+from .rules import is_risky, pushed, pushed_mask, select, spread
+from .zeros import ROOT, Root, apart_from_zero, even, not_zero, root_under, some_not_zero, steepness, strong_push
 
 Push = tuple[Node, Any, Any]
 """An input, its tangent, and the tangent's mask (or None)."""
@@ -33,17 +35,39 @@ def forward(seeds: list[Push], outputs: list[Node]) -> list[Any]:
         tangents[node.index] = t
         if mask is not None:
             masks[node.index] = mask
-    carry = (bool(masks) or part.selects) and any(is_risky(node) for _, node, _ in part.steps)
+    if record or not part.steep:
+        return _push(part, outputs, tangents, masks, record, record and (part.steep or part.rooted))
+    found = _push(part, outputs, dict(tangents), dict(masks), False, False)
+    if has_nan(found):
+        return _push(part, outputs, tangents, masks, False, True)
+    return found
+
+
+def _push(
+    part: Slice, outputs: list[Node], tangents: dict[int, Any], masks: dict[int, Any], record: bool, strong: bool
+) -> list[Any]:
+    """The sweep; where `strong`, the zeros of zeros.py win, and are carried to what is steep."""
+    still = part.still_factors() if strong else {}
+    last_steep = max([index for index, node, _ in part.steps if steepness(node) < 1], default=-1) if strong else -1
+    roots: dict[int, Root] = {}
+    carry = bool(masks or part.selects or still or last_steep >= 0) and any(is_risky(n) for _, n, _ in part.steps)
     last_use: dict[int, int] = {}
     for index, node, places in part.steps:
         for i in places:
             last_use[node.inputs[i].index] = index
+        root = root_under(node) if strong else None
+        if root is not None:
+            roots[index] = root
+            for q in root.ends:
+                last_use[q.index] = index
     for node in outputs:
         last_use.pop(node.index, None)
+    infinite: set[int] = set()  # nodes whose tangent may be infinite
+    evens: dict[int, Any] = {}  # masks of the zeros that even functions have at 0
     before = state.origin
     try:
         with np.errstate(all="ignore"):
-            for _, node, places in part.steps:
+            for index, node, places in part.steps:
                 mine = [tangents.get(q.index) if q.__class__ is Node else None for q in node.inputs]
                 theirs = [masks.get(q.index) if q.__class__ is Node else None for q in node.inputs]
                 attrs = node.attrs or {}
@@ -56,19 +80,59 @@ def forward(seeds: list[Push], outputs: list[Node]) -> list[Any]:
                 else:
                     args, out = values, node.value
                     plain, plain_out = args, out
-                t = pushed(node.op, mine, theirs if is_risky(node) else None, out, args, attrs)
+                steep = strong and not infinite.isdisjoint([node.inputs[i].index for i in places])
+                power = steepness(node) if strong else 1.0
+                level = [evens.get(q.index) if q.__class__ is Node else None for q in node.inputs] if evens else []
+                root = roots.get(index)
+                if root is not None:
+                    t = root.pushed(lambda q: tangents.get(q.index), _read(record))
+                    t = None if t is None else spread(t, shape_of(node.value), dtype_of(node.value))
+                else:
+                    wins = {i for i in places if steep and (index in still or even(node, i))}
+                    if wins and index in still and node.op.kind is Kind.LINEAR:  # a dot product
+                        mine = [t if t is None else select(np.not_equal(args[still[index]], 0), t) for t in mine]
+                    t = pushed(node.op, mine, theirs if is_risky(node) else None, out, args, attrs, wins)
+                    if ROOT <= power < 1 and any(e is not None for e in level):
+                        t = strong_push(node.op, mine, theirs, level, t, out, args)
                 if t is None:
                     continue
-                tangents[node.index] = t
+                tangents[index] = t
+                if steep or power < 1:
+                    infinite.add(index)
                 if carry:
                     mask = pushed_mask(node.op, mine, theirs, plain_out, plain, attrs)
+                    if index in still:
+                        k = still[index]
+                        linear = node.op.kind is Kind.LINEAR
+                        own = (
+                            some_not_zero(node.op, k, plain, attrs)
+                            if linear
+                            else not_zero(node.op, k, plain, plain_out)
+                        )
+                        mask = _both(mask, own, node)
                     if mask is not None:
-                        masks[node.index] = mask
-                for i in places:
-                    key = node.inputs[i].index
-                    if last_use.get(key) == node.index:
-                        tangents.pop(key, None)
-                        masks.pop(key, None)
+                        masks[index] = mask
+                if index < last_steep:
+                    mask = pushed_mask(node.op, mine, level, plain_out, plain, attrs) if level and power == 1 else None
+                    if root is None and even(node, places[0]):
+                        own = apart_from_zero(node.op, plain[places[0]], mine[places[0]], plain_out)
+                        mask = _both(mask, own, node)
+                    if mask is not None:
+                        evens[index] = mask
+                for q in [node.inputs[i] for i in places] + (root.ends if root is not None else []):
+                    if last_use.get(q.index) == index:
+                        tangents.pop(q.index, None)
+                        masks.pop(q.index, None)
+                        evens.pop(q.index, None)
     finally:
         state.origin = before
     return [tangents.get(n.index) for n in outputs]
+
+
+def _both(mask: Any, own: Any, node: Node) -> Any:
+    own = np.broadcast_to(own, shape_of(node.value))
+    return own if mask is None else np.logical_and(mask, own)
+
+
+def _read(record: bool) -> Any:
+    return lambda q: (Traced(q) if record else q.value) if q.__class__ is Node else q

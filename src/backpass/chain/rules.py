@@ -20,6 +20,7 @@ import numpy as np
 
 from backpass.graph.op import Kind, Op
 from backpass.graph.traced import Node, Traced
+from backpass.partials.arithmetic import STRONG_PRODUCT
 from backpass.partials.declare import dtype_of, shape_of
 from backpass.partials.reductions import restore
 from backpass.partials.shape import unbroadcast
@@ -143,8 +144,19 @@ def joined(first: Any, second: Any) -> Any:
 
 
 # ---- forward
-def pushed(op: Op, tangents: list[Any], masks: list[Any] | None, out: Any, args: Any, attrs: dict[str, Any]) -> Any:
-    """The result's tangent, from those of the arguments (None: no tangent). `masks` are given where it is risky."""
+def pushed(
+    op: Op,
+    tangents: list[Any],
+    masks: list[Any] | None,
+    out: Any,
+    args: Any,
+    attrs: dict[str, Any],
+    strong: Any = (),
+) -> Any:
+    """The result's tangent, from those of the arguments (None: no tangent). `masks` are given where it is risky.
+
+    In the arguments of `strong` a zero of a pointwise partial wins over an infinite tangent.
+    """
     active = [i for i, t in enumerate(tangents) if t is not None]
     kind = op.kind
     if kind is Kind.POINTWISE:
@@ -153,7 +165,7 @@ def pushed(op: Op, tangents: list[Any], masks: list[Any] | None, out: Any, args:
             rule = op.partials[i]
             if rule is None:
                 continue
-            c = rule(tangents[i], out, *args)
+            c = STRONG_PRODUCT(tangents[i], rule(1.0, out, *args)) if i in strong else rule(tangents[i], out, *args)
             if masks is not None and masks[i] is not None:
                 c = select(masks[i], c)
             total = c if total is None else total + c
@@ -177,7 +189,7 @@ def pushed(op: Op, tangents: list[Any], masks: list[Any] | None, out: Any, args:
         return pushed_control(op, tangents, out, args, attrs)
     else:
         return None
-    return None if total is None else _spread(total, shape_of(out), dtype_of(out))
+    return None if total is None else spread(total, shape_of(out), dtype_of(out))
 
 
 def _pushed_linear(op: Op, active: list[int], tangents: list[Any], args: Any, attrs: dict[str, Any]) -> Any:
@@ -210,7 +222,7 @@ def _transposed(op: Op, active: list[int], tangents: list[Any], out: Any, args: 
     return backward(seeds, [g.node])[0] if seeds else None
 
 
-def _spread(t: Any, shape: tuple[int, ...], dtype: np.dtype) -> Any:
+def spread(t: Any, shape: tuple[int, ...], dtype: np.dtype) -> Any:
     if shape_of(t) != shape:
         t = np.broadcast_to(t, shape)
     return t if dtype_of(t) == dtype else cast(t, dtype)

@@ -65,6 +65,7 @@ def arguments(sheet: Sheet, k: int, node: GraphNode, idx: tuple[Expr, ...]) -> l
 _SIGNS = {"less": "<", "less_equal": "≤", "greater": ">", "greater_equal": "≥", "equal": "=", "not_equal": "≠"}
 _OPPOSITE = {"<": "≥", "≤": ">", ">": "≤", "≥": "<", "=": "≠", "≠": "="}
 NAMES = {
+    "length": "√",
     "sqrt": "√",
     "expit": "σ",
     "absolute": "abs",
@@ -94,7 +95,7 @@ def elementwise(name: str, a: list[Expr]) -> Expr | None:
         return add(*a)
     if name == "subtract":
         return add(a[0], negate(a[1]))
-    if name == "multiply":
+    if name in ("multiply", "strong_product"):
         return mul(*a)
     if name == "divide":
         return as_sigmoid(mul(a[0], (a[1], -1)))

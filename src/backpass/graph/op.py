@@ -79,6 +79,14 @@ class Op:
     """A partial can be infinite or NaN at finite arguments, so a structural zero must annihilate it."""
     tame: Callable[..., bool] | None = None
     """Where `risky` is too careful: ``tame(*constants)``, with None for an argument that is not a constant."""
+    steep: float | Callable[..., float] = 1.0
+    """Where a partial is infinite and the value is not, it changes by this power of the distance: ½ of √ at 0; 1 where
+    partials are finite. Asked as `tame` is."""
+    even: bool = False
+    """f(−x) = f(x), so the derivative at 0 is a zero that wins over an infinite slope of what is done with f(x)."""
+    squared: tuple[Callable[..., Any] | None, ...] = ()
+    """The partials of the result's square, where those of the result itself are infinite or a choice. As `partials`;
+    of a reduction ``squared[0](g, x)``, with g spread over x."""
     selects: bool = False
     """Some entries of an argument do not reach the result: structural zeros are born here."""
     complex_form: Callable[..., Any] | None = None
@@ -100,11 +108,14 @@ class Op:
     """Which arguments have a derivative; None for all of them, however many there are."""
     pair: tuple[bool, bool] = field(init=False)
     """`smooth` of the first and the second argument."""
+    notable: bool = field(init=False)
+    """It selects, is steep, or is a root."""
 
     def __post_init__(self) -> None:
         smooth = _smooth(self)
         object.__setattr__(self, "smooth", smooth)
         object.__setattr__(self, "pair", (True, True) if smooth is None else (*smooth, False, False)[:2])
+        object.__setattr__(self, "notable", self.selects or self.steep != 1.0 or bool(self.squared))
 
     def __call__(self, *args: Any, **attrs: Any) -> Any:
         """Run on plain arrays; record when an argument is traced."""

@@ -77,7 +77,7 @@ def _resolved(op: Op, types: tuple[Any, ...]) -> tuple[np.dtype, ...] | None:
 
 REDUCED = ("sum", "prod", "max", "min", "any", "all")
 """Reductions over axes of length 1 change at most the dtype."""
-_AS_RESULT = {"sinc", "round", "fraction"}
+_AS_RESULT = {"sinc", "round", "fraction", "strong_product"}
 _BOOLEAN = {
     "less", "less_equal", "greater", "greater_equal", "equal", "not_equal", "logical_and", "logical_or", "logical_xor",
     "logical_not", "isfinite", "isnan", "isinf", "signbit",
@@ -113,6 +113,12 @@ def _multiply(v: Lanes, t: np.dtype, a: list[Value]) -> Value:
     if t.kind == "b":
         return v.b.and_(*a)
     return v.b.fmul(*a) if t.kind == "f" else v.b.mul(a[0], a[1])
+
+
+@native(FLOATS, "strong_product")
+def _strong_product(v: Lanes, t: np.dtype, a: list[Value]) -> Value:
+    zero = v.b.fcmp_ordered("==", a[1], _zero(a[1]))
+    return v.b.select(zero, _zero(a[0]), v.b.fmul(*a))
 
 
 @native(FLOATS, "divide")
@@ -449,6 +455,11 @@ for _name in vecmath.NAMES:
         _elementary(_name)
 
 
+@native(FLOATS, "length")
+def _length(v: Lanes, t: np.dtype, a: list[Value]) -> Value:
+    return vecmath.emit(v.b, "sqrt", *a)
+
+
 @native(FLOATS, "sinc")
 def _sinc(v: Lanes, t: np.dtype, a: list[Value]) -> Value:
     b = v.b
@@ -459,4 +470,12 @@ def _sinc(v: Lanes, t: np.dtype, a: list[Value]) -> Value:
 
 def expensive(op: Op) -> bool:
     """Does it cost so much that its value is kept rather than computed again?"""
-    return op.name in vecmath.NAMES or op.name in ("divide", "remainder", "fmod", "floor_divide", "sinc", "reciprocal")
+    return op.name in vecmath.NAMES or op.name in (
+        "divide",
+        "remainder",
+        "fmod",
+        "floor_divide",
+        "sinc",
+        "length",
+        "reciprocal",
+    )

@@ -15,6 +15,7 @@ from .declare import (
     Window,
     as_array,
     bind,
+    conjugated,
     declare,
     dtype_of,
     is_complex,
@@ -42,6 +43,12 @@ def _finite_divisor(a, b):
     return b is not None and _is_finite(b) and bool(np.all(np.not_equal(b, 0)))
 
 
+def _steep_power(a, b):
+    """The least exponent between 0 and 1."""
+    between = np.asarray(1.0 if b is None or np.iscomplexobj(b) else b)
+    return float(np.min(between[(between > 0) & (between < 1)], initial=1.0))
+
+
 def _smooth_power(a, b):
     return b is not None and bool(np.all(np.isfinite(b)) and np.all(np.greater_equal(b, 1)))
 
@@ -65,6 +72,26 @@ DIVIDE = pointwise(
     tame=_finite_divisor,
     notation="{0} / {1}",
     domain=NONZERO,
+)
+
+
+def _strong_product(a, b):
+    product = np.multiply(a, b)
+    return np.where(np.equal(b, 0), product.dtype.type(0), product)[()]
+
+
+STRONG_PRODUCT = declare(
+    Op(
+        name="strong_product",
+        kind=Kind.POINTWISE,
+        run=_strong_product,
+        aval=ufunc_aval(np.multiply),
+        partials=(lambda g, out, a, b: STRONG_PRODUCT(g, b), lambda g, out, a, b: g * a),
+        risky=True,
+        notation="{0} · {1}",
+        domain=ANY,
+        doc="A product in which a zero of the second factor wins, also over an infinite or NaN first one.",
+    )
 )
 NEGATIVE = pointwise(np.negative, negates, notation="−{0}", domain=ANY)
 POSITIVE_ = pointwise(np.positive, passes, notation="{0}", domain=ANY)
@@ -93,11 +120,12 @@ POWER = pointwise(
     _power_exponent,
     risky=True,
     tame=_smooth_power,
+    steep=_steep_power,
     notation="{0}^{1}",
     domain=POSITIVE,
     kinks="0^0: ∂/∂a = 0, and ∂/∂b = −∞, the limit of the difference quotients from both sides.",
 )
-SQUARE = pointwise(np.square, lambda g, out, a: g * (2 * a), risky=True, notation="{0}²", domain=ANY)
+SQUARE = pointwise(np.square, lambda g, out, a: g * (2 * a), risky=True, even=True, notation="{0}²", domain=ANY)
 RECIPROCAL = pointwise(np.reciprocal, lambda g, out, a: -g * out * out, risky=True, notation="1/{0}", domain=NONZERO)
 
 
@@ -112,6 +140,7 @@ ABSOLUTE = pointwise(
     np.absolute,
     _absolute,
     also=(np.fabs,),
+    squared=(lambda g, out, a: g * (2 * conjugated(a)),),
     notation="|{0}|",
     domain=NONZERO,
     kinks="0 at x = 0, the mean of the two one-sided derivatives −1 and 1.",
@@ -138,12 +167,20 @@ HYPOT = pointwise(
     np.hypot,
     lambda g, out, a, b: g * np.where(out == 0, 0.0, a / np.where(out == 0, 1.0, out)),
     lambda g, out, a, b: g * np.where(out == 0, 0.0, b / np.where(out == 0, 1.0, out)),
+    squared=(lambda g, out, a, b: g * (2 * a), lambda g, out, a, b: g * (2 * b)),
     notation="√({0}² + {1}²)",
     domain=NONZERO,
     kinks="0 at (0, 0), the smallest subgradient.",
 )
 FLOAT_POWER = pointwise(
-    np.float_power, _power_base, _power_exponent, risky=True, notation="{0}^{1}", domain=POSITIVE, kinks="As power."
+    np.float_power,
+    _power_base,
+    _power_exponent,
+    risky=True,
+    steep=_steep_power,
+    notation="{0}^{1}",
+    domain=POSITIVE,
+    kinks="As power.",
 )
 COPYSIGN = pointwise(
     np.copysign,

@@ -16,18 +16,24 @@ import numpy as np
 from backpass.graph import messages
 from backpass.graph.origin import Part, here, state
 
+from .arithmetic import POSITIVE
 from .declare import (
+    Kind,
+    Op,
     Traced,
     as_array,
     bind,
+    conjugated,
+    declare,
     dtype_of,
     floating,
     is_complex,
     is_staged,
     normal_axes,
+    passes,
     rule_for,
-    scalar_if_0d,
     shape_of,
+    ufunc_aval,
     value_of,
 )
 from .reductions import OMITTED, SUM, _keep, _masked, _reduction, restore, sum_
@@ -144,12 +150,30 @@ def std(
     return _root_of_squares(var(a, axis, dtype, None, ddof, keepdims, where=where, mean=mean, correction=correction))
 
 
+def _length_partial(g: Any, out: Any, x: Any) -> Any:
+    zero = np.equal(out, 0)
+    return g * np.where(zero, 0.0, 0.5 / np.where(zero, 1.0, out))
+
+
+LENGTH = declare(
+    Op(
+        name="length",
+        kind=Kind.POINTWISE,
+        run=np.sqrt,
+        aval=ufunc_aval(np.sqrt),
+        partials=(_length_partial,),
+        squared=(passes,),
+        notation="√{0}",
+        domain=POSITIVE,
+        kinks="0 at 0, the smallest subgradient of a norm.",
+        doc="The root of a sum of squares.",
+    )
+)
+
+
 def _root_of_squares(x: Any) -> Any:
-    """√x with derivative 0 at 0, the smallest subgradient of a norm; the inner where keeps 1/0 out."""
-    if not is_staged(x) and np.all(value_of(x) > 0):
-        return np.sqrt(x)
-    zero = np.equal(x, 0)
-    return scalar_if_0d(np.where(zero, 0.0, np.sqrt(np.where(zero, 1.0, x))))
+    """√x with derivative 0 at 0, the smallest subgradient of a norm."""
+    return np.sqrt(x) if not is_staged(x) and np.all(value_of(x) > 0) else LENGTH(x)
 
 
 @rule_for(np.average)
@@ -194,6 +218,7 @@ NORM = _reduction(
     notation="‖{0}‖",
     domain={"low": -3.0, "high": 3.0},
     kinks="0 at x = 0, the smallest subgradient.",
+    squared=(lambda g, x: g * (2 * conjugated(x)),),
     doc="Euclidean (Frobenius) norm over axes; `by_dot` sums the squares of a vector by a dot product, as NumPy does.",
 )
 

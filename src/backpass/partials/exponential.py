@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from .arithmetic import ANY, NONZERO, POSITIVE
-from .declare import pointwise
+from .declare import passes, pointwise
 
 LN2 = math.log(2.0)
 LN10 = math.log(10.0)
@@ -19,8 +19,18 @@ LOG = pointwise(np.log, lambda g, out, a: g / a, risky=True, notation="log({0})"
 LOG2 = pointwise(np.log2, lambda g, out, a: g / (a * LN2), risky=True, notation="log₂({0})", domain=POSITIVE)
 LOG10 = pointwise(np.log10, lambda g, out, a: g / (a * LN10), risky=True, notation="log₁₀({0})", domain=POSITIVE)
 LOG1P = pointwise(np.log1p, lambda g, out, a: g / (1 + a), risky=True, notation="log(1 + {0})", domain=POSITIVE)
-SQRT = pointwise(np.sqrt, lambda g, out, a: g * (0.5 / out), risky=True, notation="√{0}", domain=POSITIVE)
-CBRT = pointwise(np.cbrt, lambda g, out, a: g / (3 * out * out), risky=True, notation="∛{0}", domain=NONZERO)
+SQRT = pointwise(
+    np.sqrt,
+    lambda g, out, a: g * (0.5 / out),
+    risky=True,
+    steep=0.5,
+    squared=(passes,),
+    notation="√{0}",
+    domain=POSITIVE,
+)
+CBRT = pointwise(
+    np.cbrt, lambda g, out, a: g / (3 * out * out), risky=True, steep=1 / 3, notation="∛{0}", domain=NONZERO
+)
 
 
 def _part(a, b, total, half):

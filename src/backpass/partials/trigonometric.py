@@ -15,7 +15,7 @@ from .declare import Kind, Op, bind, declare, is_complex, pointwise, rule_for
 INSIDE = {"low": -0.9, "high": 0.9}
 
 SIN = pointwise(np.sin, lambda g, out, a: g * np.cos(a), risky=True, notation="sin({0})", domain=ANY)
-COS = pointwise(np.cos, lambda g, out, a: -g * np.sin(a), risky=True, notation="cos({0})", domain=ANY)
+COS = pointwise(np.cos, lambda g, out, a: -g * np.sin(a), risky=True, even=True, notation="cos({0})", domain=ANY)
 TAN = pointwise(np.tan, lambda g, out, a: g * (1 + out * out), risky=True, notation="tan({0})", domain=INSIDE)
 
 
@@ -24,8 +24,10 @@ def _leg(a: Any) -> Any:
     return np.sqrt(-(a * a - 1)) if is_complex(a) else np.sqrt(1 - a * a)
 
 
-ARCSIN = pointwise(np.arcsin, lambda g, out, a: g / _leg(a), risky=True, notation="asin({0})", domain=INSIDE)
-ARCCOS = pointwise(np.arccos, lambda g, out, a: -g / _leg(a), risky=True, notation="acos({0})", domain=INSIDE)
+ARCSIN = pointwise(np.arcsin, lambda g, out, a: g / _leg(a), risky=True, steep=0.5, notation="asin({0})", domain=INSIDE)
+ARCCOS = pointwise(
+    np.arccos, lambda g, out, a: -g / _leg(a), risky=True, steep=0.5, notation="acos({0})", domain=INSIDE
+)
 ARCTAN = pointwise(np.arctan, lambda g, out, a: g / (1 + a * a), notation="atan({0})", domain=ANY)
 ARCTAN2 = pointwise(
     np.arctan2,
@@ -37,13 +39,14 @@ ARCTAN2 = pointwise(
     kinks="No derivative at (0, 0); NaN there.",
 )
 SINH = pointwise(np.sinh, lambda g, out, a: g * np.cosh(a), risky=True, notation="sinh({0})", domain=ANY)
-COSH = pointwise(np.cosh, lambda g, out, a: g * np.sinh(a), risky=True, notation="cosh({0})", domain=ANY)
+COSH = pointwise(np.cosh, lambda g, out, a: g * np.sinh(a), risky=True, even=True, notation="cosh({0})", domain=ANY)
 TANH = pointwise(np.tanh, lambda g, out, a: g * (1 - out * out), notation="tanh({0})", domain=ANY)
 ARCSINH = pointwise(np.arcsinh, lambda g, out, a: g / np.sqrt(a * a + 1), notation="asinh({0})", domain=ANY)
 ARCCOSH = pointwise(
     np.arccosh,
     lambda g, out, a: g / (np.sqrt(a - 1) * np.sqrt(a + 1)),  # √(a² − 1) would leave the branch where Re a < 0
     risky=True,
+    steep=0.5,
     notation="acosh({0})",
     domain={"low": 1.2, "high": 3.0},
 )
