@@ -19,7 +19,6 @@ class Compiled:
 
     def __init__(self, module: ir.Module, target: Target, opt: int = 2) -> None:
         machine = target.machine(opt)
-        module.triple = machine.triple
         parsed = llvm.parse_assembly(str(module))
         parsed.verify()
         options = llvm.create_pipeline_tuning_options(speed_level=opt)
