@@ -19,7 +19,7 @@ from backpass.graph.traced import CONSTANT
 from backpass.partials.control import CHECKPOINT, COND, ITEM, ITEM_DISCRETE
 
 LINES = 10_000
-"""Longer graphs would take LLVM longer, about a millisecond a line, than they are worth: the interpreter runs them."""
+"""Longer graphs would take LLVM longer, half a millisecond a line, than they are worth: the interpreter runs them."""
 ONE_HOT_LIMIT = 64
 """Classes: up to here a sum over [y = c] beats a scattered access."""
 

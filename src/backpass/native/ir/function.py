@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .types import FunctionType, PointerType, Type, VoidType
+from .types import FunctionType, PointerType, Type
 from .values import Value
 
 UNLIKELY = "!prof !0"
@@ -137,6 +137,3 @@ class Function(Value):
             ]
         )
         return f"{head} {self.text}({', '.join(told)}){after} {{\n{body}\n}}"
-
-
-__all__ = ["Argument", "Block", "Data", "Function", "Module", "Phi", "UNLIKELY", "VoidType"]

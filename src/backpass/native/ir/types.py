@@ -100,11 +100,6 @@ class FunctionType(Type):
         self.text = f"{result.text} ({', '.join(argument.text for argument in arguments)})"
 
 
-def element_of(type_: Type) -> Type:
-    """The type of one lane."""
-    return type_.element if isinstance(type_, VectorType) else type_
-
-
 def like(type_: Type, element: Type) -> Type:
     """`element` in as many lanes as a type has."""
     return VectorType(element, type_.count) if isinstance(type_, VectorType) else element
