@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import os
 import re
 import shlex
@@ -16,6 +17,7 @@ from click.testing import CliRunner
 import backpass as bp
 from backpass.cli import main
 from backpass.data.table import Table
+from backpass.train.run_folder import RunFolder
 
 ENVIRONMENT = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OPENBLAS_NUM_THREADS": "1"}
 
@@ -263,6 +265,36 @@ def test_a_run_is_kept_and_taken_up_to_the_same_file(folder, monkeypatch):
     assert Path("copy.bp").read_bytes() == Path("whole.bp").read_bytes()
 
 
+@pytest.mark.parametrize("rule", ["sgd", "momentum"])
+def test_a_run_given_more_epochs_is_one_that_had_them_from_the_beginning(folder, rule):
+    options = ("train", "flowers.csv", "-t", "species", "--optimizer", rule, "--validation", 0.1)
+    assert invoke(*options, "--epochs", 7, "-o", "whole.bp").exit_code == 0
+    assert invoke(*options, "--epochs", 3, "--run", "first").exit_code == 0
+    more = invoke("train", "--resume", "first", "--epochs", 7)
+    assert more.exit_code == 0, more.output
+    assert "The run in first has 3 epochs; it goes on to 7\n" in more.stderr
+    assert Path("first/model.bp").read_bytes() == Path("whole.bp").read_bytes()
+    assert json.loads(Path("first/config.json").read_text())["command"]["epochs"] == 7
+    assert "finished, after 7 epochs: nothing is trained" in invoke("train", "--resume", "first").stderr
+    done = invoke("train", "--resume", "first", "--epochs", 5)
+    assert done.exit_code == 2
+    assert "--epochs 5 are fewer than the 7 that the run in first has" in done.stderr
+
+
+def test_one_cycle_of_the_rate_rises_again_for_more_epochs(folder):
+    assert invoke("train", "flowers.csv", "-t", "species", "--epochs", 4, "--run", "first").exit_code == 0
+    more = invoke("train", "--resume", "first", "--epochs", 8)
+    assert more.exit_code == 0, more.output
+    assert "The run in first has 4 epochs; it goes on to 8. The learning rate of adamw goes" in more.stderr
+    assert invoke("train", "flowers.csv", "-t", "species", "--epochs", 8, "--run", "other").exit_code == 0
+    rates = [[line["learning_rate"] for line in RunFolder(name).history()] for name in ("first", "other")]
+    assert rates[0][4:] == rates[1][4:]
+    assert rates[0][:4] != rates[1][:4]
+    with open("flowers.csv", "a") as file:
+        file.write("5.0,red,rose,100\n")
+    assert "the data differ" in invoke("train", "--resume", "first", "--epochs", 9).stderr
+
+
 def test_what_resume_refuses(folder):
     assert invoke("train", "flowers.csv", "-t", "species", "--epochs", 1, "--run", "first").exit_code == 0
     done = invoke("train", "flowers.csv", "-t", "species", "--run", "first")
@@ -270,9 +302,9 @@ def test_what_resume_refuses(folder):
     assert (
         "first holds a run already (finished, 1 epoch). To go on with it: backpass train --resume first" in done.stderr
     )
-    done = invoke("train", "flowers.csv", "--resume", "first", "--epochs", 5)
+    done = invoke("train", "flowers.csv", "--resume", "first", "--batch", 5)
     assert done.exit_code == 2
-    assert "leave out FILE, --epochs" in done.stderr
+    assert "leave out FILE, --batch" in done.stderr
     done = invoke("train", "--resume", "nothing")
     assert done.exit_code == 1
     assert "nothing holds no run: it has no config.json" in done.stderr
@@ -395,3 +427,24 @@ def test_weights_of_rows_and_of_classes(folder):
     Path("bad.csv").write_text("x,y,w\n" + "\n".join(f"{k % 3},{k % 2},{1 - k % 5}" for k in range(60)))
     done = invoke("train", "bad.csv", "-t", "y", "--sample-weight", "w", "-q")
     assert "column 'w' of bad.csv cannot weigh the rows: it has -1 in row 3" in done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="os.kill cannot send SIGINT there")
+@pytest.mark.parametrize("module", ["numpy", "backpass.cli", "backpass.cli.train", "backpass.train.session"])
+def test_ctrl_c_while_a_module_is_imported_ends_without_a_traceback(tmp_path, module):
+    program = f"""
+import signal, sys
+import backpass_command
+class Pressing:
+    def find_spec(self, name, *rest):
+        if name == {module!r}:
+            signal.raise_signal(signal.SIGINT)
+sys.meta_path.insert(0, Pressing())
+sys.argv = ["backpass", "train", "--epochs", "1"]
+backpass_command.main()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=ENVIRONMENT, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr.split()[-1], os.listdir(tmp_path)) == (130, "interrupted", [])
+    assert "Traceback" not in done.stderr

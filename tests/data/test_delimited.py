@@ -117,7 +117,7 @@ def test_long_files_have_one_kind_a_column(read):
     assert table["b"].kind == "number"
     assert len(table) == 20_001
     assert np.isnan(table["a"].values[-1])
-    assert table.notices == ("column 'a': 1 of 20001 values is no number ('x'): taken as missing",)
+    assert table.notices == ("column 'a': 1 of 20001 values is no number ('x' in row 20001): taken as missing",)
 
 
 BROKEN = {

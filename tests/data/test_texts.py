@@ -76,7 +76,26 @@ def test_a_slip_among_many_numbers_is_missing_and_said():
     texts = [str(i / 8) for i in range(99)] + ["n. d."]
     column, notes = read(texts)
     assert column.missing.tolist() == [False] * 99 + [True]
-    assert notes == ["column 'c': 1 of 100 values is no number ('n. d.'): taken as missing"]
+    assert notes == ["column 'c': 1 of 100 values is no number ('n. d.' in row 100): taken as missing"]
+
+
+def test_a_cell_that_makes_categories_of_numbers_is_told_of():
+    column, notes = read([str(i / 8) for i in range(15)] + ["Total"])
+    assert column.kind == "text"
+    told = "column 'c': 15 of 16 values are numbers, and the rest not ('Total' in row 16): all are read as categories."
+    assert notes == [f"{told} If that is a slip, mend or empty it, or drop the row"]
+    column, notes = read(["", *(f"2024-01-{day:02d}" for day in range(1, 10)), "soon", "later"])
+    assert column.kind == "text"
+    assert "9 of 11 values are dates, and the rest not ('soon' in row 11, 'later' in row 12)" in notes[0]
+    assert "mend or empty them" in notes[0]
+    assert read(["1", "2", "3", "4+"] * 9)[1] == []  # categories, as they are meant
+    assert read(["a1", "7", "b", "9"])[1] == []
+
+
+def test_rows_that_were_drawn_are_not_numbered():
+    notes = []
+    typed_text("c", pa.array([str(i / 8) for i in range(99)] + ["x"]), None, ENGLISH, notes, drawn=True)
+    assert notes == ["column 'c': 1 of 100 values is no number ('x'): taken as missing"]
 
 
 def test_a_reading_settles_what_a_single_row_leaves_open():
@@ -163,7 +182,7 @@ def test_a_slip_among_many_dates_is_missing_and_said():
     texts = [f"{day}.{month}.2024" for month in range(1, 13) for day in range(1, 29)] + ["soon"]
     column, notes = read(texts)
     assert column.kind == "time"
-    assert notes == ["column 'c': 1 of 337 values is no date ('soon'): taken as missing"]
+    assert notes == ["column 'c': 1 of 337 values is no date ('soon' in row 337): taken as missing"]
 
 
 @given(st.lists(st.datetimes(datetime(1800, 1, 1)), min_size=1, max_size=30))

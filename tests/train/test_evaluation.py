@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from sklearn import metrics
+from sklearn.base import BaseEstimator
+from sklearn.inspection import permutation_importance as sk_importance
 
 import backpass as bp
 from backpass.cli import main
 from backpass.data.prepare import prepare
 from backpass.data.table import Table
 from backpass.graph.errors import DataError
-from backpass.train.evaluation import evaluate
+from backpass.train.evaluation import evaluate, permutation_importance
 from backpass.train.recipe import Recipe
 from backpass.train.session import train_table
 from backpass.train.tally import NumberTally, matthews
@@ -120,6 +122,32 @@ def test_columns_that_are_needed_are_found(models):
     assert set(by_name) == {"a", "b", "noise", "word"}
     again = evaluate(models["number"], TABLE, repeats=4, seed=3)
     assert again.importance == found.importance
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_importance_is_that_of_scikit_learn(models, target):
+    """Both shuffle at random: means of many tries agree to what their deviations leave open."""
+    model, repeats = models[target], 100
+    x, truth = model.preprocessor.transform(TABLE, []), model.target.encode(TABLE)
+
+    class Predictor(BaseEstimator):
+        def fit(self, x, y):
+            return self
+
+        def predict(self, x):
+            out = model.outputs(x)
+            return out.argmax(axis=1) if model.task == "classification" else out
+
+    score = "accuracy" if model.task == "classification" else "r2"
+    theirs = sk_importance(Predictor(), x, truth, scoring=score, n_repeats=repeats, random_state=1)
+    ours = {row["column"]: row for row in permutation_importance(model, x, truth, repeats)}
+    for name, features in model.preprocessor.parts:
+        if len(features) == 1:
+            lost, deviation = theirs.importances_mean[features[0]], theirs.importances_std[features[0]]
+            mine = ours[name]
+            assert abs(mine["lost"] - lost) <= 5 * np.hypot(deviation, mine["deviation"]) / np.sqrt(repeats) + 1e-12
+            assert mine["deviation"] == pytest.approx(deviation, rel=0.5, abs=1e-3)
+    assert max(ours.values(), key=lambda row: row["lost"])["lost"] > 0.2
 
 
 def test_what_is_not_known_is_left_out_and_what_cannot_be_is_refused(models):

@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from . import say
+
 COMMANDS = {
     "train": "Train a network on a table, or on the built-in handwritten digits.",
     "predict": "Predict the target of new rows with a trained model.",
@@ -27,7 +29,8 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        return getattr(importlib.import_module(f".{cmd_name}", __package__), cmd_name)
+        with say.plainly():  # Ctrl-C may come while it is imported
+            return getattr(importlib.import_module(f".{cmd_name}", __package__), cmd_name)
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):

@@ -125,7 +125,8 @@ CHOICES = (
     "--resume",
     metavar="FOLDER",
     type=click.Path(path_type=Path),
-    help="Go on with the run in this folder, from its last checkpoint, with the settings it was begun with.",
+    help="Go on with the run in this folder, from its last checkpoint, with the settings it was begun with; with "
+    "--epochs, up to another number of them.",
 )
 @click.option(
     "--checkpoint-every",
@@ -161,7 +162,7 @@ def train(
     with say.plainly(), say.warnings_as_notices():
         if resume is not None:
             _refuse_others(context, resume)
-            folder, settings = _begun(resume)
+            folder, settings = _begun(resume, settings["epochs"])
             if folder.is_open():
                 raise DataError(f"another process is training in {resume}; wait for it to end")
         else:
@@ -193,7 +194,7 @@ def _train(settings: dict[str, Any], output: Path | None, quiet: bool, folder: A
             err=True,
         )
         if folder is not None and folder.exists:
-            click.echo(_where_it_stands(folder), err=True)
+            click.echo(_where_it_stands(folder, recipe), err=True)
     session = train_table(prepared, recipe, seed, progress=not quiet, run=folder)
     history = session.history
     save_model(session.model, output)
@@ -300,8 +301,8 @@ def make_folder(path: Path) -> None:
         ) from error
 
 
-def _begun(path: Path) -> tuple[Any, dict[str, Any]]:
-    """The folder of a run that goes on, and the settings it was begun with."""
+def _begun(path: Path, epochs: int | None) -> tuple[Any, dict[str, Any]]:
+    """The folder of a run that goes on, and the settings it was begun with; `epochs` is a new number of them."""
     from backpass.train.run_folder import RunFolder
 
     command = RunFolder(path).config().get("command")
@@ -322,15 +323,34 @@ def _begun(path: Path) -> tuple[Any, dict[str, Any]]:
                 settings[parameter.name] = parameter.type_cast_value(click.Context(train), settings[parameter.name])
             except (click.BadParameter, TypeError) as error:
                 raise DataError(f"{path / 'config.json'} is damaged: its {parameter.name}: {error}") from error
-    return RunFolder(path, settings["checkpoint_every"], settings["keep_checkpoints"], command), settings
+    if epochs is not None:
+        settings["epochs"] = command["epochs"] = epochs
+    keep = settings["checkpoint_every"], settings["keep_checkpoints"]
+    folder = RunFolder(path, *keep, command, prolonged=epochs is not None)
+    if epochs is not None and epochs < (done := folder.status()["epochs"]):
+        raise click.UsageError(
+            f"--epochs {epochs} are fewer than the {done} that the run in {path} has; θ goes on only"
+        )
+    return folder, settings
 
 
-def _where_it_stands(folder: Any) -> str:
+def _where_it_stands(folder: Any, recipe: Any) -> str:
     from backpass.data.table import counted
+    from backpass.train.recipe import ADAPTIVE
 
     status = folder.status()
+    done, stopped = status["epochs"], status.get("stopped")
+    if status["state"] == "finished" and folder.prolonged and recipe.epochs > done and stopped == "all epochs done":
+        told = f"The run in {folder.path} has {counted(done, 'epoch')}; it goes on to {recipe.epochs}"
+        if recipe.optimizer in ADAPTIVE:
+            told += (
+                f". The learning rate of {recipe.optimizer} goes through one cycle over all epochs, so it rises again, "
+                f"to where it is in a run of {recipe.epochs}; the bits are not those of one that was begun with them"
+            )
+        return told
     if status["state"] == "finished":
-        return f"The run in {folder.path} is finished, after {counted(status['epochs'], 'epoch')}: nothing is trained"
+        why = "" if stopped == "all epochs done" else f" ({stopped})"
+        return f"The run in {folder.path} is finished, after {counted(done, 'epoch')}{why}: nothing is trained"
     steps = counted(status["steps"], "step")
     return f"The run in {folder.path} was {status['state']}; it goes on after {steps}"
 
@@ -346,7 +366,7 @@ def given_options(context: click.Context, beside: set[str]) -> str:
 
 def _refuse_others(context: click.Context, resume: Path) -> None:
     """A run goes on with the settings it was begun with: others beside --resume would not be followed."""
-    if given := given_options(context, {"resume", "quiet", "output"}):
+    if given := given_options(context, {"resume", "quiet", "output", "epochs"}):
         raise click.UsageError(
             f"--resume {resume} goes on with the settings in {resume / 'config.json'}; leave out {given}"
         )

@@ -14,9 +14,11 @@ from backpass.graph.errors import DataError
 
 
 def table_of(
-    arrow: Any, source: str, readings: dict[str, Reading], delimiter: str = ",", notices: tuple[str, ...] = ()
-) -> Table:
+    arrow: Any, source: str, readings: dict[str, Reading], delimiter: str = ",", notices: tuple[str, ...] = (),
+    drawn: bool = False,
+) -> Table:  # fmt: skip
     """The Table of an Arrow table; `readings` fixes how some columns are read, the others follow from their values.
+    `drawn`: its rows are some of more, so that no notice names them by number.
 
     Nested and binary columns are left out, and a notice says so.
     """
@@ -25,7 +27,7 @@ def table_of(
     style = text_style(arrays, delimiter, readings.values())
     columns = []
     for name, array in zip(arrow.column_names, arrays, strict=True):
-        column = _column(name, array, readings.get(name), style, notes)
+        column = _column(name, array, readings.get(name), style, notes, drawn)
         if column is not None:
             columns.append(column)
     return Table(tuple(columns), tuple(notes), source)
@@ -45,13 +47,13 @@ def _joined(name: str, chunks: Any) -> Any:
         raise DataError(f"column '{name}' holds more than 2 GB of text, which is too much for one column") from error
 
 
-def _column(name: str, array: Any, reading: Reading | None, style: str, notes: list[str]) -> Column | None:
+def _column(name: str, array: Any, reading: Reading | None, style: str, notes: list[str], drawn: bool) -> Column | None:
     pa, pc = pyarrow(), pyarrow("compute")
     is_a, kind_of = pa.types, array.type
     if len(array) == array.null_count:
         return missing_column(name, reading.kind if reading else "number", len(array))
     if is_a.is_string(kind_of):
-        return typed_text(name, array, reading, style, notes)
+        return typed_text(name, array, reading, style, notes, drawn)
     if is_a.is_boolean(kind_of):
         column = Column(
             name, "boolean", numbers_of(pc.cast(array, pa.float32()), np.float32, np.nan), ("false", "true")

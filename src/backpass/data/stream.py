@@ -253,7 +253,7 @@ class Stream:
         sample = _lowest(kept, SAMPLE)[1]
         if len(seen) <= MOST_CLASSES:
             sample = pa.concat_tables([sample, *firsts])
-        table = table_of(sample, self.source, self.fixed, self.delimiter, tuple(self.notices))
+        table = table_of(sample, self.source, self.fixed, self.delimiter, tuple(self.notices), drawn=True)
         readings = {column.name: Reading(column.kind, column.unit, column.written) for column in table.columns}
         pa.default_memory_pool().release_unused()
         table = table.noted(
@@ -271,7 +271,7 @@ class Stream:
         self.quoted = self.quoted or not self.surveyed
         for block in self.blocks():
             wanted = [name for name in block.column_names if name in readings]
-            yield table_of(block.select(wanted), self.source, readings, self.delimiter)
+            yield table_of(block.select(wanted), self.source, readings, self.delimiter, drawn=True)
             pool.release_unused()
 
 

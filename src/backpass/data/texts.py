@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from backpass.data.buffers import known_of, mask_array, no_text, numbers_of, text_array
+from backpass.data.buffers import known_of, no_text, numbers_of, text_array
 from backpass.data.dates import NEARLY_ALL, read_dates
 from backpass.data.extra import arrow
 from backpass.data.table import BOOLEAN_PAIRS, BOOLEAN_WORDS, Column, Reading, missing_column
@@ -26,6 +26,8 @@ MISSING = (
 FEW = 20
 """A text column of at most this many distinct texts is read as numbers or dates only if every value is one: with few
 distinct texts the odd one out is more likely a category than a slip."""
+MANY, DISTINCT = 0.8, 5
+"""A column of text with this share of numbers or dates, and so many distinct ones, is told of: it may have a slip."""
 
 _EXPONENT = r"(?:[eE][+-]?\d+)?"
 _DIGITS = {
@@ -65,10 +67,13 @@ def text_style(arrays: Sequence[Any], delimiter: str, readings: Iterable[Reading
     return STYLES[0]
 
 
-def typed_text(name: str, array: Any, reading: Reading | None, style: str, notes: list[str]) -> Column:
+def typed_text(
+    name: str, array: Any, reading: Reading | None, style: str, notes: list[str], drawn: bool = False
+) -> Column:
     """The column that an Arrow string array holds: read as `reading` says, or as what it turns out to be.
 
-    Tried in turn: numbers, dates, pairs of words such as yes/no, and text. Notes say what a reader might not expect.
+    Tried in turn: numbers, dates, pairs of words such as yes/no, and text. Notes say what a reader might not expect;
+    they name rows, where these are not `drawn` from more.
     """
     array, kind = clean(array), reading.kind if reading else None
     if array.null_count == len(array):
@@ -78,11 +83,11 @@ def typed_text(name: str, array: Any, reading: Reading | None, style: str, notes
     if kind == "boolean":
         return _text(name, array).as_kind("boolean")
     if kind in (None, "number"):
-        column = _numbers(name, array, style, kind is not None, notes)
+        column = _numbers(name, array, style, kind is not None, notes, drawn)
         if column is not None:
             return column
     if kind in (None, "time"):
-        column = _dates(name, array, reading, notes)
+        column = _dates(name, array, reading, notes, drawn)
         if column is not None:
             return column
     text = _text(name, array)
@@ -109,7 +114,7 @@ def _boolean(text: Column) -> Column | None:
     return None
 
 
-def _numbers(name: str, array: Any, style: str, given: bool, notes: list[str]) -> Column | None:
+def _numbers(name: str, array: Any, style: str, given: bool, notes: list[str], drawn: bool) -> Column | None:
     pa, pc = arrow(), arrow("compute")
     if not given and _is_code(array):
         notes.append(f"column '{name}' has values with leading zeros ({_example(array, '^0')}): read as text")
@@ -136,13 +141,13 @@ def _numbers(name: str, array: Any, style: str, given: bool, notes: list[str]) -
     count, used, values, unit = best
     known = len(array) - array.null_count
     slips = known - count
+    foreign = np.isnan(values) & known_of(array)
     if not count or (slips and not given and (count < NEARLY_ALL * known or pc.count_distinct(array).as_py() <= FEW)):
+        if count >= MANY * known and len(np.unique(values[np.isfinite(values)])) >= DISTINCT:
+            notes.append(_mixed(name, array, foreign, "number", drawn))
         return None
     if slips:
-        rest = array.filter(mask_array(np.isnan(values)))
-        notes.append(
-            f"column '{name}': {slips} of {known} values {_are(slips, 'number')} ({_example(rest)}): taken as missing"
-        )
+        notes.append(_slips(name, array, foreign, "number", drawn))
     if unit:
         notes.append(f"column '{name}' holds numbers with '{unit}' ({_example(array)}): read as numbers")
     elif used != style:
@@ -205,7 +210,7 @@ def _compact_dates(name: str, array: Any, values: np.ndarray, notes: list[str]) 
     return Column(name, "time", dates.values, written=dates.format)
 
 
-def _dates(name: str, array: Any, reading: Reading | None, notes: list[str]) -> Column | None:
+def _dates(name: str, array: Any, reading: Reading | None, notes: list[str], drawn: bool) -> Column | None:
     pc = arrow("compute")
     known = len(array) - array.null_count
     few = reading is None and known < 1e6 and pc.count_distinct(array).as_py() <= FEW
@@ -213,19 +218,38 @@ def _dates(name: str, array: Any, reading: Reading | None, notes: list[str]) -> 
         array, least=0.0 if reading else 1.0 if few else NEARLY_ALL, prefer=reading.written if reading else ""
     )
     if dates is None:
+        if few and known >= DISTINCT and (most := read_dates(array, least=MANY)) is not None:
+            notes.append(_mixed(name, array, np.isnat(most.values) & known_of(array), "date", drawn))
         return None
     unread = np.isnat(dates.values) & known_of(array)
     if unread.any():
-        rest = array.filter(mask_array(unread))
-        slips = _are(len(rest), "date")
-        notes.append(f"column '{name}': {len(rest)} of {known} values {slips} ({_example(rest)}): taken as missing")
+        notes.append(_slips(name, array, unread, "date", drawn))
     if dates.ambiguous:
         notes.append(f"column '{name}' is read as {dates.format} ({_example(array)}); day/month/year would fit as well")
     return Column(name, "time", dates.values, written=dates.format)
 
 
-def _are(count: int, noun: str) -> str:
-    return f"is no {noun}" if count == 1 else f"are no {noun}s"
+def _slips(name: str, array: Any, foreign: np.ndarray, noun: str, drawn: bool) -> str:
+    count, known = int(foreign.sum()), len(array) - array.null_count
+    are = f"is no {noun}" if count == 1 else f"are no {noun}s"
+    return f"column '{name}': {count} of {known} values {are} ({_placed(array, foreign, drawn)}): taken as missing"
+
+
+def _mixed(name: str, array: Any, foreign: np.ndarray, noun: str, drawn: bool) -> str:
+    count, known = int(foreign.sum()), len(array) - array.null_count
+    it = "it" if count == 1 else "them"
+    return (
+        f"column '{name}': {known - count} of {known} values are {noun}s, and the rest not "
+        f"({_placed(array, foreign, drawn)}): all are read as categories. If that is a slip, mend or empty {it}, "
+        "or drop the row"
+    )
+
+
+def _placed(array: Any, chosen: np.ndarray, drawn: bool) -> str:
+    """The first three values that are chosen, quoted, with the number of their row."""
+    rows = np.flatnonzero(chosen)
+    told = [f"'{array[int(row)].as_py()}'" + ("" if drawn else f" in row {row + 1}") for row in rows[:3]]
+    return ", ".join(dict.fromkeys(told)) + ", …" * (len(rows) > 3)
 
 
 def _example(array: Any, pattern: str = "") -> str:

@@ -24,7 +24,8 @@ from . import namespace, stand_ins
 _LIBRARIES = """
 numpy scipy backpass pandas matplotlib sklearn skimage torch jax jaxlib tensorflow numba llvmlite pyarrow polars xarray
 dask IPython ipykernel pytest _pytest pluggy xdist execnet hypothesis sympy PIL cv2 networkx h5py click rich
-safetensors cupy autograd statsmodels plotly bokeh sqlalchemy pip setuptools pkg_resources
+safetensors cupy autograd statsmodels plotly bokeh sqlalchemy pip setuptools pkg_resources joblib threadpoolctl
+cloudpickle narwhals dateutil
 """
 KEEP = frozenset(sys.stdlib_module_names - {"__main__"}) | frozenset(_LIBRARIES.split())
 """Packages whose modules are left alone."""

@@ -46,6 +46,8 @@ class RunFolder:
         every: steps between checkpoints. None: by time, so that saving takes about 3 % of it, and at most one a second.
         keep: how many checkpoints stay. Each holds the best θ so far too.
         command: what config.json is to say of the command that begins the run.
+        prolonged: whether the run is given another number of epochs, and config.json written anew; a schedule of the
+            learning rate over all of them is then not the one it was begun with.
     """
 
     def __init__(
@@ -54,9 +56,11 @@ class RunFolder:
         every: int | None = None,
         keep: int = 3,
         command: dict[str, Any] | None = None,
+        prolonged: bool = False,
     ):
         self.path = Path(path)
         self.command = command
+        self.prolonged = prolonged
         self.every = None if every is None else count("every", every)
         self.keep = count("keep", keep)
 
@@ -151,14 +155,15 @@ class RunFolder:
 
     # ---- writing
     def begin(self, config: dict[str, Any]) -> None:
-        """Make the folder and write what was asked for, where no run has begun; note the environment."""
+        """Make the folder and write what was asked for, where no run has begun or one is prolonged; note the
+        environment."""
         (self.path / "checkpoints").mkdir(parents=True, exist_ok=True)
         for part in [*self.path.glob(".backpass-*.part"), *(self.path / "checkpoints").glob(".backpass-*.part")]:
             with contextlib.suppress(OSError):
                 part.unlink()  # what a kill left of a file that was being written
         with contextlib.suppress(OSError):
             self._drop_old()  # a kill may have come between a new checkpoint and the end of the oldest
-        if not self.exists:
+        if self.prolonged or not self.exists:
             command = {} if self.command is None else {"command": self.command}
             self._write("config.json", {"format": FORMAT, "version": VERSION, **command, **config})
         self._write("environment.json", [*self.environment(), environment()])

@@ -100,7 +100,9 @@ class Saving:
             self.folder.write_history(standing.history)
 
     def _check_same(self, before: dict[str, Any]) -> None:
-        differ = [words for key, words in WORDS.items() if before.get(key) != self.identity.get(key)]
+        passed = {"step"} if self.folder.prolonged else set()  # its schedule may be another
+        differ = [words for key, words in WORDS.items() if before.get(key) != self.identity.get(key)
+                  and key not in passed]  # fmt: skip
         if not differ:
             return
         was = self.folder.environment()[:1]
