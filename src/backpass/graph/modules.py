@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from . import namespace, stand_ins
+from . import namespace, scipy_names, stand_ins
 
 _LIBRARIES = """
 numpy scipy backpass pandas matplotlib sklearn skimage torch jax jaxlib tensorflow numba llvmlite pyarrow polars xarray
@@ -70,7 +70,8 @@ def _is_user(module: Any) -> bool:
     return not (isinstance(file, str) and file.endswith(_COMPILED))
 
 
-def _slots_of(globals: dict[str, Any]) -> list[Slot]:
+def slots_of(globals: dict[str, Any]) -> list[Slot]:
+    """What is exchanged among the globals of user code, and for what."""
     replaced = namespace.REPLACED
     found = []
     for name, value in list(globals.items()):
@@ -148,12 +149,12 @@ def _elsewhere(values: Iterable[Any]) -> Iterator[dict[str, Any]]:
 def _slots_elsewhere(globals: dict[str, Any]) -> list[Slot]:
     """The slots of globals that are no module's; those of sympy are all of NumPy, and are looked through once."""
     if len(globals) < _MANY:
-        return _slots_of(globals)
+        return slots_of(globals)
     held = _scanned.get(id(globals))
     if held is None or held[0] is not globals or held[1] != len(globals):
         if len(_scanned) >= _HELD:
             del _scanned[next(iter(_scanned))]
-        held = _scanned[id(globals)] = globals, len(globals), _slots_of(globals)
+        held = _scanned[id(globals)] = globals, len(globals), slots_of(globals)
     return held[2]
 
 
@@ -166,7 +167,7 @@ def _look() -> None:
         _dicts = [vars(module) for module in list(sys.modules.values()) if _is_user(module)]
         _settled = {id(globals): globals for globals in _dicts}
         names = sum(map(len, _dicts))
-    _slots = [slot for globals in _dicts for slot in _slots_of(globals)]
+    _slots = [slot for globals in _dicts for slot in slots_of(globals)]
     made = {id(found): found for globals in _dicts for found in _elsewhere(list(globals.values()))}
     _slots += [slot for globals in made.values() for slot in _slots_elsewhere(globals)]
     _known = modules, names
@@ -241,6 +242,7 @@ def install(function: Any) -> Any:
             _look()
         found = _extra(function)
         slots = _slots + found if found else _slots
+        scipy_names.place()
         for globals, name, real, proxy in slots:
             if globals.get(name) is real:
                 globals[name] = proxy
@@ -264,6 +266,7 @@ def _remove() -> None:
                     else:
                         globals[name] = real
         _placed.clear()
+        scipy_names.put_back()
         if (len(sys.modules), sum(map(len, _dicts))) != _known:
             _put_back_copies()
 

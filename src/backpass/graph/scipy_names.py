@@ -48,6 +48,8 @@ def rule_of(function: Any) -> Any:
     if found is None:
         FUNCTIONS["late"]()
         found = FUNCTIONS.get(function)
+    if found is None and type(function) is MethodType:
+        found = FUNCTIONS["distribution"](function)
     return found
 
 
@@ -55,33 +57,93 @@ def _all_watched(result: Any) -> Any:
     return tuple(map(watched, result)) if type(result) is tuple else watched(result)
 
 
+def _called(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """What a call of SciPy's function gives while a trace runs."""
+    if depends(args) or depends(kwargs):
+        rule = rule_of(function)
+        if rule is None:
+            raise messages.no_rule(function)
+        return rule(*args, **kwargs)
+    try:
+        return _all_watched(function(*map(plain, args), **plain(kwargs)))
+    except Exception as error:
+        if from_trace(error) and any(isinstance(a, (FunctionType, MethodType)) for a in (*args, *kwargs.values())):
+            rule = rule_of(function)  # a callback gave it a traced value
+            if rule is not None:
+                return rule(*args, **kwargs)
+            raise messages.no_rule(function) from error
+        raise
+
+
 def exchanged(function: Any) -> Callable[..., Any]:
     """What stands for a function of SciPy while a trace runs."""
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        if not state.depth:
-            return function(*args, **kwargs)
-        if depends(args) or depends(kwargs):
-            rule = rule_of(function)
-            if rule is None:
-                raise messages.no_rule(function)
-            return rule(*args, **kwargs)
-        try:
-            return _all_watched(function(*map(plain, args), **plain(kwargs)))
-        except Exception as error:
-            if from_trace(error) and any(isinstance(a, (FunctionType, MethodType)) for a in (*args, *kwargs.values())):
-                rule = rule_of(function)  # a callback gave it a traced value
-                if rule is not None:
-                    return rule(*args, **kwargs)
-                raise messages.no_rule(function) from error
-            raise
+        return _called(function, args, kwargs) if state.depth else function(*args, **kwargs)
 
     return call
 
 
+# ---- distributions
+_METHODS: list[tuple[type, str, Any, Any]] = []
+"""A class of SciPy's distributions, the name of a method, SciPy's own and what stands for it."""
+_OF_A_LAW = frozenset(
+    (
+        *("freeze", "pdf", "logpdf", "pmf", "logpmf", "cdf", "logcdf", "sf", "logsf", "ppf", "isf", "stats", "mean"),
+        *("var", "std", "median", "interval", "moment", "entropy", "support", "nnlf", "expect", "fit", "rvs"),
+    )
+)
+_placed = 0
+
+
+def _exchanged_method(own: FunctionType) -> Callable[..., Any]:
+    @functools.wraps(own)
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return _called(MethodType(own, self), args, kwargs) if state.depth else own(self, *args, **kwargs)
+
+    return call
+
+
+def _exchanged_freeze(own: FunctionType) -> Callable[..., Any]:
+    """Holds the parameters: an object of SciPy where all are plain."""
+
+    @functools.wraps(own)
+    def freeze(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if state.depth and (depends(args) or depends(kwargs)):
+            return Distribution(self, args, kwargs)
+        return own(self, *args, **kwargs)
+
+    return freeze
+
+
+def _enter_methods(module: ModuleType) -> None:
+    """The methods of all distributions of one variable, wherever a distribution is kept."""
+    infrastructure = sys.modules[f"{module.__name__}._distn_infrastructure"]
+    for kind in (infrastructure.rv_generic, infrastructure.rv_continuous, infrastructure.rv_discrete):
+        for name, own in vars(kind).items():
+            if name in _OF_A_LAW:
+                _METHODS.append((kind, name, own, (_exchanged_freeze if name == "freeze" else _exchanged_method)(own)))
+
+
+def place() -> None:
+    """A trace begins: exchange the methods of SciPy's distributions."""
+    global _placed
+    for kind, name, _, proxy in _METHODS[_placed:]:
+        setattr(kind, name, proxy)
+    _placed = len(_METHODS)
+
+
+def put_back() -> None:
+    """The last trace has ended."""
+    global _placed
+    for kind, name, own, _ in _METHODS[:_placed]:
+        setattr(kind, name, own)
+    _placed = 0
+
+
 class Distribution:
-    """A distribution of ``scipy.stats``: its methods go by their rules, also those of one with its parameters held."""
+    """A distribution with traced parameters held, or one of several variables as user code sees it."""
 
     def __init__(self, own: Any, held: tuple[Any, ...] = (), named: Mapping[str, Any] = MappingProxyType({})):
         self._own, self._held, self._named = own, held, named
@@ -113,5 +175,11 @@ def enter(known: Callable[[Any, Any], None], namespace: Callable[[ModuleType], A
         known(module, made)
         for attribute in module.__all__ if name in MODULES else ():
             found = getattr(module, attribute, None)
-            if callable(found) and not isinstance(found, (type, np.ufunc)) and found is not np.sinc:
-                known(found, Distribution(found) if hasattr(found, "rvs") else exchanged(found))
+            if not callable(found) or isinstance(found, (type, np.ufunc)) or found is np.sinc:
+                continue
+            if not hasattr(found, "rvs"):
+                known(found, exchanged(found))
+            elif not hasattr(found, "freeze"):
+                known(found, Distribution(found))
+        if name == "scipy.stats":
+            _enter_methods(module)

@@ -8,6 +8,7 @@ intercepts the call looks the function up there.
 from __future__ import annotations
 
 import sys
+from types import MethodType
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,9 @@ def enter_scipy() -> None:
                 owner, _, method = name.rpartition(".")
                 holder = getattr(found, owner, None) if owner else found
                 if hasattr(holder, method):
-                    FUNCTIONS[getattr(holder, method)] = rule
+                    bound = getattr(holder, method)
+                    own = getattr(bound, "__wrapped__", None) if owner else None  # exchanged, while a trace runs
+                    FUNCTIONS[bound if own is None else MethodType(own, holder)] = rule
 
 
 def _rule(module: str, *names: str) -> Any:

@@ -240,6 +240,13 @@ _continuous(
     support=(0.0, INF),
 )
 _continuous(
+    "skewnorm",
+    "a",
+    logpdf=lambda z, a: math.log(2.0) - 0.5 * z * z - HALF_LOG_2PI + _call("log_ndtr")(a * z),
+    cdf=lambda z, a: _call("ndtr")(z) - 2.0 * _call("owens_t")(z, a),
+    sf=lambda z, a: _call("ndtr")(-z) + 2.0 * _call("owens_t")(z, a),
+)
+_continuous(
     "pareto",
     "b",
     logpdf=lambda z, b: np.log(b) - (b + 1) * np.log(z),
