@@ -212,9 +212,11 @@ class Law:
         if found["m"] is None and ("m" in wanted or squares or higher):
             found["m"] = raw(1)
         if squares:
-            found["v"] = raw(2) - found["m"] ** 2
+            mean: Any = found.get("m")
+            found["v"] = raw(2) - mean * mean
         if higher:
-            m, v = found["m"], found["v"]
+            m: Any = found.get("m")
+            v: Any = found.get("v")
             third = raw(3) - m * (3 * v + m * m)
             if found["s"] is None:
                 found["s"] = third / v**1.5
