@@ -13,7 +13,7 @@ import numpy as np
 from backpass.graph.aval import Aval
 from backpass.graph.op import Kind, Op
 from backpass.graph.origin import NOWHERE, Adjoint, here, state
-from backpass.graph.traced import ALIAS, INPUT, Node, Traced
+from backpass.graph.traced import ALIAS, INPUT, Node, Traced, recorded
 from backpass.partials.declare import dtype_of, shape_of, value_of
 
 from .control import pulled_control
@@ -23,7 +23,6 @@ from .zeros import ROOT, Root, even, not_zero, root_under, steepness, still_fact
 
 REAL, COMPLEX = np.dtype(float), np.dtype(complex)
 ARRAY, FLOAT64 = np.ndarray, np.float64
-POINTWISE, LINEAR = Kind.POINTWISE, Kind.LINEAR
 CONTROL = Kind.CONTROL
 FIRST = [0]
 """The positions that lead back to an input, of an operation with one argument; below, of one with two."""
@@ -36,8 +35,8 @@ Seed = tuple[Node, Any, Any]
 def fresh(x: Any, name: str | None = None) -> Traced:
     """A new identity for a value: what one derivative differentiates with respect to, apart from every other."""
     if x.__class__ is Traced:
-        return Traced(Node(ALIAS, (x.node,), None, x.node.value, here(2)))
-    return Traced(Node(INPUT, (), {"name": name} if name else None, x, NOWHERE))
+        return recorded(ALIAS, (x.node,), None, x.node.value, here(2))
+    return recorded(INPUT, (), {"name": name} if name else None, x, NOWHERE)
 
 
 class Slice:
@@ -57,8 +56,12 @@ class Slice:
     """There is a root on the way, whose powers have partials of their own."""
 
     def __init__(self, outputs: list[Node], inputs: list[Node]):
-        wanted = {inputs[0].index} if len(inputs) == 1 else {n.index for n in inputs}
-        floor = min(wanted, default=0)
+        if len(inputs) == 1:
+            floor = top = inputs[0].index
+            wanted = {floor}
+        else:
+            wanted = {n.index for n in inputs}
+            floor, top = min(wanted, default=0), max(wanted, default=-1)
         stack = list(outputs)
         seen = {outputs[0].index} if len(outputs) == 1 else {n.index for n in outputs}
         if len(seen) < len(outputs):
@@ -67,26 +70,32 @@ class Slice:
         nested = selects = steep = rooted = False
         loose = False  # something was met that no path from an input leads to
         places: Sequence[int]
+        see, push, pop = seen.add, stack.append, stack.pop
         while stack:
-            node = stack.pop()
+            node = pop()
             index = node.index
-            if index < floor:
-                nested = loose = True  # an outer trace's value
-                continue
             op = node.op
-            if index in wanted:
-                if op is ALIAS and node.inputs[0].index not in seen:
-                    seen.add(node.inputs[0].index)
-                    stack.append(node.inputs[0])
-                continue
             arguments = node.inputs
+            if index <= top:
+                if index < floor:
+                    nested = loose = True  # an outer trace's value
+                    continue
+                if index in wanted:
+                    if op is ALIAS and arguments[0].index not in seen:
+                        see(arguments[0].index)
+                        push(arguments[0])
+                    continue
             count = len(arguments)
             if count == 1:
                 q = arguments[0]
-                if q.__class__ is Node and q.index not in seen:
-                    seen.add(q.index)
-                    stack.append(q)
-                if q.__class__ is not Node or not op.pair[0]:
+                if q.__class__ is not Node:
+                    loose = True
+                    continue
+                i = q.index
+                if i not in seen:
+                    see(i)
+                    push(q)
+                if not op.pair[0]:
                     loose = True
                     continue
                 places = FIRST
@@ -94,15 +103,17 @@ class Slice:
                 a, b = arguments
                 left, right = op.pair
                 if a.__class__ is Node:
-                    if a.index not in seen:
-                        seen.add(a.index)
-                        stack.append(a)
+                    i = a.index
+                    if i not in seen:
+                        see(i)
+                        push(a)
                 else:
                     left = False
                 if b.__class__ is Node:
-                    if b.index not in seen:
-                        seen.add(b.index)
-                        stack.append(b)
+                    i = b.index
+                    if i not in seen:
+                        see(i)
+                        push(b)
                 else:
                     right = False
                 if left:
@@ -119,8 +130,8 @@ class Slice:
                 for q in arguments:
                     if q.__class__ is Node:
                         if q.index not in seen:
-                            seen.add(q.index)
-                            stack.append(q)
+                            see(q.index)
+                            push(q)
                         if smooth is None or (i < len(smooth) and smooth[i]):
                             places.append(i)
                     i += 1  # noqa: SIM113  (enumerate costs a tuple for each of a million arguments)
@@ -136,7 +147,8 @@ class Slice:
                 else:
                     steep = True
             steps.append((index, node, places))
-        steps.sort()
+        if len(steps) > 1:
+            steps.sort()
         self.steps = _reached(steps, wanted) if loose else steps
         self.selects = selects
         self.steep = steep
@@ -186,6 +198,7 @@ def _reached(steps: list[Step], wanted: set[int]) -> list[Step]:
     return found
 
 
+@np.errstate(all="ignore")
 def backward(seeds: list[Seed], wrt: list[Node], kept: dict[int, Any] | None = None) -> list[Any]:
     """Cotangents of `wrt`, given those of the outputs; None for a node that no path reaches.
 
@@ -199,6 +212,10 @@ def backward(seeds: list[Seed], wrt: list[Node], kept: dict[int, Any] | None = N
         found = backward([(s[0], h, s[2]) for s, h in zip(seeds, handles, strict=True)], wrt)
         examine([*wrt, *[h.node for h in handles]], [*[Traced(s[0]) for s in seeds], *found])
         return [value_of(c) for c in found]
+    if len(seeds) == 1 and kept is None and state.depth == 0:
+        node, g, mask = seeds[0]
+        if mask is None and g.__class__ is not Traced and node.value.__class__ is not Aval:
+            return _first_order(node, g, wrt)
     record = masked = False
     outputs = []
     for node, g, mask in seeds:
@@ -243,24 +260,132 @@ def _recorded(seed: Seed) -> bool:
     return type(seed[1]) is Traced or seed[0].staged
 
 
-@np.errstate(all="ignore")
+def _first_order(output: Node, seed: Any, wrt: list[Node]) -> list[Any]:
+    """Plain cotangents of one output: down the single path that it begins with, and on from where that divides."""
+    if len(wrt) == 1:
+        top = wrt[0].index
+        wanted = {top}
+    else:
+        wanted = {n.index for n in wrt}
+        top = max(wanted, default=-1)
+    node, g, steep = _straight(output, seed, wanted, top)
+    if node.index == top and len(wrt) == 1:
+        found = [g]
+    else:
+        part = Slice([node], wrt)
+        carried = part.risky_from_inputs(False, {}) if part.selects else set()
+        seeds: list[Seed] = [(node, g, None)]
+        cotangents = _sweep(part, seeds, False, carried, None, None) if carried else _plain_sweep(part, seeds)
+        found = _ends(cotangents, wrt)
+        steep = steep or part.steep
+    if steep and has_nan(found):
+        return _ends(_strong_sweep(Slice([output], wrt), [(output, seed, None)], False, False), wrt)
+    return found
+
+
+def _straight(node: Node, g: Any, wanted: set[int], top: int) -> tuple[Node, Any, bool]:
+    """As far as a single path leads: its cotangents are complete, so nothing need be looked up.
+
+    Most functions end in such a path, as a mean of squares does, or are one. `wanted` are the inputs; above `top` there
+    are none. Returns where the path divides, the cotangent there, and whether a partial on it can be infinite.
+    """
+    steep = free = False  # free: no mask is needed below
+    while node.index > top:
+        op = node.op
+        inputs = node.inputs
+        i = _only_source(op, inputs)
+        if i is None:
+            break
+        source = inputs[i]
+        if op.notable:
+            if not op.selects:
+                steep = steep or op.steep != 1.0
+            elif not free:
+                free = _is_tame(source, wanted, top)
+                if not free:
+                    break
+        value = source.value
+        values = (value,) if len(inputs) == 1 else [*inputs[:i], value, *inputs[i + 1 :]]
+        if op.pulls is not None:
+            g = _fitting(_pulled_by(op.pulls[i], g, node.value, values, node.attrs), value)
+        elif i == 0 and op.accumulate is not None:
+            total = np.zeros(value.shape, value.dtype)
+            op.accumulate(total, g, *values, **node.attrs or {})
+            g = total
+        elif op.kind is CONTROL:
+            break
+        else:
+            c = pulled(op, i, g, node.value, values, node.attrs or {})
+            if c is None:
+                break
+            g = _fitting(c, value)
+        node = source
+    return node, g, steep
+
+
+def _only_source(op: Op, inputs: tuple[Any, ...]) -> int | None:
+    """Which argument alone is a node, and the operation has a derivative in it; None if there is no such one."""
+    count = len(inputs)
+    if count == 1:
+        return 0 if inputs[0].__class__ is Node and op.pair[0] else None
+    if count == 2:
+        i = 0 if inputs[0].__class__ is Node else 1
+        return i if inputs[1 - i].__class__ is not Node and inputs[i].__class__ is Node and op.pair[i] else None
+    nodes = [i for i, q in enumerate(inputs) if q.__class__ is Node]
+    if len(nodes) != 1:
+        return None
+    i = nodes[0]
+    smooth = op.smooth
+    return i if smooth is None or (i < len(smooth) and smooth[i]) else None
+
+
+def _is_tame(node: Any, wanted: set[int], top: int) -> bool:
+    """Does a single path lead on to an input, past nothing that a structural zero must be kept from?"""
+    while node.index > top:
+        i = _only_source(node.op, node.inputs)
+        if i is None or is_risky(node):
+            return False
+        node = node.inputs[i]
+    return node.index in wanted
+
+
+def _pulled_by(rule: Any, g: Any, out: Any, values: Any, attrs: dict[str, Any] | None) -> Any:
+    try:
+        return rule(g, out, *values, **attrs) if attrs else rule(g, out, *values)
+    except ZeroDivisionError:  # Python's numbers raise where NumPy's give inf
+        return rule(g, np.asarray(out)[()], *[np.asarray(v)[()] for v in values], **attrs or {})
+
+
+def _fitting(c: Any, value: Any) -> Any:
+    """A plain cotangent with the shape and dtype of its plain value."""
+    kind = c.__class__
+    if kind is ARRAY and value.__class__ is ARRAY:
+        if c.shape == value.shape and c.dtype is value.dtype:
+            return c
+        return fitted(c, value.shape, value.dtype)
+    if value.__class__ is float:
+        return c if kind is FLOAT64 else fitted(c, (), REAL)
+    if value.__class__ is FLOAT64 and kind is FLOAT64:
+        return c
+    return fitted(c, (), COMPLEX) if value.__class__ is complex else fitted(c, value.shape, value.dtype)
+
+
 def _plain_sweep(part: Slice, seeds: list[Seed]) -> dict[int, Any]:
     """The sweep at first order where no structural zero can meet an infinite partial: nothing is recorded or masked."""
     cotangents: dict[int, Any] = {}
     owned: set[int] = set()  # arrays that were made here by adding, so that more can be added in place
     for node, g, _ in seeds:
-        if node.index in cotangents:
-            _add(cotangents, owned, node.index, g)
-        else:
-            cotangents[node.index] = g
+        _add(cotangents, owned, node.index, g)
+    take = cotangents.pop
     for index, node, places in reversed(part.steps):
-        g = cotangents.pop(index, None)
+        g = take(index, None)
         if g is None:
             continue
         op = node.op
-        kind = op.kind
+        rules = op.pulls
         out = node.value
         inputs = node.inputs
+        attrs = node.attrs
         values: Any
         if places is FIRST:
             values = (inputs[0].value,)
@@ -269,39 +394,25 @@ def _plain_sweep(part: Slice, seeds: list[Seed]) -> dict[int, Any]:
             values = (a.value if a.__class__ is Node else a, b.value if b.__class__ is Node else b)
         else:
             values = [q.value if q.__class__ is Node else q for q in inputs]
-        found = pulled_control(op, places, g, out, values, node.attrs or {}) if kind is CONTROL else None
+        found = None
+        if rules is None and op.kind is CONTROL:
+            found = pulled_control(op, places, g, out, values, attrs or {})
         for i in places:
             key = inputs[i].index
-            if kind is POINTWISE:
-                try:
-                    c = op.partials[i](g, out, *values)  # type: ignore[misc]
-                except ZeroDivisionError:  # Python's numbers raise where NumPy's give inf
-                    c = op.partials[i](g, np.asarray(out)[()], *[np.asarray(v)[()] for v in values])  # type: ignore[misc]
+            if rules is not None:
+                c = _pulled_by(rules[i], g, out, values, attrs)
             elif i == 0 and op.accumulate is not None:
-                _accumulate(op, cotangents, owned, key, g, values, node.attrs or {})
+                _accumulate(op, cotangents, owned, key, g, values, attrs or {})
                 continue
             elif found is not None:
                 c = found.get(i)
                 if c is None:
                     continue
-            elif kind is LINEAR and not op.variadic:
-                c = op.adjoints[i](g, out, *values, **node.attrs or {})  # type: ignore[misc]
             else:
-                c = pulled(op, i, g, out, values, node.attrs or {})
+                c = pulled(op, i, g, out, values, attrs or {})
                 if c is None:
                     continue
-            value = values[i]
-            kind_of = c.__class__
-            if kind_of is ARRAY and value.__class__ is ARRAY:
-                if c.shape != value.shape or c.dtype is not value.dtype:
-                    c = fitted(c, value.shape, value.dtype)
-            elif kind_of is not FLOAT64 or (value.__class__ is not float and value.__class__ is not FLOAT64):
-                if value.__class__ is float:
-                    c = fitted(c, (), REAL)
-                elif value.__class__ is complex:
-                    c = fitted(c, (), COMPLEX)
-                else:
-                    c = fitted(c, value.shape, value.dtype)
+            c = _fitting(c, values[i])
             before = cotangents.get(key)
             if before is None:
                 cotangents[key] = c
@@ -324,7 +435,6 @@ def _add(cotangents: dict[int, Any], owned: set[int], key: int, c: Any) -> None:
             owned.add(key)
 
 
-@np.errstate(all="ignore")
 def _sweep(
     part: Slice,
     seeds: list[Seed],

@@ -9,12 +9,12 @@ import numpy as np
 
 from backpass.graph import messages
 from backpass.graph.aval import Aval
-from backpass.graph.buffer import released
-from backpass.graph.errors import BackpassError, DtypeError
+from backpass.graph.errors import DtypeError
 from backpass.graph.op import OPS
-from backpass.graph.origin import state, tracing
+from backpass.graph.origin import state
 from backpass.graph.pytree import LEAF, Tree, flatten
 from backpass.graph.traced import Node, Traced, check_plain
+from backpass.graph.user import run_user
 from backpass.partials.declare import dtype_of
 
 from .backward import fresh
@@ -75,18 +75,6 @@ class Call:
                 return c if c.base is None and c.flags.writeable else c.copy()
         parts = [_like(leaf, c) for leaf, c in zip(self.leaves, cotangents, strict=True)]
         return self.tree.unflatten(apart(parts, seeds))
-
-
-def run_user(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Call the user's function as one level of tracing; NumPy's rewording of our errors is undone."""
-    try:
-        with tracing(function):
-            return released(function(*args, **kwargs))
-    except (ValueError, TypeError) as error:
-        # np.array([t]) turns our error into "setting an array element with a sequence"; ours is the cause.
-        if not isinstance(error, BackpassError) and isinstance(error.__cause__, BackpassError):
-            raise error.__cause__ from None
-        raise
 
 
 def unwrapped(result: Any, outer: bool) -> Any:

@@ -21,7 +21,7 @@ from backpass.graph.op import Kind, Op, declare
 from backpass.graph.origin import here
 from backpass.graph.program import Graph
 from backpass.graph.pytree import LEAF, Tree, flatten
-from backpass.graph.traced import Node, Traced
+from backpass.graph.traced import Traced, recorded
 from backpass.partials.control import items
 from backpass.partials.declare import shape_of
 
@@ -300,7 +300,7 @@ def _call(condition: Any, shown: Any, solver: Any, args: tuple[Any, ...], solve:
         return x_tree.unflatten(x)
     attrs |= {"condition": body.graph, "solver": None}
     nodes = tuple([v.node if type(v) is Traced else v for v in inputs])
-    return x_tree.unflatten(items(Traced(Node(IMPLICIT, nodes, attrs, Bundle(x), here(3)))))
+    return x_tree.unflatten(items(recorded(IMPLICIT, nodes, attrs, Bundle(x), here(3))))
 
 
 __all__ = ["implicit"]

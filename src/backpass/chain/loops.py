@@ -21,7 +21,7 @@ from backpass.graph.errors import DtypeError, ShapeError, TracingError
 from backpass.graph.origin import here
 from backpass.graph.pytree import Tree, flatten
 from backpass.graph.staging import inspect_unwrapped
-from backpass.graph.traced import Node, Traced
+from backpass.graph.traced import Traced, recorded
 from backpass.partials.control import CHECKPOINT, COND, SCAN, WHILE, items, while_steps
 from backpass.partials.declare import shape_of
 
@@ -299,7 +299,7 @@ def _counted(args: list[Any], attrs: dict[str, Any], carry: int) -> Traced:
     ]
     attrs = {**attrs, "bound": steps, "keep": True}
     inputs = tuple([a.node if type(a) is Traced else a for a in args])
-    return Traced(Node(WHILE, inputs, attrs, Bundle([*states[-1], np.int64(steps), *kept]), here(3)))
+    return recorded(WHILE, inputs, attrs, Bundle([*states[-1], np.int64(steps), *kept]), here(3))
 
 
 def cond(pred: Any, true_fun: Callable[..., Any], false_fun: Callable[..., Any], *operands: Any) -> Any:

@@ -29,7 +29,7 @@ from .op import FUNCTIONS, HANDLES, OUT, UFUNCS, WATCHED, WRITERS
 from .origin import here, state
 from .out import without_out
 from .resize import reshaped
-from .traced import CONSTANT, Flat, Node, Traced, bind, shares_memory
+from .traced import CONSTANT, Flat, Traced, bind, recorded, shares_memory
 
 
 def depends(value: Any) -> bool:
@@ -96,7 +96,7 @@ def promote(handle: Any) -> None:
                 view.__class__ = Traced
     memory_of(root)
     root.__class__ = Traced
-    root.node = Node(CONSTANT, (), None, array, here(3))
+    root.node = recorded(CONSTANT, (), None, array, here(3)).node
 
 
 def own(handle: Any) -> None:

@@ -20,13 +20,13 @@ import numpy as np
 from .aval import Aval, aval_of
 from .buffer import released
 from .collector import collector_paused
-from .errors import BackpassError
 from .freeze import freeze
-from .origin import here, state, tracing
+from .origin import here, state
 from .program import Graph
 from .pytree import LEAF, Tree, flatten
 from .simplify import simplify
-from .traced import CONSTANT, INPUT, Node, Traced
+from .traced import CONSTANT, INPUT, Node, Traced, recorded
+from .user import run_user
 
 
 class Captured(NamedTuple):
@@ -44,16 +44,10 @@ def capture(
 ) -> Captured:
     """Trace `function` on arguments of these types, nested as `tree` (a tuple of arguments) has it."""
     origin = here(3)
-    floor = Node(INPUT, (), None, None, origin)
-    inputs = [Node(INPUT, (), {"name": n}, aval, origin) for n, aval in zip(names, avals, strict=True)]
-    try:
-        with tracing(function):
-            results, out_tree = flatten(released(function(*tree.unflatten([Traced(node) for node in inputs]))))
-            results = [_strong(result) for result in results]
-    except (ValueError, TypeError) as error:
-        if not isinstance(error, BackpassError) and isinstance(error.__cause__, BackpassError):
-            raise error.__cause__ from None
-        raise
+    floor = recorded(INPUT, (), None, None, origin).node
+    handles = [recorded(INPUT, (), {"name": n}, aval, origin) for n, aval in zip(names, avals, strict=True)]
+    inputs = [handle.node for handle in handles]
+    results, out_tree = run_user(function, tree.unflatten(handles), {}, _released)
     outside = _outside(inputs, results, floor.index)
     leading = [*outside, *inputs]
     flat = Tree(tuple, len(leading), (LEAF,) * len(leading))
@@ -61,6 +55,11 @@ def capture(
     out = Tree(tuple, len(results), (LEAF,) * len(results))
     graph = simplify(freeze(leading, results, flat, out, label))
     return Captured(graph, tuple([Traced(node) for node in outside]), out_tree)
+
+
+def _released(result: Any) -> tuple[list[Any], Tree]:
+    results, tree = flatten(released(result))
+    return [_strong(part) for part in results], tree
 
 
 def _strong(result: Any) -> Any:

@@ -174,7 +174,9 @@ def _look() -> None:
 
 
 def _extra(function: Any) -> list[Slot]:
-    """Slots in globals that are no module's: code that was made by exec, as a notebook's or a document's is."""
+    """Slots in globals that are no module's: code that was made by exec, as a notebook's or a document's is.
+
+    The gradient of something small waits for this, so it is written to be quick."""
     while hasattr(function, "__wrapped__"):
         function = function.__wrapped__
     owner = None
@@ -185,37 +187,38 @@ def _extra(function: Any) -> list[Slot]:
     scopes: dict[int, dict[str, Any]] = {}
     settled = _settled
     if function.__class__ is FunctionType:
-        for reached in _within_reach(function, owner):
-            globals = reached.__globals__
-            if id(globals) not in settled and not _settles(globals):
-                scopes[id(globals)] = globals
-    frame: FrameType | None = sys._getframe(5)  # above install, tracing, and two more of this package
+        globals = last = function.__globals__
+        if id(globals) not in settled and not _settles(globals):
+            scopes[id(globals)] = globals
+        for value in _within_reach(function, globals, owner):
+            if value.__class__ is FunctionType and value.__globals__ is not last:
+                last = value.__globals__
+                if id(last) not in settled and not _settles(last):
+                    scopes[id(last)] = last
+    frame: FrameType | None = sys._getframe(5)  # above install, run_user, and two more of this package
+    last = None
     for _ in _DEPTH:
         if frame is None:
             break
         globals = frame.f_globals
-        if id(globals) not in settled and id(globals) not in scopes and not _settles(globals):
-            scopes[id(globals)] = globals
+        if globals is not last:
+            last = globals
+            if id(globals) not in settled and id(globals) not in scopes and not _settles(globals):
+                scopes[id(globals)] = globals
         frame = frame.f_back
     return [slot for globals in scopes.values() for slot in _slots_elsewhere(globals)] if scopes else []
 
 
-def _within_reach(function: FunctionType, owner: Any) -> list[FunctionType]:
-    """The function, and those that it may call by a global name, from its closure, or as an attribute of its object.
-
-    The gradient of something small waits for this, so it is written to be quick."""
-    names, globals = function.__code__.co_names, function.__globals__
-    found = [value for value in map(globals.get, names) if type(value) is FunctionType]
+def _within_reach(function: FunctionType, globals: dict[str, Any], owner: Any) -> list[Any]:
+    """What the function may call: by a global name, from its closure, or as an attribute of its object."""
+    found = list(map(globals.get, function.__code__.co_names))
     for cell in function.__closure__ or ():
         try:
-            value = cell.cell_contents
+            found.append(cell.cell_contents)
         except ValueError:  # still empty
             continue
-        if type(value) is FunctionType:
-            found.append(value)
     if owner is not None:
-        found += [value for value in getattr(owner, "__dict__", {}).values() if type(value) is FunctionType]
-    found.append(function)
+        found += getattr(owner, "__dict__", {}).values()
     return found
 
 

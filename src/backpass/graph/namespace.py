@@ -86,6 +86,8 @@ def _asks(function: Any) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
+        if len(args) == 1 and args[0].__class__ is Traced:  # most calls, on a shorter way
+            return args[0].__array_function__(function, (), args, kwargs)
         if state.depth:
             for arg in args:
                 kind = arg.__class__

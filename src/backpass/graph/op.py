@@ -110,12 +110,18 @@ class Op:
     """`smooth` of the first and the second argument."""
     notable: bool = field(init=False)
     """It selects, is steep, or is a root."""
+    pulls: tuple[Callable[..., Any] | None, ...] | None = field(init=False)
+    """The rules that send a cotangent back by a call alone, ``pulls[i](g, out, *args, **attrs)``; None where
+    ``chain/rules.py`` has more to do."""
 
     def __post_init__(self) -> None:
         smooth = _smooth(self)
         object.__setattr__(self, "smooth", smooth)
         object.__setattr__(self, "pair", (True, True) if smooth is None else (*smooth, False, False)[:2])
         object.__setattr__(self, "notable", self.selects or self.steep != 1.0 or bool(self.squared))
+        calls = self.accumulate is None and not self.variadic
+        pulls = {Kind.POINTWISE: self.partials, Kind.LINEAR: self.adjoints}.get(self.kind) if calls else None
+        object.__setattr__(self, "pulls", pulls)
 
     def __call__(self, *args: Any, **attrs: Any) -> Any:
         """Run on plain arrays; record when an argument is traced."""

@@ -177,7 +177,25 @@ class Origin:
 
 
 NOWHERE = Origin(None, -1, None)
-NO_CALLER = (None, -1, None)
+
+
+class _Origins(dict[int, Origin]):
+    """Instruction → origin, within a function that is called from one place: each is made once."""
+
+    __slots__ = ("code", "parent")
+
+    def __init__(self, code: CodeType | None, parent: Origin | None):
+        self.code = code
+        self.parent = parent
+
+    def __missing__(self, lasti: int) -> Origin:
+        origin = self[lasti] = Origin(self.code, lasti, self.parent)
+        return origin
+
+
+Seat = tuple[FrameType | None, int, _Origins]
+"""A caller's frame, the instruction at which it stands, and the origins in what it called."""
+NO_SEAT: Seat = (None, -1, _Origins(None, None))
 
 _RETURNED = "<returned>"
 _target_cache: dict[CodeType, dict[int, str]] = {}
@@ -225,49 +243,17 @@ def _positions(code: CodeType, lasti: int) -> tuple[int | None, int | None, int 
 class _State(threading.local):
     """Per thread: the origin forced on nodes made now (by a composite or a derivative rule), and interned origins."""
 
-    origin: Origin | None = None
-    depth: int = 0  # how many traces are under way; above 0, derivatives are themselves recorded
-    watching: int = 0  # how many `debug_nonfinite` are under way
-
     def __init__(self) -> None:
-        self.interned: dict[Any, Origin] = {}
-        self.caller: tuple[FrameType | None, int, Origin | None] = NO_CALLER
+        self.origin: Origin | None = None
+        self.depth = 0  # how many traces are under way; above 0, derivatives are themselves recorded
+        self.watching = 0  # how many `debug_nonfinite` are under way
+        self.interned: dict[tuple[int, int], _Origins] = {}
+        self.seat: Seat = NO_SEAT
         self.kept: dict[int, tuple[np.ndarray, np.ndarray]] = {}  # see kept.py
         self.layouts: dict[int, Any] = {}  # written arrays by index → the node as which they lie in memory: layout.py
 
 
 state = _State()
-
-
-class tracing:
-    """``with tracing(f):`` one more trace is under way; what runs inside takes its origins from its own frames.
-
-    While the outermost one runs, the modules of user code see a `numpy` that follows arrays: namespace.py.
-    """
-
-    __slots__ = ("function", "origin", "held")
-
-    def __init__(self, function: Any):
-        self.function = function
-
-    def __enter__(self) -> None:
-        depth = state.depth
-        self.origin = state.origin
-        if depth == 0:
-            self.held = watch(self.function)
-        state.origin = None
-        state.depth = depth + 1
-
-    def __exit__(self, *exc: object) -> None:
-        depth = state.depth = state.depth - 1
-        state.origin = self.origin
-        if depth == 0:
-            state.caller = NO_CALLER  # let go of the frame
-            if state.kept:
-                state.kept = {}
-            if state.layouts:
-                state.layouts = {}
-            self.held()
 
 
 def _first_watch(function: Any) -> Any:
@@ -301,7 +287,8 @@ def user_frame(depth: int) -> FrameType | None:
 
 def here(depth: int = 2) -> Origin:
     """The origin for a node made now: the forced one, or that of the user's frame and its callers."""
-    forced = state.origin
+    mine = state.__dict__  # this thread's, asked for once: every operation waits for this
+    forced = mine["origin"]
     if forced is not None:
         return forced
     frame: FrameType | None = sys._getframe(depth - 1)
@@ -310,26 +297,23 @@ def here(depth: int = 2) -> Origin:
         if frame is None or library == _TOP:
             return NOWHERE
     back = frame.f_back
-    if back is None:
-        return _interned(code, frame.f_lasti, None)
     # While a function runs, its caller stands still: the caller's origin is worked out once, not for each operation.
-    caller, lasti, parent = state.caller
-    if caller is not back or lasti != back.f_lasti:
-        parent = _chain(back)
-        state.caller = (back, back.f_lasti, parent)
-    lasti = frame.f_lasti
-    origin = state.interned.get((id(code), lasti, id(parent)))
-    return _interned(code, lasti, parent) if origin is None else origin
+    caller, standing, origins = mine["seat"]
+    if caller is not back or origins.code is not code or back is None or standing != back.f_lasti:
+        origins = _origins_in(code, None if back is None else _chain(back))
+        if back is not None:
+            mine["seat"] = back, back.f_lasti, origins
+    return origins[frame.f_lasti]
 
 
-def _interned(code: CodeType, lasti: int, parent: Origin | None) -> Origin:
-    # Keyed by id: hashing a code object walks its constants. The interned origin keeps the code alive and its id valid.
+def _origins_in(code: CodeType | None, parent: Origin | None) -> _Origins:
+    # Keyed by id: hashing a code object walks its constants. What is found keeps the code alive and its id valid.
     interned = state.interned
-    key = (id(code), lasti, id(parent))
-    origin = interned.get(key)
-    if origin is None:
-        origin = interned[key] = Origin(code, lasti, parent)
-    return origin
+    key = (id(code), id(parent))
+    found = interned.get(key)
+    if found is None:
+        found = interned[key] = _Origins(code, parent)
+    return found
 
 
 def _chain(frame: FrameType) -> Origin | None:
@@ -344,7 +328,7 @@ def _chain(frame: FrameType) -> Origin | None:
         at = at.f_back
     origin: Origin | None = None
     for code, lasti in reversed(chain):
-        origin = _interned(code, lasti, origin)
+        origin = _origins_in(code, origin)[lasti]
     return origin
 
 

@@ -13,15 +13,15 @@ from typing import Any
 import numpy as np
 
 from .aval import Aval, aval_of
-from .buffer import released
 from .collector import collector_paused
 from .freeze import freeze
 from .layout import order_of
-from .origin import here, tracing
+from .origin import here
 from .program import Graph
 from .pytree import Tree, flatten
 from .simplify import simplify
-from .traced import INPUT, Node, Traced
+from .traced import INPUT, Node, Traced, recorded
+from .user import run_user
 
 
 def is_dynamic(leaf: Any) -> bool:
@@ -80,20 +80,12 @@ def _traced(function: Callable[..., Any], leaves: list[Any], tree: Tree) -> Grap
     for leaf, name in zip(leaves, names, strict=True):
         if is_dynamic(leaf):
             facts = {"name": name, "array": isinstance(leaf, np.ndarray), "order": order_of(leaf)}
-            node = Node(INPUT, (), facts, _aval(leaf), origin)
-            inputs.append(node)
-            handles.append(Traced(node))
+            handle = recorded(INPUT, (), facts, _aval(leaf), origin)
+            inputs.append(handle.node)
+            handles.append(handle)
         else:
             handles.append(leaf)
-    try:
-        with tracing(function):
-            result = released(function(*tree.unflatten(handles)))
-    except (ValueError, TypeError) as error:
-        from .errors import BackpassError
-
-        if not isinstance(error, BackpassError) and isinstance(error.__cause__, BackpassError):
-            raise error.__cause__ from None
-        raise
+    result = run_user(function, tree.unflatten(handles), {})
     results, out_tree = flatten(result)
     fixed = {k: leaf for k, leaf in enumerate(leaves) if not is_dynamic(leaf)}
     return freeze(inputs, results, tree, out_tree, getattr(function, "__name__", "f"), fixed)

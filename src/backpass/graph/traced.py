@@ -27,25 +27,24 @@ from .origin import Origin, here, state
 from .out import into, without_out
 from .resize import reshaped, resized
 
-_count = itertools.count()
+_count = itertools.count().__next__
 
 
 class Node:
     """One recorded value: ``op(*inputs, **attrs)``.
 
     `inputs` holds nodes and plain constants. `value` is the concrete array, or an `Aval` in a staged trace, where only
-    shape and dtype are known.
+    shape and dtype are known. `recorded` makes one.
     """
 
     __slots__ = ("op", "inputs", "attrs", "value", "origin", "index")
 
-    def __init__(self, op: Op, inputs: tuple[Any, ...], attrs: dict[str, Any] | None, value: Any, origin: Origin):
-        self.op = op
-        self.inputs = inputs
-        self.attrs = attrs
-        self.value = value
-        self.origin = origin
-        self.index = next(_count)
+    op: Op
+    inputs: tuple[Any, ...]
+    attrs: dict[str, Any] | None
+    value: Any
+    origin: Origin
+    index: int
 
     @property
     def staged(self) -> bool:
@@ -90,6 +89,22 @@ ALIAS = declare(
 )
 
 
+def recorded(op: Op, inputs: tuple[Any, ...], attrs: dict[str, Any] | None, value: Any, origin: Origin) -> Traced:
+    """A new node, and the handle on it. (One function for both: an ``__init__`` of each would cost as much again.)"""
+    node = Node()
+    node.op = op
+    node.inputs = inputs
+    node.attrs = attrs
+    node.value = value
+    node.origin = origin
+    node.index = _count()
+    result = _new(Traced)
+    result.node = node
+    result.kin = None
+    return result
+
+
+_new = object.__new__
 _PLAIN: set[type] = {np.ndarray, np.float64, float, int}
 
 
@@ -117,7 +132,7 @@ def bind(op: Op, args: Any, attrs: dict[str, Any] | None = None, apart: bool = F
                 raise
             except (ValueError, TypeError, IndexError) as error:
                 raise messages.operation_failed(op, args, attrs or {}, error) from error
-            result = Traced(Node(op, (node,), attrs, value, origin))
+            result = recorded(op, (node,), attrs, value, origin)
             if op.window is not None and not apart and shares_memory(value, x):
                 shared(result, View(args[0], op, attrs or {}))
             return result
@@ -159,7 +174,7 @@ def bind(op: Op, args: Any, attrs: dict[str, Any] | None = None, apart: bool = F
         raise
     except (ValueError, TypeError, IndexError) as error:
         raise messages.operation_failed(op, args, attrs or {}, error) from error
-    result = Traced(Node(op, tuple(inputs), attrs, value, origin))
+    result = recorded(op, tuple(inputs), attrs, value, origin)
     if op.window is not None and not apart and args[0].__class__ is Traced:
         shares = _shares(op, args[0].node, value, attrs)
         if shares is not False:
@@ -231,8 +246,8 @@ def _operator(ufunc: Any, python: Callable[..., Any], swapped: bool = False) -> 
             theirs = kept(theirs, origin)
         try:
             if swapped:
-                return Traced(Node(op[0], (theirs, mine), None, python(y, x), origin))
-            return Traced(Node(op[0], (mine, theirs), None, python(x, y), origin))
+                return recorded(op[0], (theirs, mine), None, python(y, x), origin)
+            return recorded(op[0], (mine, theirs), None, python(x, y), origin)
         except ZeroDivisionError:
             return _weak(op[0], (other, self) if swapped else (self, other))  # inf or NaN, as NumPy's numbers have it
         except (ValueError, TypeError) as error:
@@ -307,6 +322,8 @@ def _in_c_order(result: Any) -> Any:
 
 def _method(function: Any) -> Any:
     def method(self: Traced, *args: Any, **kwargs: Any) -> Any:
+        if not args and not kwargs:
+            return FUNCTIONS[function](self)
         if "out" in kwargs or len(args) >= OUT.get(function, 9):
             return self.__array_function__(function, (), (self, *args), kwargs)
         return FUNCTIONS[function](self, *args, **kwargs)
@@ -489,9 +506,10 @@ class Traced:
             implementation = FUNCTIONS.get(function)
         if implementation is None:
             raise messages.no_rule(function)
-        before = state.origin
+        mine = state.__dict__
+        before = mine["origin"]
         if before is None:
-            state.origin = here(3)  # one place for all operations that the function is made of
+            mine["origin"] = here(3)  # one place for all operations that the function is made of
         try:
             out = None
             if kwargs or len(args) > 1:
@@ -502,7 +520,7 @@ class Traced:
             name = f"np.{function.__name__}"
             return into(out, implementation(*args, **kwargs), name, kwargs.get("casting", "same_kind"))
         finally:
-            state.origin = before
+            mine["origin"] = before
 
     def __array_namespace__(self, *, api_version: str | None = None) -> Any:
         """NumPy, as code that is written to the array API standard asks for it."""
@@ -751,7 +769,7 @@ _MEMORY = frozenset((
 def with_value(traced: Traced, value: Any, origin: Origin | None = None) -> Traced:
     """The same operation with the value that another library gives for it, to the bit."""
     node = traced.node
-    return Traced(Node(node.op, node.inputs, node.attrs, value, node.origin if origin is None else origin))
+    return recorded(node.op, node.inputs, node.attrs, value, node.origin if origin is None else origin)
 
 
 class Flat:
@@ -803,5 +821,6 @@ __all__ = [
     "Traced",
     "TracingError",
     "bind",
+    "recorded",
     "with_value",
 ]

@@ -70,7 +70,7 @@ def _sum_aval(x: Aval, axis: Axes, keepdims: bool, dtype: Any = None) -> Aval:
 
 SUM = linear(
     "sum",
-    lambda x, axis, keepdims, dtype=None: np.add.reduce(x, axis=axis, keepdims=keepdims, dtype=dtype),
+    np.add.reduce,
     _sum_aval,
     _spread,
     notation="Σ {0}",
@@ -121,7 +121,7 @@ def _prod_partial(out: Any, x: Any, axis: Axes, keepdims: bool, dtype: Any = Non
 
 PROD = _reduction(
     "prod",
-    lambda x, axis, keepdims, dtype=None: np.multiply.reduce(x, axis=axis, keepdims=keepdims, dtype=dtype),
+    np.multiply.reduce,
     _prod_partial,
     dtype=lambda dtype, attrs: np.dtype(attrs["dtype"]) if attrs.get("dtype") else _sum_dtype(dtype, np.multiply),
     risky=True,
