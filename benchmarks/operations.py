@@ -28,6 +28,8 @@ import autograd.numpy as anp
 import autograd.scipy.linalg
 import autograd.scipy.signal
 import autograd.scipy.special
+import autograd.scipy.stats
+import autograd.tracer
 import numpy as np
 import scipy.linalg
 import scipy.special
@@ -47,10 +49,17 @@ SQUARE = RNG.uniform(-0.1, 0.1, (30, 30)) + np.diag(np.arange(1.0, 31.0))
 STACK = RNG.uniform(-0.1, 0.1, (10, 10, 10)) + np.diag(np.arange(1.0, 11.0))
 WHOLE = RNG.integers(0, N, N)
 UPPER = np.triu(SQUARE)
+ORDERED = np.sort(Y)
+SHARES = Y[:10] / np.sum(Y[:10])
+SPREAD = STACK[0] @ STACK[0].T
 BANDS = np.stack([Y[:100], X[:100] + 5.0, Y[100:200]])
 
 # name → (function of the tool's NumPy and the arguments, arguments)
 CASES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {}
+
+
+def words(text: str) -> list[str]:
+    return text.split()
 
 
 def elementwise(names: str, *args: Any) -> None:
@@ -179,6 +188,70 @@ CASES |= {
     "method T": (lambda np, x: np.sum(x.T), (GRID,)),
     "complex": (lambda np, x: np.sum(np.abs(np.exp(1j * x) + x) ** 2), (X,)),
 }
+# What has derivative 0, beside something that has one.
+for _name in [
+    "floor",
+    "ceil",
+    "rint",
+    "round",
+    "around",
+    "fix",
+    "trunc",
+    "sign",
+    "isfinite",
+    "isinf",
+    "isnan",
+    "isneginf",
+    "isposinf",
+    "isreal",
+    "iscomplex",
+]:
+    CASES[_name] = (lambda np, x, name=_name: np.sum(x * getattr(np, name)(x)), (X,))
+for _name in words("""
+floor_divide equal not_equal less less_equal greater greater_equal logical_and logical_or logical_xor isclose allclose
+array_equal array_equiv
+"""):
+    CASES[_name] = (lambda np, x, y, name=_name: np.sum(x * getattr(np, name)(x, y)), (X, Y))
+CASES |= {
+    "empty_like": (lambda np, x: np.sum(x) * len(np.empty_like(x)), (X,)),
+    "full_like": (lambda np, x: np.sum(x * np.full_like(x, 2.0)), (X,)),
+    "argsort": (lambda np, x: np.sum(x[np.argsort(x)] * Y), (X,)),
+    "argpartition": (lambda np, x: np.sum(x[np.argpartition(x, 10)[:10]]), (X,)),
+    "nonzero": (lambda np, x: np.sum(x[np.nonzero(x)]), (X,)),
+    "flatnonzero": (lambda np, x: np.sum(x[np.flatnonzero(x)]), (X,)),
+    "argwhere": (lambda np, x: np.sum(x[np.argwhere(x)]), (X,)),
+    "searchsorted": (lambda np, x: np.sum(x * np.searchsorted(ORDERED, x)), (X,)),
+    "shape": (lambda np, x: np.sum(x) / np.shape(x)[0], (X,)),
+    "result_type": (lambda np, x: np.sum(x.astype(np.result_type(x, np.float32))), (X,)),
+    "isscalar": (lambda np, x: np.sum(x) * np.isscalar(x) + np.sum(x), (X,)),
+    "iscomplexobj": (lambda np, x: np.sum(x) * np.iscomplexobj(x) + np.sum(x), (X,)),
+    "full": (lambda np, x: np.sum(np.full(1000, x[0])), (X,)),
+    "linspace": (lambda np, x: np.sum(np.linspace(x[0], x[1], 1000)), (X,)),
+    "special.gammasgn": (lambda np, x: np.sum(x * np.special.gammasgn(x)), (X,)),
+}
+for _method in words("pdf logpdf cdf sf logcdf logsf"):
+    CASES[f"norm.{_method}"] = (lambda np, x, m=_method: np.sum(np.stats("norm", m)(x, 0.1, 1.2)), (X,))
+for _family, _method, *_parameters in (
+    ("beta", "pdf", 2.0, 3.0), ("beta", "logpdf", 2.0, 3.0), ("beta", "cdf", 2.0, 3.0),
+    ("chi2", "pdf", 3.0), ("chi2", "logpdf", 3.0), ("chi2", "cdf", 3.0),
+    ("gamma", "pdf", 2.0), ("gamma", "logpdf", 2.0), ("gamma", "cdf", 2.0),
+    ("t", "pdf", 3.0), ("t", "logpdf", 3.0), ("t", "cdf", 3.0), ("t", "logcdf", 3.0),
+):  # fmt: skip
+    CASES[f"{_family}.{_method}"] = (
+        lambda np, x, family=_family, m=_method, p=tuple(_parameters): np.sum(np.stats(family, m)(x, *p)),
+        (X,),
+    )
+for _method in words("pmf logpmf cdf"):
+    CASES[f"poisson.{_method}"] = (lambda np, x, m=_method: np.sum(np.stats("poisson", m)(2, x)), (X,))
+for _method in words("pdf logpdf"):
+    CASES[f"dirichlet.{_method}"] = (
+        lambda np, a, m=_method: np.stats("dirichlet", m)(SHARES, a),
+        (X[:10] + 1.0,),
+    )
+    CASES[f"multivariate_normal.{_method}"] = (
+        lambda np, x, m=_method: np.sum(np.stats("multivariate_normal", m)(x, X[:10], SPREAD)),
+        (GRID[:, :10],),
+    )
 SPECIAL: dict[str, tuple[Any, ...]] = {"beta": (X, Y), "betaln": (X, Y)}
 NAMES = ("gamma gammaln psi digamma rgamma erf erfc erfinv erfcinv logit expit", "i0 i1 j0 j1 y0 y1")
 for _name in " ".join(NAMES).split():
@@ -226,6 +299,10 @@ class Ours:
 
     special, scipy_linalg = Special(), SciPyLinalg()
 
+    @staticmethod
+    def stats(family: str, method: str) -> Callable[..., Any]:
+        return RULES["scipy.stats"][f"{family}.{method}"]
+
     def __getattr__(self, name: str) -> Any:
         return getattr(np, name)
 
@@ -235,6 +312,10 @@ class Theirs:
 
     special, scipy_linalg = autograd.scipy.special, autograd.scipy.linalg
     convolve = staticmethod(autograd.scipy.signal.convolve)
+
+    @staticmethod
+    def stats(family: str, method: str) -> Callable[..., Any]:
+        return getattr(getattr(autograd.scipy.stats, family), method)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(anp, name)
@@ -276,15 +357,16 @@ sequence_extend_right sparse_add tensordot_adjoint_0 tensordot_adjoint_1 truncat
 """.split()  # noqa: SIM905
 """What autograd's rules are made of: no function of NumPy's."""
 ELSEWHERE = """
-cdf entropy logcdf logpdf logpmf logsf pdf pmf sf odeint mean var i0 linspace full gammasgn
+entropy odeint
 """.split()  # noqa: SIM905
-"""Of scipy.stats and scipy.integrate; what takes no array or has derivative 0; names that are entered twice."""
+"""A distribution's entropy has no rule here, and ``bp.odeint`` takes other arguments."""
 
 
 def absent() -> list[str]:
-    """The functions that autograd has a derivative of and this file has no case for."""
+    """The functions that autograd has a derivative of, or knows to have none, and this file has no case for."""
     told = {word for name in CASES for word in name.replace(".", " ").split()}
     have = {f.__name__ for f in autograd.core.primitive_vjps}
+    have |= {f.__name__ for f in autograd.tracer.notrace_primitives[autograd.core.VJPNode]}
     known = told | {*PARTS, *ELSEWHERE} | ALSO.keys()
     return sorted(have - known)
 

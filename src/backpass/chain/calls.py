@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -56,7 +56,8 @@ class Call:
         places = _positions((argnums,) if one else argnums, len(args))
         chosen = [args[k] for k in places]
         self.leaves, self.tree = flatten(chosen[0] if one else tuple(chosen))
-        paths = _paths([names[k] if k < len(names) else f"arg{k}" for k in places], chosen)
+        of = [names[k] if k < len(names) else f"arg{k}" for k in places]
+        paths = _paths(of, [self.tree] if one else self.tree.children)
         handles = [fresh(_number(leaf, path), path) for leaf, path in zip(self.leaves, paths, strict=True)]
         self.inputs = [h.node for h in handles]
         rebuilt = self.tree.unflatten(handles)
@@ -115,19 +116,20 @@ def argument_names(function: Callable[..., Any]) -> tuple[str, ...]:
     return code.co_varnames[: code.co_argcount] if code is not None else ()
 
 
-def _paths(names: list[str], chosen: list[Any]) -> list[str]:
+def _paths(names: list[str], trees: Iterable[Tree]) -> list[str]:
     paths = []
-    for name, argument in zip(names, chosen, strict=True):
-        if type(argument) is np.ndarray or type(argument) is float:
+    for name, tree in zip(names, trees, strict=True):
+        if tree is LEAF:
             paths.append(name)
-            continue
-        tree = flatten(argument)[1]
-        paths += [f"{name}.{path}" if path else name for path in tree.paths]
+        else:
+            paths += [f"{name}.{path}" for path in tree.paths]
     return paths
 
 
 def _number(leaf: Any, path: str) -> Any:
     """An argument's leaf as something that carries a derivative, or a clear refusal."""
+    if leaf.__class__ is np.ndarray and leaf.dtype.kind in "fc":
+        return leaf
     if type(leaf) in (float, complex) or (isinstance(leaf, (np.ndarray, np.generic)) and leaf.dtype.kind in "fc"):
         check_plain(leaf)
         return leaf
@@ -157,6 +159,8 @@ def _not_floating(path: str, what: str) -> DtypeError:
 
 def _like(leaf: Any, c: Any) -> Any:
     """A gradient with its argument's own type: number for number, array for array; of a complex one ∂L/∂x + i ∂L/∂y."""
+    if c.__class__ is np.ndarray and leaf.__class__ is np.ndarray and c.dtype is leaf.dtype and c.dtype.kind == "f":
+        return c
     if c is None:
         if type(leaf) in (float, complex):
             return type(leaf)(0)

@@ -154,6 +154,8 @@ def _full(shape: Any, fill_value: Any, dtype: Any = None, order: Any = "C", **kw
         return np.full(shape, fill_value, dtype, order, **kwargs)
     if depends(fill_value):
         value = FUNCTIONS["asarray"](fill_value)
+        if dtype is None and type(value) is Traced:
+            return FUNCTIONS[np.broadcast_to](value, shape).copy(order)
         out = Buffer(np.empty(shape, value.dtype if dtype is None else dtype, order))
         out[...] = value
         return out

@@ -38,7 +38,7 @@ class Tree:
         self.kind = kind
         self.meta = meta
         self.children = children
-        self.size = 1 if kind is _LEAF else sum(child.size for child in children)
+        self.size = 1 if kind is _LEAF else sum([child.size for child in children])
         self._paths: tuple[str, ...] | None = None
 
     def __eq__(self, other: object) -> bool:
@@ -58,7 +58,7 @@ class Tree:
     def paths(self) -> tuple[str, ...]:
         """A name for each leaf: ``W1``, ``layers.0.b``; ``""`` for a tree that is one leaf."""
         if self._paths is None:
-            self._paths = tuple(_paths(self))
+            self._paths = tuple([""] if self is LEAF else _paths(self, "", []))
         return self._paths
 
     def unflatten(self, leaves: Iterable[Any]) -> Any:
@@ -111,7 +111,14 @@ def _flatten(value: Any, leaves: list[Any]) -> Tree:
         leaves.append(value)
         return LEAF
     kind, meta, children = parts
-    return Tree(kind, meta, tuple([_flatten(child, leaves) for child in children]))
+    trees = []
+    for child in children:
+        if child.__class__ in _NUMBERS:  # most of them, without a call for each
+            leaves.append(child)
+            trees.append(LEAF)
+        else:
+            trees.append(_flatten(child, leaves))
+    return Tree(kind, meta, tuple(trees))
 
 
 def _build(tree: Tree, leaves: Any) -> Any:
@@ -120,7 +127,9 @@ def _build(tree: Tree, leaves: Any) -> Any:
         return next(leaves)
     if kind is _NONE:
         return None
-    children = [_build(child, leaves) for child in tree.children]
+    children = [next(leaves) if child is LEAF else _build(child, leaves) for child in tree.children]
+    if kind is dict:
+        return dict(zip(tree.meta, children, strict=True))
     if kind is list:
         return children
     if kind is tuple:
@@ -138,13 +147,15 @@ def _build(tree: Tree, leaves: Any) -> Any:
     return new
 
 
-def _paths(tree: Tree, prefix: str = "") -> Iterable[str]:
-    if tree.kind is _LEAF:
-        yield prefix
-        return
+def _paths(tree: Tree, prefix: str, found: list[str]) -> list[str]:
     names = range(len(tree.children)) if isinstance(tree.meta, int) or tree.meta is None else tree.meta
     for name, child in zip(names, tree.children, strict=True):
-        yield from _paths(child, f"{prefix}.{name}" if prefix else str(name))
+        path = f"{prefix}.{name}" if prefix else str(name)
+        if child is LEAF:
+            found.append(path)
+        else:
+            _paths(child, path, found)
+    return found
 
 
 def leaves_of(value: Any) -> list[Any]:

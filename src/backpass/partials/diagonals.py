@@ -73,10 +73,17 @@ def diagflat(v, k=0):
 
 @rule_for(np.trace)
 def trace(a, offset=0, axis1=0, axis2=1, dtype=None, out=None):
-    ndim = len(shape_of(a))
-    i, j = normal_axis(axis1, ndim), normal_axis(axis2, ndim)
+    shape = shape_of(a)
+    ndim = len(shape)
     if ndim == 2 and dtype is None and dtype_of(a).kind in "fc":
+        if (offset, axis1, axis2) == (0, 0, 1):
+            n, m = shape
+            if n != m:
+                a = section(a, (slice(0, m),) if n > m else (slice(None), slice(0, n)))
+            return bind(EINSUM, (a,), {"subscripts": TRACE})
+        i, j = normal_axis(axis1, 2), normal_axis(axis2, 2)
         return bind(EINSUM, (_square(a, offset, i, j),), {"subscripts": TRACE})
+    i, j = normal_axis(axis1, ndim), normal_axis(axis2, ndim)
     return sum_(_entries(a, offset, i, j), -1, dtype)
 
 

@@ -8,12 +8,19 @@ import numpy as np
 
 from backpass.graph import messages
 
+from .assignment import SETITEM
 from .declare import Traced, as_array, dtype_of, is_staged, rule_for, shape_of, value_of
 
 
 def _inexact(*parts):
+    if all(dtype_of(p) == np.float64 for p in parts):
+        return np.dtype(float)
     dtype = np.result_type(*[dtype_of(p) if shape_of(p) or hasattr(p, "dtype") else p for p in parts])
     return dtype if dtype.kind in "fc" else np.result_type(dtype, np.float64)
+
+
+def _as(x, dtype):
+    return x if dtype_of(x) == dtype else x.astype(dtype)
 
 
 @rule_for(np.linspace)
@@ -25,25 +32,25 @@ def linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis
     div = num - 1 if endpoint else num
     start, stop = as_array(start), as_array(stop)
     own = _inexact(start, stop)
-    delta = (stop - start).astype(own)
-    i = np.reshape(np.arange(0, num, dtype=own), (-1,) + (1,) * len(shape_of(delta)))
+    delta = _as(stop - start, own)
+    i = np.arange(0, num, dtype=own).reshape((-1,) + (1,) * len(shape_of(delta)))
     if div > 0:
         step = delta / div
         # As NumPy: a step that underflows to 0 is multiplied out in the other order.
-        y = i * step if is_staged(step) or np.all(value_of(step) != 0) else (i / div) * delta
+        whole = is_staged(step) or np.not_equal(value_of(step), 0).all()
+        y = step * i if whole else (i / div) * delta
     else:
         step = np.nan
         y = i * delta
     y = y + start
     if endpoint and num > 1:
-        last = np.broadcast_to(np.expand_dims(stop, 0), (1, *shape_of(y)[1:]))
-        y = np.concatenate([y[:-1], last.astype(dtype_of(y))], axis=0)
+        y = SETITEM(y, stop, keys=((num - 1,),))
     if axis != 0:
         y = np.moveaxis(y, 0, axis)
     if dtype is not None:
         y = (np.floor(y) if np.issubdtype(np.dtype(dtype), np.integer) else y).astype(dtype)
-    elif dtype_of(y) != own:
-        y = y.astype(own)
+    else:
+        y = _as(y, own)
     return (y, step) if retstep else y
 
 

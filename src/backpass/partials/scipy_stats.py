@@ -15,13 +15,15 @@ import numpy as np
 
 from backpass.graph import messages
 
-from .declare import as_array, dtype_of, normal_axis, shape_of
+from .declare import Traced, as_array, dtype_of, is_staged, normal_axis, shape_of, value_of
 from .decompositions import SOLVE
 from .scipy_functions import _rule
 from .special import _apply
 
 HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 INF = math.inf
+LOC, SCALE = np.asarray(0.0), np.asarray(1.0)
+"""The standard ones, which leave a number as it is."""
 
 
 def _call(name: str) -> Callable[..., Any]:
@@ -33,7 +35,7 @@ gammaln, betaln, xlogy, xlog1py = map(_call, ("gammaln", "betaln", "xlogy", "xlo
 
 def _bound(args: tuple[Any, ...], named: dict[str, Any], names: tuple[str, ...], count: int) -> list[Any]:
     """The parameters of a call and then (loc, scale), by place or name."""
-    values: dict[str, Any] = {"loc": 0.0, "scale": 1.0}
+    values: dict[str, Any] = {"loc": LOC, "scale": SCALE}
     order = (*names, "loc", "scale")[:count]
     values.update(zip(order, args, strict=False))
     values.update(named)
@@ -65,7 +67,9 @@ def _continuous(
     def rule(method: str, function: Callable[..., Any]) -> None:
         def call(x: Any, *args: Any, **named: Any) -> Any:
             *shapes, loc, scale = _bound(args, named, names, len(names) + 2)
-            return function((as_array(x) - loc) / scale, scale, *shapes)
+            x = as_array(x)
+            standard = loc is LOC and scale is SCALE and dtype_of(x) == np.float64
+            return function(x if standard else (x - loc) / scale, scale, *shapes)
 
         _rule("stats", f"{name}.{method}")(call)
 
@@ -73,20 +77,23 @@ def _continuous(
         """(z where the density is, which z these are); z itself where all are."""
         if low == -INF and high == INF:
             return z, True
-        inside = (z >= low) & (z <= high)
+        inside = (value_of(z) >= low) & (value_of(z) <= high) if not is_staged(z) else (z >= low) & (z <= high)
+        if not is_staged(z) and np.all(inside):
+            return z, True
         middle = low + 1.0 if high == INF else (low + high) / 2
         return np.where(inside, z, middle), inside
 
     def log_density(z: Any, scale: Any, *shapes: Any) -> Any:
         z, inside = within(z)
-        return _chosen(inside, logpdf(z, *shapes) - np.log(scale), -INF)
+        density = logpdf(z, *shapes)
+        return _chosen(inside, density if scale is SCALE else density - np.log(scale), -INF)
 
     def probability(z: Any, *shapes: Any) -> Any:
         assert cdf is not None
         if low == -INF and high == INF:
             return cdf(z, *shapes)
         held, inside = within(z)
-        return np.where(inside, cdf(held, *shapes), np.where(z > high, 1.0, 0.0))
+        return cdf(z, *shapes) if inside is True else np.where(inside, cdf(held, *shapes), np.where(z > high, 1.0, 0.0))
 
     rule("logpdf", log_density)
     rule("pdf", lambda z, scale, *shapes: np.exp(log_density(z, scale, *shapes)))
@@ -98,7 +105,7 @@ def _continuous(
 
         def above(z: Any, *s: Any) -> Any:
             held, inside = within(z)
-            return np.where(inside, given(held, *s), np.where(z > high, 0.0, 1.0))
+            return given(z, *s) if inside is True else np.where(inside, given(held, *s), np.where(z > high, 0.0, 1.0))
 
     rule("cdf", lambda z, scale, *shapes: probability(z, *shapes))
     rule("sf", lambda z, scale, *shapes: above(z, *shapes))
@@ -274,6 +281,8 @@ def _discrete(name: str, *names: str, logpmf: Callable[..., Any], top: Callable[
         inside = (k >= 0) & np.equal(k, np.floor(k))
         if top is not None:
             inside = inside & (k <= top(*shapes))
+        if type(inside) is not Traced and np.all(inside):
+            return logpmf(k, *shapes)
         return np.where(inside, logpmf(np.where(inside, k, 0), *shapes), -INF)
 
     _rule("stats", f"{name}.logpmf")(log_mass)
