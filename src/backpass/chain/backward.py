@@ -508,7 +508,7 @@ def _sweep(
                 new = pulled_mask(op, i, mask, plain_out, plain, attrs) if carried else None
                 if carried and still is not None and index in still:
                     k = still[index]
-                    own = np.not_equal(plain[k], 0) if op.kind is LINEAR else not_zero(op, k, plain, plain_out)
+                    own = np.not_equal(plain[k], 0) if op.kind is Kind.LINEAR else not_zero(op, k, plain, plain_out)
                     own = unbroadcast_mask(own, shape_of(values[i]))
                     new = own if new is None else np.logical_and(new, own)
                 if still is not None:
