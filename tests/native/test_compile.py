@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -167,6 +169,59 @@ def test_the_short_way_takes_what_is_as_compiled_and_nothing_else():
     with pytest.raises(TypeError):
         fast(X, y, y)
     close(bp.grad(lambda x: fast(x, y)[0])(X), y, 1e-13)
+
+
+class Pair(NamedTuple):
+    left: Any
+    right: Any
+
+
+@dataclasses.dataclass
+class Layer:
+    W: Any
+    b: Any
+
+
+def test_the_short_way_takes_nests_of_their_structure():
+    theta = {"first": Layer(X[:, :3].copy(), X[0, :3].copy()), "rest": [Pair(X[1, :3].copy(), (X[2, :3].copy(), None))]}
+
+    def f(theta, x):
+        layer, (pair,) = theta["first"], theta["rest"]
+        y = np.tanh(x @ layer.W + layer.b) * pair.left + pair.right[0]
+        return {"loss": np.sum(y), "y": [y, Pair(y[0], None)]}
+
+    fast = bp.compile(f)
+    x = X @ X.T
+    others = [
+        ({**theta, "rest": [Pair(X[2, :3].copy(), (X[1, :3].copy(), None))]}, x),
+        ({"rest": theta["rest"], "first": theta["first"]}, x),
+        ({**theta, "rest": (theta["rest"][0],)}, x),
+        (theta, x[:2]),
+        ({**theta, "first": Layer(theta["first"].W, 0.5)}, x),
+        (theta, x.T),
+        ({**theta, "more": X}, x),
+    ]
+    for given in [(theta, x), *others, (theta, x)]:
+        for _ in range(2):
+            found, expected = fast(*given), f(*given)
+            close(found["loss"], expected["loss"], 1e-13)
+            close(found["y"][0], expected["y"][0], 1e-13)
+            assert type(found["y"][1]) is Pair
+            assert found["y"][1].right is None
+    assert fast._direct is not None
+    for wrong in ({"first": theta["first"]}, {**theta, "rest": []}, {**theta, "rest": None}, X):
+        with pytest.raises((KeyError, ValueError, TypeError, IndexError)):
+            fast(wrong, x)
+    close(fast(theta, x)["loss"], f(theta, x)["loss"], 1e-13)
+
+
+def test_the_short_way_takes_many_arrays():
+    fast = bp.compile(lambda arrays: [a * (k + 1) for k, a in enumerate(arrays)])
+    arrays = [np.full((k % 3 + 1, 2), float(k)) for k in range(40)]
+    for _ in range(2):
+        for k, found in enumerate(fast(arrays)):
+            np.testing.assert_array_equal(found, arrays[k] * (k + 1))
+    assert fast._direct is not None
 
 
 def test_arrays_lie_as_the_short_way_has_it():

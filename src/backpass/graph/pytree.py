@@ -61,6 +61,35 @@ class Tree:
             self._paths = tuple([""] if self is LEAF else _paths(self, "", []))
         return self._paths
 
+    def takes(self, value: Any, leaves: list[Any]) -> bool:
+        """Append the leaves of a value that has this structure, if it has; what stands for a leaf is not looked at."""
+        kind, meta = self.kind, self.meta
+        if kind is _LEAF:
+            leaves.append(value)
+            return True
+        if kind is _NONE:
+            return value is None
+        if type(value) is not kind:
+            return False
+        if kind is tuple or kind is list:
+            parts: Any = value
+            if len(parts) != meta:
+                return False
+        elif issubclass(kind, dict):
+            if tuple(value) != meta:
+                return False
+            parts = value.values()
+        elif issubclass(kind, tuple):
+            parts = value
+        else:
+            parts = [getattr(value, name) for name in meta]
+        for child, part in zip(self.children, parts, strict=True):
+            if child is LEAF:
+                leaves.append(part)
+            elif not child.takes(part, leaves):
+                return False
+        return True
+
     def unflatten(self, leaves: Iterable[Any]) -> Any:
         """Put `leaves` back into this structure."""
         if self is LEAF:

@@ -123,7 +123,9 @@ class Compiled:
 
     def graph(self, *args: Any) -> Graph:
         """The simplified graph for arguments of these shapes and dtypes."""
-        leaves, tree = flatten(args)
+        return self._graph(*flatten(args))
+
+    def _graph(self, leaves: list[Any], tree: Tree) -> Graph:
         signature = Signature(leaves, tree)
         try:
             graph = self.graphs.get(signature.key)
@@ -142,10 +144,10 @@ class Compiled:
 
         if kwargs:
             args = self._positional(args, kwargs)
-        leaves, _ = flatten(args)
+        leaves, tree = flatten(args)
         if any(type(leaf) is Traced for leaf in leaves):
             return self.function(*args)  # inside another trace: be part of it
-        graph = self.graph(*args)
+        graph = self._graph(leaves, tree)
         given = [leaf for leaf in leaves if is_dynamic(leaf)]
         return graph.out_tree.unflatten(apart(run(graph, given), given))
 

@@ -47,27 +47,27 @@ class Compiled(Staged):
     def _long_way(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if kwargs:
             args = self._positional(args, kwargs)
-        leaves, _ = flatten(args)
+        leaves, tree = flatten(args)
         if any(type(leaf) is Traced for leaf in leaves):
             return self.function(*args)  # inside another trace: be part of it
-        graph = self.graph(*args)
+        graph = self._graph(leaves, tree)
         given = [leaf for leaf in leaves if is_dynamic(leaf)]
         # Machine code keeps no value to look at: under debug_nonfinite the interpreter runs the same graph.
         program = "" if state.watching else self._program(graph, args)
         if isinstance(program, str):
             return graph.out_tree.unflatten(apart(run(graph, given), given))
         result = graph.out_tree.unflatten(program.run(given))
-        self._direct = self._short_way(program, graph, args)
+        self._direct = self._short_way(program, graph, leaves)
         return result
 
-    def _short_way(self, program: Program, graph: Graph, args: tuple[Any, ...]) -> Any:
+    def _short_way(self, program: Program, graph: Graph, leaves: list[Any]) -> Any:
         """How the next call with such arguments may go, if it can be shorter."""
         from .direct import MISS, direct_for
 
         self._miss = MISS
         key = id(graph)
         if key not in self._short:
-            self._short[key] = direct_for(program, graph, args)
+            self._short[key] = direct_for(program, graph, leaves)
         return self._short[key]
 
     def _program(self, graph: Graph, args: tuple[Any, ...]) -> Program | str:
