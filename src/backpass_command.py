@@ -8,10 +8,12 @@ from typing import Any
 
 def main() -> None:
     """What the command line calls."""
-    before = signal.signal(signal.SIGINT, _leave)
+    if heard := signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _leave)
     from backpass.cli import main as command
 
-    signal.signal(signal.SIGINT, before)
+    if heard:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     command(prog_name="backpass")
 
 

@@ -278,7 +278,7 @@ def test_a_run_given_more_epochs_is_one_that_had_them_from_the_beginning(folder,
     assert "finished, after 7 epochs: nothing is trained" in invoke("train", "--resume", "first").stderr
     done = invoke("train", "--resume", "first", "--epochs", 5)
     assert done.exit_code == 2
-    assert "--epochs 5 are fewer than the 7 that the run in first has" in done.stderr
+    assert "--epochs 5 are fewer than the 7 that the run in first has already" in done.stderr
 
 
 def test_one_cycle_of_the_rate_rises_again_for_more_epochs(folder):

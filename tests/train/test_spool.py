@@ -7,6 +7,7 @@ import backpass as bp
 from backpass.data.store import RowStore
 from backpass.graph.errors import DataError
 from backpass.graph.pytree import leaves_of
+from backpass.train import fit as fitting
 from backpass.train import spool
 
 rng = np.random.default_rng(0)
@@ -61,6 +62,16 @@ def test_a_mapped_file_is_not_brought_into_memory(tmp_path, monkeypatch):
     assert bits(run) == bits(fit(pieces(X, Y, 400)))
     with pytest.raises(DataError, match="X has 400 rows and y has 399"):
         fit((mapped, Y[1:]))
+
+
+def test_of_wide_rows_few_are_looked_at(monkeypatch):
+    store, spread, asked = RowStore(), RowStore.spread, []
+    store.add(X, (X[:, 0] > 0).astype(np.int64))
+    monkeypatch.setattr(RowStore, "spread", lambda self, count: asked.append(count) or spread(self, count))
+    monkeypatch.setattr(fitting, "WATCHED_BYTES", 1000)
+    run = fit(store, labels=2, epochs=2)
+    assert asked == [1000 // store.row_bytes]
+    assert run.model.info["rows"] == 400
 
 
 def test_a_run_on_a_store_goes_on_to_the_same_bits(tmp_path):

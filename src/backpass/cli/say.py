@@ -60,15 +60,19 @@ def plainly() -> Iterator[None]:
 
 @contextlib.contextmanager
 def warnings_as_notices() -> Iterator[None]:
-    """Show the package's own warnings (a checkpoint that could not be written) as notices, without a line of code."""
+    """Show the package's own warnings (a checkpoint that could not be written) as notices, once each, without a line of
+    code."""
     from backpass.train.saving import SavingWarning
+
+    told: set[str] = set()
 
     with warnings.catch_warnings():
         before = warnings.showwarning
 
         def show(message: Warning | str, category: type[Warning], *rest: Any, **more: Any) -> None:
             if issubclass(category, SavingWarning):
-                notices([str(message)])
+                notices([str(message)] if str(message) not in told else [])
+                told.add(str(message))
             else:
                 before(message, category, *rest, **more)
 

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from . import say
-from .train import CHOICES, make_folder, prepared_table, recipe_of, save_model, train
+from .train import CHOICES, prepared_table, recipe_of, save_model, train
 
 SHARED = {
     "file", "target", "task", "exclude", "keep", "validation", "test", "seed", "split_group", "split_time",
@@ -59,6 +59,7 @@ def sweep(space: tuple[str, ...], trials: int, run: Path | None, resume: Path | 
 
 def _sweep(path: Path, lines: tuple[str, ...], trials: int, settings: dict[str, Any], new: bool) -> None:
     from backpass.train.recipe import class_weights
+    from backpass.train.run_folder import make_folder
     from backpass.train.run_list import shown, table
     from backpass.train.stored import write_atomically
     from backpass.train.sweep import FORMAT, VERSION, Sweep, Trial, read_space

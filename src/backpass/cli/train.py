@@ -274,7 +274,7 @@ def recipe_of(settings: dict[str, Any], prepared: Any) -> Any:
 def _new_run(path: Path, settings: dict[str, Any]) -> Any:
     """The folder of a run that begins, with the command in its config."""
     from backpass.data.table import counted
-    from backpass.train.run_folder import RunFolder
+    from backpass.train.run_folder import RunFolder, make_folder
 
     file = settings["file"]
     command = {**settings, "file": None if file is None else str(Path(file).absolute())}
@@ -289,16 +289,6 @@ def _new_run(path: Path, settings: dict[str, Any]) -> Any:
         raise click.UsageError(f"--run {path} is a file; name a folder, such as runs/first")
     make_folder(path)
     return folder
-
-
-def make_folder(path: Path) -> None:
-    """Make the folder of a run, before anything is read or trained for it."""
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise type(error)(
-            error.errno, f"cannot make the folder {path}: {error.strerror}. Name another one after --run"
-        ) from error
 
 
 def _begun(path: Path, epochs: int | None) -> tuple[Any, dict[str, Any]]:
@@ -328,9 +318,7 @@ def _begun(path: Path, epochs: int | None) -> tuple[Any, dict[str, Any]]:
     keep = settings["checkpoint_every"], settings["keep_checkpoints"]
     folder = RunFolder(path, *keep, command, prolonged=epochs is not None)
     if epochs is not None and epochs < (done := folder.status()["epochs"]):
-        raise click.UsageError(
-            f"--epochs {epochs} are fewer than the {done} that the run in {path} has; θ goes on only"
-        )
+        raise click.UsageError(f"--epochs {epochs} are fewer than the {done} that the run in {path} has already")
     return folder, settings
 
 

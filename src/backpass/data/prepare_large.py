@@ -101,7 +101,9 @@ def prepare_large(
     for name, share in shares.items():
         if share * survey.rows > most and (split_by is None or split_by.how != "column"):
             shares[name] = most / survey.rows
-            notices.append(f"{most:,} rows are held out for the {name}, not {share:g} of {survey.rows:,}")
+            notices.append(
+                f"{most:,} rows are held out for the {name}, not {share:g} of {survey.rows:,}: more take too much memory"
+            )
     train = RowStore(folder)
     held: dict[str, list[tuple[np.ndarray, ...]]] = {"validation": [], "test": []}
     lots = Lots(split_by, survey.sample, shares["validation"], shares["test"], seed)

@@ -120,7 +120,7 @@ def fit(
         validation = watched_rows or (validation if isinstance(validation, tuple) else None)
     if stored is not None:
         _check_store(stored, kind, dtype, labels, validation, sample_weight)
-    x, y, classes = _arrays(data if stored is None else stored.spread(WATCHED)[:2], kind, network, dtype, labels)
+    x, y, classes = _arrays(data if stored is None else _some_of(stored), kind, network, dtype, labels)
     classes = spooled_classes or classes
     of_class = _class_weights(class_weight, y, classes, stored)
     weights = None if stored is not None else _weighed(_sample_weights(sample_weight, len(y)), of_class, y)
@@ -174,8 +174,13 @@ def fit(
     return Run(found, history)
 
 
-WATCHED = 10_000
-"""Rows of a store whose scores are shown where no rows are held out."""
+WATCHED, WATCHED_BYTES = 10_000, 64 << 20
+"""Rows of a store whose scores are shown where no rows are held out, and what they may take."""
+
+
+def _some_of(store: RowStore) -> tuple[np.ndarray, ...]:
+    """(X, y) of some rows, evenly over the store."""
+    return store.spread(min(WATCHED, max(1, WATCHED_BYTES // max(1, store.row_bytes))))[:2]
 
 
 def _check_store(

@@ -221,15 +221,11 @@ class RunFolder:
             yield
 
     def _handle(self) -> Any:
+        make_folder(self.path)
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
             return open(self.path / ".lock", "a")
         except OSError as error:
-            raise type(error)(
-                error.errno,
-                f"cannot write in {self.path}: {error.strerror}. A run is kept in a folder that can be written: name "
-                "another one, or copy it to such a place",
-            ) from error
+            raise _no_place(error, f"cannot write in {self.path}") from error
 
     def is_open(self) -> bool:
         """Whether a process is training here now."""
@@ -252,6 +248,19 @@ class RunFolder:
     def _write(self, name: str, content: Any) -> None:
         text = json.dumps(content, indent=2, ensure_ascii=False, default=str) + "\n"
         write_atomically(self.path / name, text.encode())
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder for runs, before anything is read or trained for it. OSError says what to do where that fails."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _no_place(error, f"cannot make the folder {path}") from error
+
+
+def _no_place(error: OSError, what: str) -> OSError:
+    told = f"{what}: {error.strerror}. A run is kept in a folder that can be written: name another one"
+    return type(error)(error.errno, told)
 
 
 def environment() -> dict[str, Any]:
@@ -329,4 +338,4 @@ def _lock(handle: Any) -> bool:
     return True
 
 
-__all__ = ["RunFolder", "changes", "environment"]
+__all__ = ["RunFolder", "changes", "environment", "make_folder"]

@@ -223,7 +223,8 @@ def keep_model(folder: RunFolder, model: Model, scores: Mapping[str, float] | No
         if scores is not None:
             folder.write_status(**{**folder.status(), "results": dict(scores)})
     except OSError as error:
-        warnings.warn(f"{error.strerror or error}. The checkpoints stay", SavingWarning, stacklevel=3)
+        stay = ". The checkpoints stay" if folder.checkpoints() else ""
+        warnings.warn(f"{error.strerror or error}{stay}", SavingWarning, stacklevel=3)
 
 
 def all_finite(leaves: list[Any]) -> bool:
