@@ -102,7 +102,7 @@ def prepare_large(
         if share * survey.rows > most and (split_by is None or split_by.how != "column"):
             shares[name] = most / survey.rows
             notices.append(
-                f"{most:,} rows are held out for the {name}, not {share:g} of {survey.rows:,}: more take too much memory"
+                f"{most:,} rows are held out for the {name}, not {share:g} of {survey.rows:,}: memory is bounded"
             )
     train = RowStore(folder)
     held: dict[str, list[tuple[np.ndarray, ...]]] = {"validation": [], "test": []}
