@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import backpass as bp
+from backpass.graph.errors import NonFiniteError
 from backpass.graph.interpreter import run
 from backpass.graph.pytree import flatten
 from backpass.native.program import Program
@@ -148,7 +149,7 @@ def test_the_short_way_takes_what_is_as_compiled_and_nothing_else():
     y = X[::-1].copy()
     for _ in range(2):
         close(fast(X, y), slow(X, y), 1e-13)
-    assert fast._direct is not None
+    assert fast._ways
     kept = fast(X, y)
     again = fast(X * 2, y)
     assert kept[1] is not again[1]
@@ -208,11 +209,29 @@ def test_the_short_way_takes_nests_of_their_structure():
             close(found["y"][0], expected["y"][0], 1e-13)
             assert type(found["y"][1]) is Pair
             assert found["y"][1].right is None
-    assert fast._direct is not None
+    assert fast._ways
     for wrong in ({"first": theta["first"]}, {**theta, "rest": []}, {**theta, "rest": None}, X):
         with pytest.raises((KeyError, ValueError, TypeError, IndexError)):
             fast(wrong, x)
     close(fast(theta, x)["loss"], f(theta, x)["loss"], 1e-13)
+
+
+def test_signatures_that_take_turns_all_go_the_short_way(monkeypatch):
+    fast = bp.compile(lambda x: x * 2)
+    shapes = [(8,), (3,), (2, 2), (1,)]
+    for shape in shapes:
+        fast(np.ones(shape))
+    monkeypatch.setattr(fast, "_long_way", None)
+    for shape in (*shapes, *shapes[::-1]):
+        np.testing.assert_array_equal(fast(np.ones(shape)), np.full(shape, 2.0))
+
+
+def test_debug_nonfinite_sees_what_the_short_way_would_not():
+    fast = bp.compile(lambda x: np.log(x))
+    fast(np.abs(X))
+    assert fast._ways
+    with np.errstate(all="ignore"), pytest.raises(NonFiniteError, match="comes from log"), bp.debug_nonfinite():
+        fast(np.zeros_like(X))
 
 
 def test_the_short_way_takes_many_arrays():
@@ -221,7 +240,7 @@ def test_the_short_way_takes_many_arrays():
     for _ in range(2):
         for k, found in enumerate(fast(arrays)):
             np.testing.assert_array_equal(found, arrays[k] * (k + 1))
-    assert fast._direct is not None
+    assert fast._ways
 
 
 def test_arrays_lie_as_the_short_way_has_it():

@@ -1,8 +1,8 @@
 """The machine reading: a graph as native code, by LLVM.
 
-`prepare` spells composites out, `lower` decides which operations share a loop, `arrange` how the loops run, `memory`
-where everything lies; `nest`, `gemm` and `random` write the kernels, `module` puts them together, `engine` compiles and
-`program` runs them. `steps` is the training loop, `compile` what `bp.compile` is.
+`ir` writes LLVM's text. `prepare` spells composites out, `lower` decides which operations share a loop, `arrange` how
+the loops run, `memory` where everything lies; `nest`, `gemm` and `random` write the kernels, `module` puts them
+together, `engine` compiles and `program` runs them. `steps` is the training loop, `compile` what `bp.compile` is.
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ import warnings
 
 OFF = "BACKPASS_NATIVE"
 """The environment variable that, set to 0, leaves everything to the interpreter."""
+
+MISS = object()
+"""What a short way gives for a call that is not its own."""
 
 
 def available() -> bool:
@@ -39,4 +42,4 @@ def _has_llvmlite() -> bool:
     return False
 
 
-__all__ = ["OFF", "available", "switched_off"]
+__all__ = ["MISS", "OFF", "available", "switched_off"]

@@ -18,10 +18,14 @@ from backpass.graph.staging import Compiled as Staged
 from backpass.graph.staging import is_dynamic
 from backpass.graph.traced import Traced
 
-from . import OFF, available, switched_off
+from . import MISS, OFF, available, switched_off
 
 if TYPE_CHECKING:
+    from .direct import Direct
     from .program import Program
+
+WAYS = 4
+"""Signatures whose short ways are tried: the last batch of an epoch is smaller than the others."""
 
 
 class Compiled(Staged):
@@ -32,17 +36,26 @@ class Compiled(Staged):
         self.donate = donate
         self._programs: dict[int, Program | str] = {}
         """Of each graph its machine code, or why it has none."""
-        self._short: dict[int, Any] = {}
-        self._direct: Any = None
-        self._miss: Any = None
+        self._short: dict[int, Direct | None] = {}
+        """Of each graph the short way into its machine code, if there is one."""
+        self._ways: tuple[Direct, ...] = ()
+        """The short ways that were taken last, the last one first."""
         self._lock = threading.Lock()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if self._direct is not None and not kwargs:
-            result = self._direct(args)
-            if result is not self._miss:
-                return result
+        if not kwargs and not state.watching:
+            ways = self._ways
+            for way in ways:
+                result = way(args)
+                if result is not MISS:
+                    if way is not ways[0]:
+                        self._goes(way)
+                    return result
         return self._long_way(args, kwargs)
+
+    def _goes(self, way: Direct) -> None:
+        """Try this short way first the next time, and the last ones before it then."""
+        self._ways = (way, *[other for other in self._ways if other is not way][: WAYS - 1])
 
     def _long_way(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if kwargs:
@@ -57,14 +70,15 @@ class Compiled(Staged):
         if isinstance(program, str):
             return graph.out_tree.unflatten(apart(run(graph, given), given))
         result = graph.out_tree.unflatten(program.run(given))
-        self._direct = self._short_way(program, graph, leaves)
+        way = self._short_way(program, graph, leaves)
+        if way is not None:
+            self._goes(way)
         return result
 
-    def _short_way(self, program: Program, graph: Graph, leaves: list[Any]) -> Any:
+    def _short_way(self, program: Program, graph: Graph, leaves: list[Any]) -> Direct | None:
         """How the next call with such arguments may go, if it can be shorter."""
-        from .direct import MISS, direct_for
+        from .direct import direct_for
 
-        self._miss = MISS
         key = id(graph)
         if key not in self._short:
             self._short[key] = direct_for(program, graph, leaves)

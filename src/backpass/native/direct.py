@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import ir
+from . import MISS, ir
 from .kernel import Place
 from .lanes import I32, I64, POINTER, Value, i64, loop
 from .module import ModuleWriter
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from .program import Program
 
 NAME = "backpass_direct"
-MISS = object()
-"""The call must go the long way."""
 TYPE, DATA, AXES, SHAPE, DTYPE, FLAGS = 8, 16, 24, 32, 56, 64
 """Bytes from an array's beginning to its type, data, number of axes, shape, dtype and flags."""
 PLAIN = 0x101
