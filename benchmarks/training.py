@@ -555,9 +555,15 @@ def gradient(job: Gradient) -> Workload:
     return Workload(job.title, job.target, tuple(makers))
 
 
-def overhead() -> Workload:
-    """A compiled sum of squares of eight numbers: what the call itself takes."""
+def overhead(nested: bool) -> Workload:
+    """A compiled sum of squares of eight numbers, in one array or in a nest of four: what the call itself takes."""
     x = np.arange(8.0)
+    layers = [{"W": part[:3].copy(), "b": part[3:].copy()} for part in (x[:4], x[4:])]
+    given: Any = {"first": layers[0], "second": layers[1]} if nested else x
+
+    def f(n: Any, given: Any) -> Any:
+        parts = [part for layer in given.values() for part in layer.values()] if nested else [given]
+        return sum(n.sum(part * part) for part in parts)
 
     def repeated(name: str, call: Callable[[], Any], finish: Callable[[Any], Any] = float) -> Contender:
         def run() -> Any:
@@ -570,22 +576,21 @@ def overhead() -> Workload:
         return paced(contender, 10_000)
 
     def backpass() -> Contender:
-        f = bp.compile(lambda x: np.sum(x * x))
-        return repeated(OURS, lambda: f(x))
+        compiled = bp.compile(lambda given: f(np, given))
+        return repeated(OURS, lambda: compiled(given))
 
     def jax() -> Contender:
         import jax
         import jax.numpy as jnp
 
-        f, given = jax.jit(lambda x: jnp.sum(x * x)), jnp.asarray(x)
-        return repeated("JAX jit", lambda: f(given))
+        compiled, there = jax.jit(lambda given: f(jnp, given)), jax.tree.map(jnp.asarray, given)
+        return repeated("JAX jit", lambda: compiled(there))
 
     def numpy() -> Contender:
-        return repeated("NumPy, not compiled", lambda: np.sum(x * x))
+        return repeated("NumPy, not compiled", lambda: f(np, given))
 
-    return Workload(
-        "overhead of a compiled f(x), 8 numbers", 0, (("backpass", backpass), ("jax", jax), ("numpy", numpy))
-    )
+    title = "overhead of a compiled f(x), 8 numbers" + (" in a nest of 4 arrays" if nested else "")
+    return Workload(title, 0, (("backpass", backpass), ("jax", jax), ("numpy", numpy)))
 
 
 # ---- handwritten digits, the whole call
@@ -816,7 +821,7 @@ def workloads() -> Iterable[Workload]:
         yield perceptron(replace(job, optimizer="adam", dropout=0.1))
     yield digits()
     yield from map(gradient, gradients())
-    yield overhead()
+    yield from map(overhead, (False, True))
 
 
 def main() -> None:
