@@ -267,6 +267,14 @@ def test_results_and_arguments_share_nothing():
     np.testing.assert_array_equal(fast(x)[0], X)
 
 
+def test_distances_between_all_rows():
+    def f(x):
+        return np.sum(np.sqrt(np.sum((x[:, None] - x[None]) ** 2, -1) + 1e-9))
+
+    for g in (bp.grad(f), bp.grad(lambda x: np.sum(bp.grad(f)(x) ** 2))):
+        close(bp.compile(g)(X), g(X), 1e-6)
+
+
 def test_complex_numbers_run_on_the_interpreter():
     z = X[0] + 1j * X[1]
     fast = bp.compile(lambda z: np.abs(np.exp(z)))

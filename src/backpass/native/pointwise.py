@@ -59,7 +59,7 @@ def supported(op: Op, avals: list[Aval], out: Aval) -> bool:
 def loop_dtypes(op: Op, avals: list[Aval]) -> tuple[np.dtype, ...] | None:
     """The dtypes of the loop that NumPy would run: its arguments' and its result's."""
     if op.name in _AS_RESULT:
-        result = op.aval(*avals).dtype
+        result = op.aval(*[a._replace(shape=()) for a in avals]).dtype  # shapes are the kernel's, not the operation's
         return (*[result] * len(avals), result)
     return _resolved(op, tuple(promotion_type(a) for a in avals))
 
