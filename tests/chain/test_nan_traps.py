@@ -37,3 +37,11 @@ def test_there_are_26_and_the_page_shows_each() -> None:
     for trap in TRAPS:
         row = next(line for line in page.splitlines() if f"| `{trap.title}` |" in line)
         assert row.split("|")[4].strip() == ", ".join(f"{v:.4g}" for v in trap.right)
+
+
+def test_machine_code_of_strong_products_that_are_read_through_views() -> None:
+    x = np.array([[0.0, 2.0, 3.0], [0.5, -1.0, 0.0]])
+    f = lambda x: np.sum(np.arccos(1 - 0.1 * np.concatenate([x**2, x**4 / 9]).T))  # noqa: E731
+    with np.errstate(all="ignore"):
+        np.testing.assert_allclose(bp.compile(bp.grad(f))(x), bp.grad(f)(x), rtol=1e-12)
+        assert np.isfinite(bp.grad(f)(x)).all()

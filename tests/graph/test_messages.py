@@ -1,6 +1,7 @@
 """Messages: what happened, the user's names, values and line, and what to type next."""
 
 import re
+import types
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from backpass.graph.messages import no_rule
 
 W, X = np.ones((4, 2)), np.ones((5, 3))
 OUTSIDE = np.zeros((4, 2))
-HELD = {"asarray": np.asarray, "float": float, "complex": complex}
+HELD = types.SimpleNamespace(asarray=np.asarray, float=float, complex=complex)
 
 
 def matmul(W):
@@ -38,11 +39,11 @@ def into(W):
 
 
 def number(W):
-    return HELD["float"](np.sum(W))
+    return HELD.float(np.sum(W))
 
 
 def array(W):
-    return np.sum(HELD["asarray"](W))
+    return np.sum(HELD.asarray(W))
 
 
 MESSAGES = {
@@ -90,14 +91,14 @@ which cannot carry its derivative.
   Use the returned value: result = np.sin(...).""",
     "float()": """float() of a traced value (np.float64(8.0)) would give a plain number or array without its derivative.
   File "…", line …, in number
-      return HELD["float"](np.sum(W))
-             ^^^^^^^^^^^^^^^^^^^^^^^^
+      return HELD.float(np.sum(W))
+             ^^^^^^^^^^^^^^^^^^^^^
   Leave it traced: NumPy functions take it as it is. np.stack(values) makes an array of a list of them.""",
     "np.asarray": """np.asarray() of a traced value (W: float64[4,2]) would give a plain number or array \
 without its derivative.
   File "…", line …, in array
-      return np.sum(HELD["asarray"](W))
-                    ^^^^^^^^^^^^^^^^^^
+      return np.sum(HELD.asarray(W))
+                    ^^^^^^^^^^^^^^^
   Leave it traced: NumPy functions take it as it is. np.stack(values) makes an array of a list of them.""",
 }
 
@@ -164,5 +165,5 @@ def test_a_loss_that_is_no_number():
 
 def test_complex_numbers_leave_the_trace_only_by_a_refusal():
     with pytest.raises(TracingError, match=r"complex\(\) of a traced value") as caught:
-        bp.grad(lambda z: abs(HELD["complex"](z)))(1 + 2j)
+        bp.grad(lambda z: abs(HELD.complex(z)))(1 + 2j)
     assert f'File "{__file__}"' in str(caught.value)

@@ -454,7 +454,6 @@ def test_filling_makes_one_node_for_all_entries():
 
 # ---- refused, never wrong
 OUTSIDE = np.zeros(3)
-REFERENCE = {"zeros": np.zeros}
 
 
 def into_a_global(x):
@@ -472,12 +471,6 @@ def imported_inside(x):
 
     out = inner.zeros(3)
     out[0] = x[0]
-    return out.sum()
-
-
-def made_by_a_reference(x):
-    out = REFERENCE["zeros"](3)
-    out += x[0]
     return out.sum()
 
 
@@ -506,7 +499,6 @@ def method_of_a_plain_array(x):
         into_a_global,
         lambda x: into_an_argument(x, np.zeros(3) if False else OUTSIDE),
         imported_inside,
-        made_by_a_reference,
         made_by_a_default,
         held_float,
     ],

@@ -1,6 +1,7 @@
 """Staged traces: one graph per signature, no value ever read, nothing left behind."""
 
 import threading
+import types
 
 import numpy as np
 import pytest
@@ -189,17 +190,17 @@ def branch(x):
     return -x
 
 
-OUTSIDE = {"array": np.array, "float": float, "ones": np.ones(1)}
+OUTSIDE = types.SimpleNamespace(array=np.array, float=float, ones=np.ones(1))
 """What a trace does not see being made: references that were taken before it began."""
 REFUSED = {
     "A Python condition (if, while, and, or, not) needs the value of a traced bool": branch,
-    "float() needs the value of a traced x: float64~": lambda x: OUTSIDE["float"](x),
+    "float() needs the value of a traced x: float64~": lambda x: OUTSIDE.float(x),
     "int() needs the value of a traced x": lambda x: int(x),
     "Use as an index or a count needs the value of a traced": lambda x: range(np.floor(x).astype(int)),
-    "np.asarray() needs the value of a traced x": lambda x: OUTSIDE["array"](x),
-    "A list of traced values becomes an array by np.stack(values).": lambda x: OUTSIDE["array"]([x, x]),
-    "A plain array is indexed with it by np.take(array, index, axis=0).": lambda x: OUTSIDE["ones"][x.astype(int)],
-    "A mask keeps the shape in np.where(mask, array, 0).": lambda x: OUTSIDE["ones"][np.reshape(x > 0, 1)],
+    "np.asarray() needs the value of a traced x": lambda x: OUTSIDE.array(x),
+    "A list of traced values becomes an array by np.stack(values).": lambda x: OUTSIDE.array([x, x]),
+    "A plain array is indexed with it by np.take(array, index, axis=0).": lambda x: OUTSIDE.ones[x.astype(int)],
+    "A mask keeps the shape in np.where(mask, array, 0).": lambda x: OUTSIDE.ones[np.reshape(x > 0, 1)],
     "np.nonzero(x): the result's shape depends on the values of x: float64~": lambda x: np.nonzero(x),
     "Reading or formatting it needs the value of a traced x": lambda x: f"{x:.3f}",
 }

@@ -14,6 +14,7 @@ import pytest
 from numpy import ndarray
 
 import backpass as bp
+from backpass.graph.errors import TracingError
 
 X = np.array([1.5, 2.0, 3.0])
 KINDS = (list, np.ndarray)
@@ -151,3 +152,146 @@ def test_a_python_number_stays_one():
         )
 
     assert bp.value_and_grad(f)(2.0) == (f(2.0), 70.0)
+
+
+# ---- classes, and NumPy itself, held elsewhere
+REGISTRY = {"array": np.ndarray, "numbers": (float, np.floating), "zeros": np.zeros}
+
+
+class Holder:
+    kind = np.ndarray
+    numbers = (float, np.float64)
+
+    def __init__(self):
+        self.own, self.np, self.zeros = np.ndarray, np, np.zeros
+
+    def __call__(self, x):
+        filled = self.np.zeros(2)
+        filled[0] = x[0]
+        more = self.zeros(1)
+        more[:] = x[1]
+        same = [isinstance(x, self.kind), isinstance(x, self.own), isinstance(x[0], self.numbers)]
+        return (filled.sum() + more[0]) * sum(2**k for k, holds in enumerate(same) if holds)
+
+
+HOLDER = Holder()
+
+
+def method_of_an_object(x):
+    return isinstance(x, HOLDER.kind) * isinstance(x, HOLDER.own) * isinstance(x[0], Holder.numbers) * x[0]
+
+
+def in_a_registry(x):
+    filled = REGISTRY["zeros"](2)
+    filled[1] = x[1]
+    same = [isinstance(x, REGISTRY["array"]), isinstance(x[0], REGISTRY["numbers"])]
+    same += [type(x) is REGISTRY["array"], type(x) in REGISTRY.values()]
+    return filled.sum() * sum(2**k for k, holds in enumerate(same) if holds)
+
+
+def in_a_default(x, kind=np.ndarray, numbers=(float,), xp=np):
+    filled = xp.zeros(2)
+    filled[0] = x[0] ** 2
+    return isinstance(x, kind) * isinstance(x[0], numbers) * filled.sum()
+
+
+def _closed(xp, kind):
+    def in_a_closure(x):
+        filled = xp.asarray([x[0], 2 * x[1]])
+        return filled.sum() * (1 + isinstance(x, kind) + 2 * (type(x) is kind))
+
+    return in_a_closure
+
+
+def _through(xp):
+    def decorate(function):
+        @functools.wraps(function)
+        def call(x):
+            return function(x, xp=xp)
+
+        return call
+
+    return decorate
+
+
+@_through(np)
+def decorated(x, /, xp):
+    return xp.sum(xp.asarray(xp.sum(x) * x[0]))
+
+
+def matched(x):
+    total = 0.0
+    for value in (x, x[0], 3, "a", [x], {"k": x[1]}, float(x[1]), x[0] * 2.0):
+        match value:
+            case np.ndarray(shape=(3,)):
+                total += np.sum(value)
+            case float(number):
+                total += 10 * number
+            case int() | str():
+                total += 0.5
+            case [np.ndarray() as inner]:
+                total += 100 * inner[0]
+            case {"k": float(number)}:
+                total += 1000 * number
+    return total
+
+
+HELD = [
+    method_of_an_object,
+    Holder().__call__,
+    in_a_registry,
+    in_a_default,
+    _closed(np, np.ndarray),
+    decorated,
+    matched,
+]
+
+
+@pytest.mark.parametrize("function", HELD, ids=lambda f: f.__name__)
+def test_classes_and_numpy_held_elsewhere(function):
+    before = dict(REGISTRY), function.__closure__ and [cell.cell_contents for cell in function.__closure__]
+    wanted = function(X)
+    value, gradient = bp.value_and_grad(function)(X)
+    assert value == wanted
+    steps = [(function(X + h) - function(X - h)) / 2e-6 for h in 1e-6 * np.eye(3)]
+    np.testing.assert_allclose(gradient, steps, atol=1e-6)
+    np.testing.assert_array_equal(bp.compile(bp.grad(function))(X), gradient)
+    after = dict(REGISTRY), function.__closure__ and [cell.cell_contents for cell in function.__closure__]
+    assert all(REGISTRY[k] is before[0][k] for k in REGISTRY)
+    assert before == after
+    assert in_a_default.__defaults__ == (np.ndarray, (float,), np)
+    assert in_a_default.__defaults__[2] is np
+
+
+def test_dunder_class_is_of_the_trace_itself():
+    """`x.__class__` cannot be answered for: compared by == it is refused, and the page says to write type(x)."""
+    with pytest.raises(TracingError, match="type\\(x\\) and isinstance"):
+        bp.grad(lambda x: np.sum(x) * (x.__class__ == np.ndarray))(X)
+
+
+def test_code_of_array_api_compat():
+    compat = pytest.importorskip("array_api_compat")
+    import array_api_compat.numpy as xnp
+
+    def standard(x):
+        xp = compat.array_namespace(x)
+        assert xp.__name__.endswith("numpy")
+        assert compat.is_array_api_obj(x)
+        z = xp.concat([xp.astype(x, xp.float64), xp.zeros_like(x)], axis=0)
+        z = xp.permute_dims(z, (1, 0))
+        u = xp.matmul(z, xp.matrix_transpose(z))
+        total = xp.sum(xp.std(z, axis=0, correction=1)) + xp.linalg.trace(u) + xp.sum(xp.cumulative_sum(z, axis=0))
+        total += xp.sum(xp.linalg.vector_norm(z[:, :2], axis=0)) + xp.vecdot(z[0], z[1]) + xp.sum(xp.clip(z, 0.1, 1.2))
+        total += xp.sum(xp.take(z, xp.asarray([0, 1]), axis=0)) + compat.size(x) * xp.prod(z[:, 0])
+        return total + xp.sum(xp.linalg.qr(u + xp.eye(3))[1]) + xp.sum(xp.where(z > 0, xp.exp(-z), xp.asarray(0.0)))
+
+    def module(x):
+        z = xnp.permute_dims(xnp.concat([x, x**2], axis=0), (1, 0))
+        return xnp.sum(xnp.std(z, axis=0, correction=1)) + xnp.linalg.matrix_norm(z) + xnp.sum(xnp.acos(0.1 * z))
+
+    x = np.array([[1.0, 2.0, 3.0], [0.5, -1.0, 1.7]])
+    for function in (standard, module):
+        steps = [(function(x + h) - function(x - h)) / 2e-6 for h in 1e-6 * np.eye(6).reshape(6, 2, 3)]
+        gradient = bp.grad(function)(x)
+        np.testing.assert_allclose(gradient.ravel(), steps, rtol=1e-6, atol=1e-6)
+        np.testing.assert_allclose(bp.compile(bp.grad(function))(x), gradient, rtol=1e-12, atol=1e-12)

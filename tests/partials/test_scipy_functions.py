@@ -30,6 +30,7 @@ from backpass.partials.special import _OUTPUTS
 from .complex_rows import matrix
 from .family_rows import drawn, separated
 from .references import close, differences, identical
+from .spline_rows import ROWS as SPLINES
 from .test_complex import joined, like, loss_of
 
 enter_scipy()
@@ -151,6 +152,13 @@ ROWS: list[tuple[Any, tuple[Any, ...], dict[str, Any]]] = [
     (sl.solveh_banded, (drawn(2, 4) + [[0.0], [5.0]], drawn(4)), {}),
     (sl.solveh_banded, (drawn(2, 4) + [[5.0], [0.0]], drawn(4)), {"lower": True}),
     (sl.polar, (square,), {}),
+    (sl.eigh_tridiagonal, (drawn(5) + np.arange(5.0), drawn(4, low=0.2, high=0.6)), {}),
+    (sl.eigvalsh_tridiagonal, (drawn(5) + np.arange(5.0), drawn(4, low=0.2, high=0.6)), {}),
+    (sl.eigh_tridiagonal, (drawn(5) + np.arange(5.0), drawn(4)), {"select": "i", "select_range": (1, 3)}),
+    (sl.eig_banded, (drawn(3, 5) * 0.3 + np.array([[0.0], [0.0], [1.0]]) * np.arange(5.0),), {}),
+    (sl.eig_banded, (drawn(3, 5) * 0.3 + np.array([[1.0], [0.0], [0.0]]) * np.arange(5.0),), {"lower": True}),
+    (lambda a: sl.eig_banded(a, eigvals_only=True, select="v", select_range=(-0.5, 3)), (drawn(2, 5),), {}),
+    (sl.eigvals_banded, (drawn(2, 5),), {"lower": True}),
     (sl.polar, (square,), {"side": "left"}),
     (sg.convolve, (x, drawn(3)), {"mode": "same"}),
     (sg.convolve, (grid, drawn(2, 3)), {}),
@@ -197,6 +205,9 @@ ROWS: list[tuple[Any, tuple[Any, ...], dict[str, Any]]] = [
     (lambda u, v: np.multiply(sd.euclidean(u, v), 1.0), (drawn(4), drawn(4, low=1.0, high=3.0)), {}),
     (sd.minkowski, (drawn(4), drawn(4, low=1.0, high=3.0)), {"p": 3}),
 ]
+
+
+ROWS += SPLINES
 
 
 def reached(module: str) -> Any:
@@ -271,7 +282,10 @@ def test_every_rule_has_a_row() -> None:
 def test_every_rule_is_entered_under_its_function() -> None:
     for module, rules in RULES.items():
         for name in rules:
-            assert functools.reduce(getattr, name.split("."), importlib.import_module(module)) in FUNCTIONS, name
+            owner, _, method = name.rpartition(".")
+            holder = functools.reduce(getattr, owner.split("."), importlib.import_module(module)) if owner else None
+            key = (holder, method) if isinstance(holder, type) else None
+            assert (key or functools.reduce(getattr, name.split("."), importlib.import_module(module))) in FUNCTIONS
 
 
 def test_options_without_a_rule_are_refused() -> None:

@@ -14,7 +14,7 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from types import FrameType, FunctionType, ModuleType
+from types import CellType, FrameType, FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -33,8 +33,8 @@ _COMPILED = (".so", ".pyd", ".dylib")
 _GENERATED = ("cython_runtime", "_cython_", "_distutils_hack", "_sysconfigdata_")
 """Modules that nobody wrote begin like this."""
 
-Slot = tuple[dict[str, Any], str, Any, Any]
-"""Globals, a name in them, NumPy's object of that name, and its proxy."""
+Slot = tuple[Any, Any, Any, Any]
+"""Globals (or a `Cell`, or `Defaults`), a name in them, NumPy's object of that name, and its proxy."""
 
 _lock = threading.RLock()
 _running = 0
@@ -54,8 +54,9 @@ _CALLED = {
 _NUMBERS = ("float", "complex")
 _asking: dict[str, list[str]] = {}
 _scanned: dict[int, tuple[dict[str, Any], int, list[Slot]]] = {}
-_MANY, _HELD = 100, 64
-"""Names from which on globals count as many; how many of such globals are remembered."""
+_MANY, _HELD, _FEW = 100, 64, 64
+"""Names from which on globals count as many; how many of such globals are remembered; entries of a dictionary that is
+looked into."""
 _DEPTH = range(40)
 """How many callers are looked at."""
 
@@ -73,8 +74,12 @@ def _is_user(module: Any) -> bool:
 def slots_of(globals: dict[str, Any]) -> list[Slot]:
     """What is exchanged among the globals of user code, and for what."""
     replaced = namespace.REPLACED
+    classes = scipy_names.CLASSES
     found = []
+    answers = False
     for name, value in list(globals.items()):
+        if classes and not answers:
+            answers = type(value) in classes or (type(value) in (type, ModuleType) and value in classes)
         known = replaced.get(id(value))
         if known is not None and known[0] is value:
             found.append((globals, name, value, known[1]))
@@ -86,8 +91,81 @@ def slots_of(globals: dict[str, Any]) -> list[Slot]:
             found.append((globals, name, value, stand_ins.dispatched(value)))
         elif type(value) is np.vectorize:
             found.append((globals, name, value, stand_ins.Vectorized(value)))
+        if type(value) is FunctionType:
+            if value.__closure__ or value.__defaults__:
+                found += _held_by(value)
+        elif type(value) is dict and len(value) <= _FEW and value is not globals:
+            found += _entries(value)
     found += [(globals, name, None, stand_ins.BUILTINS[name]) for name in _asked(globals) if name not in globals]
+    if answers:
+        found.append(scipy_names.ANSWERS)
     return found
+
+
+class Cell:
+    """A variable of a closure: decorators keep NumPy in one, as those of array_api_compat do."""
+
+    __slots__ = ("cell",)
+
+    def __init__(self, cell: CellType):
+        self.cell = cell
+
+    def get(self, name: str) -> Any:
+        return self.cell.cell_contents
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        self.cell.cell_contents = value
+
+
+class Defaults:
+    """The defaults of a function, as ``def f(x, xp=np)`` has them."""
+
+    __slots__ = ("function",)
+
+    def __init__(self, function: FunctionType):
+        self.function = function
+
+    def get(self, name: str) -> Any:
+        return self.function.__defaults__
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        self.function.__defaults__ = value
+
+
+def _held_by(function: FunctionType) -> list[Slot]:
+    """NumPy's objects in a function's closure, and its modules among its defaults."""
+    replaced = namespace.REPLACED
+    found: list[Slot] = []
+    if str(function.__globals__.get("__name__")).partition(".")[0] in KEEP:
+        return found  # what stands for NumPy's functions has these in its closure
+    for cell in function.__closure__ or ():
+        try:
+            value = cell.cell_contents
+        except ValueError:  # still empty
+            continue
+        known = replaced.get(id(value))
+        if known is not None and known[0] is value:
+            found.append((Cell(cell), "cell_contents", value, known[1]))
+        if type(value) in scipy_names.CLASSES:
+            found.append(scipy_names.ANSWERS)
+    defaults = function.__defaults__
+    if defaults and any(type(value) is ModuleType and id(value) in replaced for value in defaults):
+        found.append((Defaults(function), "", defaults, tuple(map(_module_or_itself, defaults))))
+    return found
+
+
+def _entries(held: dict[Any, Any]) -> list[Slot]:
+    """NumPy's objects among the values of a dictionary. Python's own classes stay: code asks ``kind is float``."""
+    found = []
+    for key, value in list(held.items()):
+        known = namespace.REPLACED.get(id(value))
+        if known is not None and known[0] is value and getattr(value, "__module__", "") != "builtins":
+            found.append((held, key, value, known[1]))
+    return found
+
+
+def _module_or_itself(value: Any) -> Any:
+    return namespace.replacement(value) if type(value) is ModuleType else value
 
 
 def _asked(globals: dict[str, Any]) -> Iterable[str]:
@@ -186,15 +264,23 @@ def _extra(function: Any) -> list[Slot]:
         function = getattr(function, "__func__", function)
     scopes: dict[int, dict[str, Any]] = {}
     settled = _settled
+    held: list[Slot] = []
     if function.__class__ is FunctionType:
         globals = last = function.__globals__
         if id(globals) not in settled and not _settles(globals):
             scopes[id(globals)] = globals
+        if function.__closure__ or function.__defaults__:
+            held += _held_by(function)
         for value in _within_reach(function, globals, owner):
-            if value.__class__ is FunctionType and value.__globals__ is not last:
-                last = value.__globals__
-                if id(last) not in settled and not _settles(last):
-                    scopes[id(last)] = last
+            if value.__class__ is FunctionType:
+                if value.__closure__ or value.__defaults__:
+                    held += _held_by(value)
+                if value.__globals__ is not last:
+                    last = value.__globals__
+                    if id(last) not in settled and not _settles(last):
+                        scopes[id(last)] = last
+        if owner is not None:
+            held += _entries(getattr(owner, "__dict__", {}))
     frame: FrameType | None = sys._getframe(5)  # above install, run_user, and two more of this package
     last = None
     for _ in _DEPTH:
@@ -206,7 +292,7 @@ def _extra(function: Any) -> list[Slot]:
             if id(globals) not in settled and id(globals) not in scopes and not _settles(globals):
                 scopes[id(globals)] = globals
         frame = frame.f_back
-    return [slot for globals in scopes.values() for slot in _slots_elsewhere(globals)] if scopes else []
+    return held + [slot for globals in scopes.values() for slot in _slots_elsewhere(globals)] if scopes else held
 
 
 def _within_reach(function: FunctionType, globals: dict[str, Any], owner: Any) -> list[Any]:
@@ -245,7 +331,7 @@ def install(function: Any) -> Any:
             _look()
         found = _extra(function)
         slots = _slots + found if found else _slots
-        scipy_names.place()
+        scipy_names.LAWS.place()
         for globals, name, real, proxy in slots:
             if globals.get(name) is real:
                 globals[name] = proxy
@@ -269,7 +355,7 @@ def _remove() -> None:
                     else:
                         globals[name] = real
         _placed.clear()
-        scipy_names.put_back()
+        scipy_names.LAWS.put_back()
         if (len(sys.modules), sum(map(len, _dicts))) != _known:
             _put_back_copies()
 

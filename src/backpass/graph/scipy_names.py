@@ -26,6 +26,7 @@ from .buffer import depends, plain, watched
 from .errors import from_trace
 from .op import FUNCTIONS
 from .origin import state
+from .stand_ins import StandInType
 
 MODULES = (
     "scipy.special",
@@ -85,16 +86,41 @@ def exchanged(function: Any) -> Callable[..., Any]:
     return call
 
 
+# ---- methods
+class Methods:
+    """Methods of SciPy's classes that are exchanged while a trace runs, wherever an object of them is kept."""
+
+    def __init__(self) -> None:
+        self.entries: list[tuple[type, str, Any, Any]] = []
+        """A class, the name of a method, SciPy's own and what stands for it."""
+        self.placed = 0
+
+    def place(self) -> None:
+        for kind, name, _, proxy in self.entries[self.placed :]:
+            setattr(kind, name, proxy)
+        self.placed = len(self.entries)
+
+    def put_back(self) -> None:
+        for kind, name, own, _ in self.entries[: self.placed]:
+            setattr(kind, name, own)
+        self.placed = 0
+
+    # As a slot of modules.py: placed where code has a name for such a class or object.
+    def get(self, name: str) -> bool:
+        return self.placed > 0
+
+    def __setitem__(self, name: str, on: bool) -> None:
+        (self.place if on else self.put_back)()
+
+
 # ---- distributions
-_METHODS: list[tuple[type, str, Any, Any]] = []
-"""A class of SciPy's distributions, the name of a method, SciPy's own and what stands for it."""
+LAWS = Methods()
 _OF_A_LAW = frozenset(
     (
         *("freeze", "pdf", "logpdf", "pmf", "logpmf", "cdf", "logcdf", "sf", "logsf", "ppf", "isf", "stats", "mean"),
         *("var", "std", "median", "interval", "moment", "entropy", "support", "nnlf", "expect", "fit", "rvs"),
     )
 )
-_placed = 0
 
 
 def _exchanged_method(own: FunctionType) -> Callable[..., Any]:
@@ -123,23 +149,9 @@ def _enter_methods(module: ModuleType) -> None:
     for kind in (infrastructure.rv_generic, infrastructure.rv_continuous, infrastructure.rv_discrete):
         for name, own in vars(kind).items():
             if name in _OF_A_LAW:
-                _METHODS.append((kind, name, own, (_exchanged_freeze if name == "freeze" else _exchanged_method)(own)))
-
-
-def place() -> None:
-    """A trace begins: exchange the methods of SciPy's distributions."""
-    global _placed
-    for kind, name, _, proxy in _METHODS[_placed:]:
-        setattr(kind, name, proxy)
-    _placed = len(_METHODS)
-
-
-def put_back() -> None:
-    """The last trace has ended."""
-    global _placed
-    for kind, name, own, _ in _METHODS[:_placed]:
-        setattr(kind, name, own)
-    _placed = 0
+                LAWS.entries.append(
+                    (kind, name, own, (_exchanged_freeze if name == "freeze" else _exchanged_method)(own))
+                )
 
 
 class Distribution:
@@ -164,6 +176,52 @@ class Distribution:
         return repr(self._own)
 
 
+# ---- interpolants
+INTERPOLANTS = Methods()
+ANSWERS = (INTERPOLANTS, "", False, True)
+"""The slot of it; see modules.py."""
+CLASSES: set[Any] = set()
+"""These classes, and the modules that have them."""
+_READ = (
+    ("PPoly", "__call__"), ("PPoly", "integrate"), ("BSpline", "__call__"), ("interp1d", "__call__"),
+    ("UnivariateSpline", "__call__"), ("RegularGridInterpolator", "__call__"),
+)  # fmt: skip
+
+
+def _enter_interpolants(module: ModuleType) -> None:
+    for name, method in _READ:
+        cls = getattr(module, name)
+        owner = next(base for base in cls.__mro__ if method in vars(base))
+        own = vars(owner)[method]
+        INTERPOLANTS.entries.append((owner, method, own, _answered(cls, method, own)))
+    CLASSES.update((module, sys.modules["scipy"]))
+
+
+def _answered(cls: type, method: str, own: Any) -> Callable[..., Any]:
+    @functools.wraps(own)
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if not state.depth:
+            return own(self, *args, **kwargs)
+        if depends(args) or depends(kwargs):
+            FUNCTIONS["late"]()
+            return FUNCTIONS[cls, method](self, *args, **kwargs)
+        return own(self, *map(plain, args), **plain(kwargs))  # SciPy calls it, too: its results are not watched
+
+    return call
+
+
+class _MadeType(StandInType):
+    """A class whose instances are made by its rule where an argument is traced."""
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        if state.depth and (depends(args) or depends(kwargs)):
+            rule = rule_of(cls.own)
+            if rule is None:
+                raise messages.no_rule(cls.own)
+            return rule(*args, **kwargs)
+        return cls.own(*map(plain, args), **plain(kwargs))
+
+
 def enter(known: Callable[[Any, Any], None], namespace: Callable[[ModuleType], Any]) -> None:
     """Enter the modules of SciPy that were imported since, and their functions, into the table of what is exchanged."""
     for name in ("scipy", "scipy.spatial", *MODULES):
@@ -175,6 +233,10 @@ def enter(known: Callable[[Any, Any], None], namespace: Callable[[ModuleType], A
         known(module, made)
         for attribute in module.__all__ if name in MODULES else ():
             found = getattr(module, attribute, None)
+            if isinstance(found, type) and name == "scipy.interpolate" and not issubclass(found, BaseException):
+                text = {"own": found, "__module__": name, "__doc__": found.__doc__}
+                known(found, _MadeType(found.__name__, (), text))
+                CLASSES.add(found)
             if not callable(found) or isinstance(found, (type, np.ufunc)) or found is np.sinc:
                 continue
             if not hasattr(found, "rvs"):
@@ -183,3 +245,5 @@ def enter(known: Callable[[Any, Any], None], namespace: Callable[[ModuleType], A
                 known(found, Distribution(found))
         if name == "scipy.stats":
             _enter_methods(module)
+        elif name == "scipy.interpolate":
+            _enter_interpolants(module)

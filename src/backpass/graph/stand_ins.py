@@ -70,7 +70,7 @@ class StandInType(type):
         return isinstance(instance, cls.own)
 
     def __subclasscheck__(cls, subclass: Any) -> bool:
-        return issubclass(subclass, cls.own)
+        return issubclass(subclass.own if isinstance(subclass, StandInType) else subclass, cls.own)
 
     def __getattr__(cls, name: str) -> Any:
         return getattr(cls.own, name)

@@ -27,6 +27,7 @@ from . import (  # noqa: F401  (importing a family enters its records)
     rearrange,
     reductions,
     refusals,
+    scipy_bands,
     scipy_functions,
     scipy_linalg,
     scipy_signal,
@@ -46,5 +47,6 @@ from . import (  # noqa: F401  (importing a family enters its records)
     special_waves,
     spectral,
     spelled,
+    splines,
     trigonometric,
 )

@@ -24,14 +24,16 @@ RULES: dict[str, dict[str, Any]] = {}
 
 
 def enter_scipy() -> None:
-    """Enter the rules of those modules of SciPy that have been imported."""
+    """Enter the rules of those modules of SciPy that have been imported; a method's under (class, name)."""
     for module, rules in RULES.items():
         found = sys.modules.get(module)
         if found is not None:
             for name, rule in rules.items():
                 owner, _, method = name.rpartition(".")
                 holder = getattr(found, owner, None) if owner else found
-                if hasattr(holder, method):
+                if isinstance(holder, type):
+                    FUNCTIONS[holder, method] = rule
+                elif hasattr(holder, method):
                     bound = getattr(holder, method)
                     own = getattr(bound, "__wrapped__", None) if owner else None  # exchanged, while a trace runs
                     FUNCTIONS[bound if own is None else MethodType(own, holder)] = rule
