@@ -15,6 +15,7 @@ import subprocess
 import sys
 import textwrap
 import time
+import types
 from pathlib import Path
 
 import numpy as np
@@ -144,7 +145,7 @@ def test_branching_on_a_traced_value_while_compiling():
 
 def test_float_of_a_traced_value():
     def loss(theta):
-        scale = HELD["float"](theta[0])
+        scale = HELD.float(theta[0])
         return scale * theta.sum()
 
     refuses(
@@ -152,8 +153,8 @@ def test_float_of_a_traced_value():
         """
         float() of a traced value (...) would give a plain number or array without its derivative.
           File "...test_bad_input.py", line ..., in loss
-              scale = HELD["float"](theta[0])
-                      ^^^^^^^^^^^^^^^^^^^^^^^
+              scale = HELD.float(theta[0])
+                      ^^^^^^^^^^^^^^^^^^^^
           Leave it traced: NumPy functions take it as it is. ...np.stack(values)...
         """,
         bp.grad(loss),
@@ -161,14 +162,14 @@ def test_float_of_a_traced_value():
     )
 
 
-HELD = {"asarray": np.asarray, "float": float}
+HELD = types.SimpleNamespace(asarray=np.asarray, float=float)
 """References that were taken before the trace began."""
 SQUARES = np.zeros(3)
 
 
 def test_asarray_of_a_traced_value():
     def loss(theta):
-        values = HELD["asarray"](theta)
+        values = HELD.asarray(theta)
         return values.sum()
 
     refuses(
@@ -176,8 +177,8 @@ def test_asarray_of_a_traced_value():
         """
         np.asarray() of a traced value (theta: float64[3]) would give a plain number or array without its derivative.
           File "...test_bad_input.py", line ..., in loss
-              values = HELD["asarray"](theta)
-                       ^^^^^^^^^^^^^^^^^^^^^^
+              values = HELD.asarray(theta)
+                       ^^^^^^^^^^^^^^^^^^^
           Leave it traced: NumPy functions take it as it is. ...np.stack(values)...
         """,
         bp.grad(loss),
