@@ -263,6 +263,10 @@ def test_a_run_is_kept_and_taken_up_to_the_same_file(folder, monkeypatch):
     again = invoke("train", "--resume", "first", "-o", "copy.bp")
     assert "The run in first is finished, after 6 epochs: nothing is trained" in again.stderr
     assert Path("copy.bp").read_bytes() == Path("whole.bp").read_bytes()
+    for checkpoint in Path("first/checkpoints").iterdir():
+        checkpoint.unlink()
+    assert "The run in first has no checkpoint: it begins anew" in invoke("train", "--resume", "first").stderr
+    assert Path("first/model.bp").read_bytes() == Path("whole.bp").read_bytes()
 
 
 @pytest.mark.parametrize("rule", ["sgd", "momentum"])

@@ -328,6 +328,8 @@ def _where_it_stands(folder: Any, recipe: Any) -> str:
 
     status = folder.status()
     done, stopped = status["epochs"], status.get("stopped")
+    if not folder.checkpoints():
+        return f"The run in {folder.path} has no checkpoint: it begins anew"
     if status["state"] == "finished" and folder.prolonged and recipe.epochs > done and stopped == "all epochs done":
         told = f"The run in {folder.path} has {counted(done, 'epoch')}; it goes on to {recipe.epochs}"
         if recipe.optimizer in ADAPTIVE:
