@@ -1,9 +1,9 @@
 """scikit-learn's MLP beside `Classifier` and `Regressor`, with defaults, on the tables that scikit-learn brings.
 
-`scripts/bench estimators [seeds]`. Scores are means of 5-fold cross-validation over the same folds and seeds (at most ten
-of digits); seconds are medians of the whole cross-validations, taken in turn. The last three columns are the seconds of
-the first one in a new process: theirs, ours where nothing was compiled before, and ours where it lies on disk; the
-least of five.
+`scripts/bench estimators [seeds]`. Scores are means of 5-fold cross-validation over the same folds and seeds (of
+digits ten at most); seconds are medians of the whole cross-validations, taken in turn. The last three columns are the
+seconds of the first one in a new process: theirs, ours where nothing was compiled before, and ours where it lies on
+disk; the least of five.
 """
 
 from __future__ import annotations
