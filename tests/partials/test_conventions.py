@@ -1,5 +1,7 @@
 """What the derivatives of eigenvectors, singular vectors and least squares keep where these are a choice."""
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -36,6 +38,71 @@ def test_a_function_that_treats_equal_eigenvalues_alike(values) -> None:
 
     close(bp.grad(loss)(a), bp.grad(by_product)(a), 1e-12)
     close(bp.grad(lambda x: np.sum(np.linalg.eigh(sym(x))[0] ** 3))(a), bp.grad(by_product)(a), 1e-12)
+
+
+def along(function, directions):
+    """The derivative along each direction in turn."""
+    step = lambda f, d: lambda x: np.sum(bp.grad(f)(x) * d)  # noqa: E731
+    return functools.reduce(step, directions, function)
+
+
+def forward_along(function, directions):
+    step = lambda f, d: lambda x: bp.jvp(f, (x,), (d,))[1]  # noqa: E731
+    return functools.reduce(step, directions, function)
+
+
+HALVES = np.eye(4) - 0.5 * np.ones((4, 4))
+"""Orthogonal and symmetric, and exact: what it is put around keeps equal eigenvalues equal."""
+
+
+@pytest.mark.parametrize(
+    "values", [(1.0, 1.0, 3.0, 5.0), (2.0, 2.0, 2.0, 2.0), (0.0, 0.0, 1.0, 1.0), (1.0, 2.0, 4.0, 7.0)]
+)
+@pytest.mark.parametrize(
+    "spectrum", [lambda x: np.linalg.eigvalsh(sym(x)), lambda x: np.linalg.eigh(sym(x))[0]], ids=["eigvalsh", "eigh"]
+)
+def test_traces_of_functions_of_a_matrix_along_every_direction(values, spectrum) -> None:
+    """Σ λ³ = tr A³ and Σ λ⁴ − (Σ λ²)² = tr A⁴ − (tr A²)²: Hessians right also where eigenvalues are equal."""
+    a = HALVES @ np.diag(values) @ HALVES
+    distinct = len(set(values)) == 4
+    directions = [sym(RNG.standard_normal((4, 4))) for _ in range(3)]
+
+    def loss(x):
+        w = spectrum(x)
+        return np.sum(w**3) + np.sum(w**4) - np.sum(w**2) ** 2
+
+    def by_products(x):
+        square = sym(x) @ sym(x)
+        return np.trace(square @ sym(x)) + np.trace(square @ square) - np.trace(square) ** 2
+
+    hessian = bp.hessian(by_products)(a)
+    close(bp.hessian(loss)(a), hessian, 1e-12)
+    close(bp.jacobian(bp.grad(loss), mode="reverse")(a), hessian, 1e-12)
+    close(bp.compile(bp.hessian(loss))(a), hessian, 1e-12)
+    third, wanted = along(loss, directions)(a), along(by_products, directions)(a)
+    if distinct:
+        close(third, wanted, 1e-10)
+        close(forward_along(loss, directions)(a), wanted, 1e-10)
+    else:  # never another number
+        assert np.isnan(third)
+        assert np.isnan(forward_along(loss, directions[:2])(a))
+
+
+def test_a_single_one_of_equal_eigenvalues_has_no_second_derivative() -> None:
+    a = HALVES @ np.diag([1.0, 1.0, 1.0, 3.0]) @ HALVES
+    assert np.isnan(bp.hessian(lambda x: np.linalg.eigvalsh(sym(x))[0] ** 2)(a)).any()
+    single = lambda x: np.linalg.eigvalsh(sym(x))[3] ** 2  # noqa: E731
+    close(bp.hessian(single)(a), differences(bp.grad(single), (a,), 0), 1e-7)
+    whole = lambda x: np.sum(np.linalg.eigvalsh(sym(x))) ** 2  # noqa: E731
+    close(bp.hessian(whole)(a), bp.hessian(lambda x: np.trace(x) ** 2)(a), 1e-12)
+
+
+def test_singular_values_that_are_equal() -> None:
+    for a in (np.eye(3), np.diag([2.0, 2.0, 3.0, 5.0]) @ HALVES):
+        hessian = bp.hessian(lambda x: np.trace(x.T @ x @ x.T @ x))(a)
+        close(bp.hessian(lambda x: np.sum(np.linalg.svd(x, compute_uv=False) ** 4))(a), hessian, 1e-12)
+        nuclear = lambda x: np.linalg.norm(x, "nuc")  # noqa: E731
+        close(bp.hessian(nuclear)(a), differences(bp.grad(nuclear), (a,), 0), 1e-7)
 
 
 @pytest.mark.parametrize("values", [(1.0, 1.0, 3.0), (0.0, 0.0, 1.0)])

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from backpass.graph.aval import Aval
-from backpass.graph.op import Kind, Op
+from backpass.graph.op import FUNCTIONS, Kind, Op
 from backpass.graph.origin import NOWHERE, Adjoint, here, state
 from backpass.graph.traced import ALIAS, INPUT, Node, Traced, recorded
 from backpass.partials.declare import dtype_of, shape_of, value_of
@@ -584,3 +584,11 @@ def _accumulate(
         buffer = cotangents[key] = np.array(buffer)
         owned.add(key)
     op.accumulate(buffer, g, *values, **attrs)  # type: ignore[misc]
+
+
+def _cotangents(result: Traced, seed: Any, of: Traced) -> Any:
+    """For rules that need a derivative of what they are given: that of ``sum(seed * result)``; None where it is 0."""
+    return backward([(result.node, seed, None)], [of.node])[0]
+
+
+FUNCTIONS["cotangents"] = _cotangents

@@ -4,6 +4,9 @@ Vectors are determined up to a choice, and the derivative states which one it ke
 
 - Signs are those that LAPACK returned; of complex vectors the phase holds still, vᴴ dv = 0 (for singular vectors the
   determined turn of u against v is shared by both).
+- Beside equal values single ones have one derivative at most, so the second derivatives of λ (forward over forward) are
+  NaN there. Σ f(λ) has all of them: derivatives of its gradient are right, since the gradient says what f is; of
+  stacks, and in a graph of more than 16 values, they are NaN. Third derivatives beside equal values are NaN.
 - Within a space of equal eigenvalues (closer than n ε max|λ|) or equal singular values the vectors do not turn: their
   derivative there is 0. Right are then functions that treat equal values alike (Σ f(λ)) and functions of the space as a
   whole (its projector), and of the vectors of single values beside it; of symmetric matrices these are right to second
@@ -24,8 +27,11 @@ import numpy as np
 
 from backpass.graph import messages
 from backpass.graph.aval import Aval
+from backpass.graph.op import find
 
+from .arithmetic import STRONG_PRODUCT
 from .declare import (
+    FUNCTIONS,
     Kind,
     Op,
     Traced,
@@ -41,6 +47,7 @@ from .declare import (
 )
 from .decompositions import (
     _floating_aval,
+    _mT,
     _real,
     _square,
     adjoint_of,
@@ -149,14 +156,68 @@ def _eigh_aval(a: Aval, uplo: str) -> Aval:
     return packed_aval(a, _eigh_shapes(a))
 
 
-def _between_equals(w: Any, v: Any, a: Any, uplo: str) -> Any:
+def _between_equals(out: Any, w: Any, v: Any, a: Any, uplo: str) -> Any:
     """VᴴAV between different vectors of equal values: 0, but not its derivative, which second derivatives need."""
-    if not isinstance(a, Traced) or not shape_of(w)[-1]:
+    if not isinstance(a, Traced) or not shape_of(w)[-1] or _is_read(out):
         return None
-    between = np.logical_and(_near(row(w) - column(w), w), ~np.eye(shape_of(w)[-1], dtype=bool))
+    between = _equals(w)
     if not is_staged(between) and not np.any(value_of(between)):
         return None
-    return np.where(between, np.matmul(np.matmul(adjoint_of(v), read_triangle(a, uplo == "L")), v), 0.0)
+    block = np.where(between, np.matmul(np.matmul(adjoint_of(v), read_triangle(a, uplo == "L")), v), 0.0)
+    block = block - find("stop_gradient")(block)  # without what is rounded
+    return block + np.abs(block) ** 1.5  # 0, with the first derivative of the block and no second one
+
+
+def _is_read(out: Any) -> bool:
+    """Is the rule traced to be read, of a result that stands for itself? Then nothing is derived from it."""
+    return type(out) is Traced and out.node.op.kind is Kind.SOURCE
+
+
+def _equals(w: Any) -> Any:
+    """Which pairs of different eigenvalues count as equal."""
+    return np.logical_and(_near(row(w) - column(w), w), ~np.eye(shape_of(w)[-1], dtype=bool))
+
+
+_WRITTEN_OUT = 16
+"""Eigenvalues up to which a graph holds all ∂gⱼ/∂λᵢ."""
+
+
+def _within_equals(gw: Any, out: Any, w: Any, between: Any) -> Any:
+    """What V diag(g) Vᴴ changes by within equal eigenvalues: (gⱼ − gᵢ)/(λⱼ − λᵢ) times what lies between them.
+
+    Where g = ∂L/∂λ treats equal values alike this is, in the limit, ∂gⱼ/∂λⱼ − ∂gⱼ/∂λᵢ; else there is none: NaN.
+    What lies between them is 0, so this is, too; only its derivative is another.
+    """
+    near, n = _equals(w), shape_of(w)[-1]
+    if len(shape_of(w)) > 1 or (is_staged(near) and n > _WRITTEN_OUT):
+        quotient: Any = np.nan
+        if type(gw) is not Traced:
+            quotient = np.where(row(gw) == column(gw), 0.0, np.nan)
+        return STRONG_PRODUCT(np.where(near, quotient, 0.0), between)
+    quotient = np.zeros((n, n))
+    if type(gw) is Traced:
+        rows = []
+        for j in range(n):
+            found = FUNCTIONS["cotangents"](gw, np.eye(n)[j], out)
+            rows.append(np.zeros(n) if found is None else np.real(section(found, (slice(0, n),))))
+        slopes = np.stack(rows)  # ∂gⱼ/∂λᵢ
+        quotient = row(_diagonal_of(slopes)) - _mT(slopes)
+        quotient = 0.5 * (quotient + _mT(quotient))
+    g = gw if is_staged(gw) else value_of(gw)
+    size = np.abs(g)
+    apart = np.abs(row(g) - column(g)) > 1e-9 * np.max(size, initial=0.0)
+    quotient = np.where(apart, np.nan, quotient)
+    return STRONG_PRODUCT(np.where(near, quotient, 0.0), between)
+
+
+def _no_second(out: Any, w: Any, v: Any, a: Any, uplo: str) -> Any:
+    """0, which has no derivative where two eigenvalues are equal: there single ones have no second derivative."""
+    between = _between_equals(out, w, v, a, uplo)
+    return None if between is None else _blur(w, between)
+
+
+def _blur(w: Any, between: Any) -> Any:
+    return np.sum(np.where(_equals(w), np.sqrt(np.abs(between)), 0.0), axis=-1)
 
 
 def _turns(inverse: Any, x: Any, between: Any) -> Any:
@@ -172,11 +233,14 @@ def _eigh_adjoint(g: Any, out: Any, a: Any, uplo: str) -> Any:
     # V (diag(∂L/∂λ) + F ∘ VᴴG) Vᴴ, Fᵢⱼ = 1/(λⱼ − λᵢ): its symmetric part, put onto the triangle that is read.
     w, v = unpacked(out, _eigh_shapes(a))
     gw, gv = unpacked(conjugated(g), _eigh_shapes(a))
-    if vanishes(gv):
+    if vanishes(gv) and type(a) is not Traced:
         return conjugated(onto_triangle(np.matmul(v * row(np.real(gw)), adjoint_of(v)), uplo == "L"))
     w = np.real(w)
-    turned = _turns(_inverse_gaps(w), np.matmul(adjoint_of(v), gv), _between_equals(w, v, a, uplo))
+    between = _between_equals(out, w, v, a, uplo)
+    turned = _turns(_inverse_gaps(w), np.matmul(adjoint_of(v), gv), between)
     middle = _diagonal(np.real(gw)) + turned
+    if between is not None:
+        middle = middle + _within_equals(np.real(gw), out, w, between)
     return conjugated(onto_triangle(_symmetric(np.matmul(np.matmul(v, middle), adjoint_of(v))), uplo == "L"))
 
 
@@ -185,8 +249,9 @@ def _eigh_tangent(t: Any, out: Any, a: Any, uplo: str) -> Any:
     w, v = unpacked(out, _eigh_shapes(a))
     turned = np.matmul(np.matmul(adjoint_of(v), read_triangle(t[0], uplo == "L")), v)
     w = np.real(w)
-    c = _turns(_inverse_gaps(w), turned, _between_equals(w, v, a, uplo))
-    return packed([np.real(_diagonal_of(turned)), np.matmul(v, c)], (1, 2))
+    c = _turns(_inverse_gaps(w), turned, _between_equals(out, w, v, a, uplo))
+    dw, blur = np.real(_diagonal_of(turned)), _no_second(out, w, v, a, uplo)
+    return packed([dw if blur is None else dw + blur, np.matmul(v, c)], (1, 2))
 
 
 _SYMMETRIC = "Only one triangle is read, so ∂L/∂A is 0 in the other; along symmetric changes nothing else matters."
@@ -213,12 +278,18 @@ def _vectors(a: Any, uplo: str) -> Any:
 
 def _eigvalsh_adjoint(g: Any, out: Any, a: Any, uplo: str) -> Any:
     v = _vectors(a, uplo)
-    return conjugated(onto_triangle(np.matmul(v * row(g), adjoint_of(v)), uplo == "L"))
+    between = _between_equals(out, out, v, a, uplo)
+    if between is None:
+        return conjugated(onto_triangle(np.matmul(v * row(g), adjoint_of(v)), uplo == "L"))
+    middle = _diagonal(g) + _within_equals(g, out, out, between)
+    return conjugated(onto_triangle(_symmetric(np.matmul(np.matmul(v, middle), adjoint_of(v))), uplo == "L"))
 
 
 def _eigvalsh_tangent(t: Any, out: Any, a: Any, uplo: str) -> Any:
     v = _vectors(a, uplo)
-    return np.sum(conjugated(v) * np.matmul(read_triangle(t[0], uplo == "L"), v), axis=-2)
+    dw = np.real(np.sum(conjugated(v) * np.matmul(read_triangle(t[0], uplo == "L"), v), axis=-2))
+    blur = _no_second(out, out, v, a, uplo)
+    return dw if blur is None else dw + blur
 
 
 EIGVALSH = declare(
@@ -336,14 +407,32 @@ def _svdvals_vectors(a: Any) -> tuple[Any, Any]:
     return u, vt
 
 
+def _between_equal_values(out: Any, a: Any, u: Any, vt: Any) -> Any:
+    """As `_between_equals`, of the symmetric part of UᴴAV."""
+    if not isinstance(a, Traced) or not shape_of(out)[-1] or _is_read(out):
+        return None
+    near = _equals(out)
+    if not is_staged(near) and not np.any(value_of(near)):
+        return None
+    block = np.where(near, _symmetric(np.matmul(np.matmul(adjoint_of(u), a), adjoint_of(vt))), 0.0)
+    block = block - find("stop_gradient")(block)
+    return block + np.abs(block) ** 1.5
+
+
 def _svdvals_adjoint(g: Any, out: Any, a: Any) -> Any:
     u, vt = _svdvals_vectors(a)
-    return conjugated(np.matmul(u * row(g), vt))
+    between = _between_equal_values(out, a, u, vt)
+    if between is None:
+        return conjugated(np.matmul(u * row(g), vt))
+    middle = _diagonal(g) + _within_equals(g, out, out, between)
+    return conjugated(np.matmul(np.matmul(u, middle), vt))
 
 
 def _svdvals_tangent(t: Any, out: Any, a: Any) -> Any:
     u, vt = _svdvals_vectors(a)
-    return np.sum(np.matmul(adjoint_of(u), t[0]) * conjugated(vt), axis=-1)
+    ds = np.real(np.sum(np.matmul(adjoint_of(u), t[0]) * conjugated(vt), axis=-1))
+    between = _between_equal_values(out, a, u, vt)
+    return ds if between is None else ds + _blur(out, between)
 
 
 SVDVALS = declare(
