@@ -92,6 +92,8 @@ def special(
         _OUTPUTS.setdefault(of or name, []).append(name)
 
     def aval(*avals: Aval) -> Aval:
+        if not UFUNCS_OF:
+            scipy_op(None)  # a function around the ufunc was the first of scipy.special to be met
         found = UFUNCS_OF.get(name)
         if found is not None:
             return ufunc_aval(found)(*avals)
