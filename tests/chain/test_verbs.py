@@ -92,6 +92,45 @@ def three(a: Any, b: Any, c: Any) -> Any:
     return a * b**2 * c**3
 
 
+PATHS = {
+    "numbers": lambda x: np.sum(x) * 2.0 + 1.0,
+    "constants on both sides": lambda x: np.sum(3.0 / (1.0 - np.exp(x)) ** 2),
+    "selected": lambda x: np.sum(np.clip(x, 0.2, 0.6) * 3.0),
+    "selected above what is steep": lambda x: np.sum(np.maximum(np.sqrt(x), 0.5)),
+    "selected twice": lambda x: np.max(np.where(WEIGHTS > 0.5, x, 0.0)),
+    "slices": lambda x: np.sum(np.sin(x[1:4])[::2]),
+    "an entry": lambda x: x[2] ** 3,
+    "places": lambda x: np.sum(np.exp(x)[[0, 0, 3]]),
+    "reductions": lambda x: np.prod(np.cumsum(x)) + 1.0,
+    "a divided path": lambda x: np.sum(np.sin(x) * x),
+    "divided above": lambda x: np.log(np.sum(np.exp(x)) + np.sum(x[::2] ** 2)),
+    "a norm": lambda x: np.linalg.norm(np.reshape(x, (2, 3)) @ np.ones((3, 2))),
+    "steep at 0": lambda x: np.sum(np.sqrt((x - x[0]) ** 2)),
+    "√ of 0": lambda x: np.sum(np.sqrt(x - 0.1) * np.array([0.0, 1.0, 1.0, 1.0, 1.0, 1.0])),
+    "joined": lambda x: np.sum(np.concatenate([x, WEIGHTS]) ** 2),
+    "another precision": lambda x: np.sum(x.astype(np.float32) * 2.0),
+}
+WEIGHTS = np.linspace(0.1, 0.9, 6)
+
+
+@pytest.mark.parametrize("name", PATHS)
+def test_a_single_path_gives_what_many_give(name: str) -> None:
+    """One output is followed down its path at first; two are sorted with all that is between."""
+    f = PATHS[name]
+    x = np.array([0.1, 0.7, 0.4, 0.9, 0.3, 0.5])
+    gradient = bp.grad(f)(x)
+    (again,) = bp.vjp(lambda x: (f(x), np.sum(0.0 * x)), x)[1]((dtype_one(f(x)), np.float64(0.0)))
+    assert np.isfinite(gradient).all()
+    np.testing.assert_array_equal(gradient, again)
+    both = bp.grad(lambda x, y: f(x), argnums=(0, 1))(x, x)
+    np.testing.assert_array_equal(both[0], gradient)
+    np.testing.assert_array_equal(both[1], np.zeros(6))
+
+
+def dtype_one(value: Any) -> Any:
+    return np.asarray(value).dtype.type(1)
+
+
 def test_argnums() -> None:
     assert bp.grad(three)(2.0, 3.0, 1.0) == 9.0
     assert bp.grad(three, argnums=1)(2.0, 3.0, 1.0) == 12.0

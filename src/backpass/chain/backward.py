@@ -307,7 +307,12 @@ def _straight(node: Node, g: Any, wanted: set[int], top: int) -> tuple[Node, Any
         value = source.value
         values = (value,) if len(inputs) == 1 else [*inputs[:i], value, *inputs[i + 1 :]]
         if op.pulls is not None:
-            g = _fitting(_pulled_by(op.pulls[i], g, node.value, values, node.attrs), value)
+            rule, attrs = op.pulls[i], node.attrs
+            try:
+                c = rule(g, node.value, *values, **attrs) if attrs else rule(g, node.value, *values)  # type: ignore[misc]
+            except ZeroDivisionError:
+                c = _as_numpy(rule, g, node.value, values, attrs)
+            g = _fitting(c, value)
         elif i == 0 and op.accumulate is not None:
             total = np.zeros(value.shape, value.dtype)
             op.accumulate(total, g, *values, **node.attrs or {})
@@ -349,11 +354,9 @@ def _is_tame(node: Any, wanted: set[int], top: int) -> bool:
     return node.index in wanted
 
 
-def _pulled_by(rule: Any, g: Any, out: Any, values: Any, attrs: dict[str, Any] | None) -> Any:
-    try:
-        return rule(g, out, *values, **attrs) if attrs else rule(g, out, *values)
-    except ZeroDivisionError:  # Python's numbers raise where NumPy's give inf
-        return rule(g, np.asarray(out)[()], *[np.asarray(v)[()] for v in values], **attrs or {})
+def _as_numpy(rule: Any, g: Any, out: Any, values: Any, attrs: dict[str, Any] | None) -> Any:
+    """Python's numbers raise where NumPy's give inf."""
+    return rule(g, np.asarray(out)[()], *[np.asarray(v)[()] for v in values], **attrs or {})
 
 
 def _fitting(c: Any, value: Any) -> Any:
@@ -400,7 +403,10 @@ def _plain_sweep(part: Slice, seeds: list[Seed]) -> dict[int, Any]:
         for i in places:
             key = inputs[i].index
             if rules is not None:
-                c = _pulled_by(rules[i], g, out, values, attrs)
+                try:
+                    c = rules[i](g, out, *values, **attrs) if attrs else rules[i](g, out, *values)  # type: ignore[misc]
+                except ZeroDivisionError:
+                    c = _as_numpy(rules[i], g, out, values, attrs)
             elif i == 0 and op.accumulate is not None:
                 _accumulate(op, cotangents, owned, key, g, values, attrs or {})
                 continue
@@ -412,7 +418,9 @@ def _plain_sweep(part: Slice, seeds: list[Seed]) -> dict[int, Any]:
                 c = pulled(op, i, g, out, values, attrs or {})
                 if c is None:
                     continue
-            c = _fitting(c, values[i])
+            value = values[i]
+            if c.__class__ is not FLOAT64 or (value.__class__ is not float and value.__class__ is not FLOAT64):
+                c = _fitting(c, value)
             before = cotangents.get(key)
             if before is None:
                 cotangents[key] = c
