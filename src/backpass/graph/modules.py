@@ -52,6 +52,7 @@ _CALLED = {
     "complex": re.compile(rb"complex(?<=\bcomplex)\s*(?:(\()(?!\s*[\"'])|,)"),
 }
 _NUMBERS = ("float", "complex")
+_STATS = re.compile(rb"(?<![\"']scipy\.)(?<!autograd\.scipy\.)\bstats\b")
 _asking: dict[str, list[str]] = {}
 _scanned: dict[int, tuple[dict[str, Any], int, list[Slot]]] = {}
 _MANY, _HELD, _FEW = 100, 64, 64
@@ -96,7 +97,11 @@ def slots_of(globals: dict[str, Any]) -> list[Slot]:
                 found += _held_by(value)
         elif type(value) is dict and len(value) <= _FEW and value is not globals:
             found += _entries(value)
-    found += [(globals, name, None, stand_ins.BUILTINS[name]) for name in _asked(globals) if name not in globals]
+    for name in _asked(globals):
+        if name == "stats":
+            found.append(scipy_names.DENSITIES)
+        elif name not in globals:
+            found.append((globals, name, None, stand_ins.BUILTINS[name]))
     if answers:
         found.append(scipy_names.ANSWERS)
     return found
@@ -169,17 +174,19 @@ def _module_or_itself(value: Any) -> Any:
 
 
 def _asked(globals: dict[str, Any]) -> Iterable[str]:
-    """The builtins about classes that this code may call. Its file tells; a new name among its globals, put there and
-    taken away for each trace, would make Python look up all others anew, so it goes only where it is needed."""
+    """The builtins about classes that this code may call, and "stats" where it may have to do with ``scipy.stats``.
+
+    Its file tells; a new name among its globals, put there and taken away for each trace, would make Python look up all
+    others anew, and exchanging the methods of all distributions takes its time, so that is done only where needed."""
     file = globals.get("__file__")
     if not isinstance(file, str) or (globals.get("__name__") == "__main__" and hasattr(sys, "ps1")):
-        return stand_ins.BUILTINS
+        return (*stand_ins.BUILTINS, "stats")
     found = _asking.get(file)
     if found is None:
         try:
             found = _asked_by(Path(file).read_bytes())
         except (OSError, SyntaxError, ValueError):
-            found = list(stand_ins.BUILTINS)
+            found = [*stand_ins.BUILTINS, "stats"]
         _asking[file] = found
     return found
 
@@ -188,7 +195,8 @@ def _asked_by(text: bytes) -> list[str]:
     found = [name for name in _CALLED if _calls(name, text)]
     if "type" in found:  # and may compare what it gets
         found += [name for name in _NUMBERS if name not in found and re.search(rb"\b%b\b" % name.encode(), text)]
-    return [name for name in found if name not in _NUMBERS or not _told_apart(name, text)]
+    found = [name for name in found if name not in _NUMBERS or not _told_apart(name, text)]
+    return [*found, "stats"] if _STATS.search(text) else found
 
 
 def _calls(name: str, text: bytes) -> bool:
@@ -331,7 +339,6 @@ def install(function: Any) -> Any:
             _look()
         found = _extra(function)
         slots = _slots + found if found else _slots
-        scipy_names.LAWS.place()
         for globals, name, real, proxy in slots:
             if globals.get(name) is real:
                 globals[name] = proxy
@@ -355,7 +362,6 @@ def _remove() -> None:
                     else:
                         globals[name] = real
         _placed.clear()
-        scipy_names.LAWS.put_back()
         if (len(sys.modules), sum(map(len, _dicts))) != _known:
             _put_back_copies()
 

@@ -115,6 +115,8 @@ class Methods:
 
 # ---- distributions
 LAWS = Methods()
+DENSITIES = (LAWS, "", False, True)
+"""The slot of it; see modules.py."""
 _OF_A_LAW = frozenset(
     (
         *("freeze", "pdf", "logpdf", "pmf", "logpmf", "cdf", "logcdf", "sf", "logsf", "ppf", "isf", "stats", "mean"),
