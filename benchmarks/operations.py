@@ -244,9 +244,8 @@ CASES |= {
     "scipy.linalg.sqrtm": (lambda np, x: np.sum(np.scipy_linalg.sqrtm(x)), (SQUARE @ SQUARE.T,)),
 }
 
-# Last, since scipy.stats is imported for them.
 for _method in words("pdf logpdf cdf sf logcdf logsf"):
-    CASES[f"norm.{_method}"] = (lambda np, x, m=_method: np.sum(np.stats("norm", m)(x, 0.1, 1.2)), (X,))
+    CASES[f"norm.{_method}"] = (lambda np, x, m=_method: np.sum(np.law("norm", m)(x, 0.1, 1.2)), (X,))
 for _family, _method, *_parameters in (
     ("beta", "pdf", 2.0, 3.0), ("beta", "logpdf", 2.0, 3.0), ("beta", "cdf", 2.0, 3.0),
     ("chi2", "pdf", 3.0), ("chi2", "logpdf", 3.0), ("chi2", "cdf", 3.0),
@@ -254,18 +253,18 @@ for _family, _method, *_parameters in (
     ("t", "pdf", 3.0), ("t", "logpdf", 3.0), ("t", "cdf", 3.0), ("t", "logcdf", 3.0),
 ):  # fmt: skip
     CASES[f"{_family}.{_method}"] = (
-        lambda np, x, family=_family, m=_method, p=tuple(_parameters): np.sum(np.stats(family, m)(x, *p)),
+        lambda np, x, family=_family, m=_method, p=tuple(_parameters): np.sum(np.law(family, m)(x, *p)),
         (X,),
     )
 for _method in words("pmf logpmf cdf"):
-    CASES[f"poisson.{_method}"] = (lambda np, x, m=_method: np.sum(np.stats("poisson", m)(2, x)), (X,))
+    CASES[f"poisson.{_method}"] = (lambda np, x, m=_method: np.sum(np.law("poisson", m)(2, x)), (X,))
 for _method in words("pdf logpdf"):
     CASES[f"dirichlet.{_method}"] = (
-        lambda np, a, m=_method: np.stats("dirichlet", m)(SHARES, a),
+        lambda np, a, m=_method: np.law("dirichlet", m)(SHARES, a),
         (X[:10] + 1.0,),
     )
     CASES[f"multivariate_normal.{_method}"] = (
-        lambda np, x, m=_method: np.sum(np.stats("multivariate_normal", m)(x, X[:10], SPREAD)),
+        lambda np, x, m=_method: np.sum(np.law("multivariate_normal", m)(x, X[:10], SPREAD)),
         (GRID[:, :10],),
     )
 
@@ -288,7 +287,7 @@ class Ours:
     special, scipy_linalg = Special(), SciPyLinalg()
 
     @staticmethod
-    def stats(family: str, method: str) -> Callable[..., Any]:
+    def law(family: str, method: str) -> Callable[..., Any]:
         return RULES["scipy.stats"][f"{family}.{method}"]
 
     def __getattr__(self, name: str) -> Any:
@@ -302,8 +301,8 @@ class Theirs:
     convolve = staticmethod(autograd.scipy.signal.convolve)
 
     @staticmethod
-    def stats(family: str, method: str) -> Callable[..., Any]:
-        import autograd.scipy.stats  # not above: a trace begins later when there are distributions to exchange
+    def law(family: str, method: str) -> Callable[..., Any]:
+        import autograd.scipy.stats
 
         return getattr(getattr(autograd.scipy.stats, family), method)
 

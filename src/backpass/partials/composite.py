@@ -173,7 +173,7 @@ LENGTH = declare(
 
 def _root_of_squares(x: Any) -> Any:
     """√x with derivative 0 at 0, the smallest subgradient of a norm."""
-    return np.sqrt(x) if not is_staged(x) and np.all(value_of(x) > 0) else LENGTH(x)
+    return np.sqrt(x) if not is_staged(x) and np.greater(value_of(x), 0).all() else LENGTH(x)
 
 
 @rule_for(np.average)

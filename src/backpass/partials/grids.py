@@ -33,7 +33,11 @@ def linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis
     start, stop = as_array(start), as_array(stop)
     own = _inexact(start, stop)
     delta = _as(stop - start, own)
-    i = np.arange(0, num, dtype=own).reshape((-1,) + (1,) * len(shape_of(delta)))
+    i = np.arange(0, num, dtype=own)
+    if shape_of(delta):
+        i = i.reshape((-1,) + (1,) * len(shape_of(delta)))
+    else:
+        i.flags.writeable = False  # so that nobody keeps a copy of it
     if div > 0:
         step = delta / div
         # As NumPy: a step that underflows to 0 is multiplied out in the other order.
