@@ -211,8 +211,8 @@ CASES |= {
     "result_type": (lambda np, x: np.sum(x.astype(np.result_type(x, np.float32))), (X,)),
     "isscalar": (lambda np, x: np.sum(x) * np.isscalar(x) + np.sum(x), (X,)),
     "iscomplexobj": (lambda np, x: np.sum(x) * np.iscomplexobj(x) + np.sum(x), (X,)),
-    "full": (lambda np, x: np.sum(np.full(1000, x[0])), (X,)),
-    "linspace": (lambda np, x: np.sum(np.linspace(x[0], x[1], 1000)), (X,)),
+    "full": (lambda np, x: np.sum(np.full(1000, x)), (0.3,)),
+    "linspace": (lambda np, x, y: np.sum(np.linspace(x, y, 1000)), (0.1, 0.9)),
     "special.gammasgn": (lambda np, x: np.sum(x * np.special.gammasgn(x)), (X,)),
 }
 SPECIAL: dict[str, tuple[Any, ...]] = {"beta": (X, Y), "betaln": (X, Y)}

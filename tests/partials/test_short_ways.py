@@ -59,6 +59,12 @@ CASES: dict[str, tuple[Callable[[Any], Any], Any]] = {
     "eigenvalues and vectors": (lambda x: np.sum(np.abs(np.linalg.eigh(x)[1][0]) ** 3), SQUARE + SQUARE.T),
     "complex eigenvalues": (lambda x: np.sum(np.abs(np.linalg.eig(x)[0]) ** 3), SQUARE + 1j * SQUARE.T),
     "determinant": (np.linalg.det, SQUARE),
+    "linspace": (lambda x: np.linspace(x[0], x[1], 30) @ WEIGHTS, SIGNED),
+    "linspace without its end": (lambda x: np.linspace(x[0], 2.0, 30, endpoint=False) @ WEIGHTS, SIGNED),
+    "linspace of equal ends": (lambda x: np.linspace(x[0], x[0], 30) @ WEIGHTS, SIGNED),
+    "linspace of rows": (lambda x: np.sum(np.linspace(x[0], x[1], 5) * GRID[0] ** 2), GRID),
+    "full": (lambda x: np.full(30, x[0]) @ WEIGHTS, SIGNED),
+    "rectangles": (lambda x: np.trace(x) * np.trace(x.T), GRID),
     "slope": (lambda x: np.gradient(x) @ WEIGHTS, SIGNED),
     "slopes": (lambda x: np.sum(np.gradient(x)[1] ** 2), GRID),
     "stack": (lambda x: np.sum(np.stack([x, x * 2], axis=1) ** 2), SIGNED),
@@ -82,6 +88,14 @@ def test_the_short_way_is_the_long_one(name):
     assert short.dtype == long.dtype == x.dtype
     tolerance = 1e-5 if x.dtype == np.float32 else 1e-11
     np.testing.assert_allclose(short, long, rtol=tolerance, atol=tolerance * np.max(np.abs(long)))
+
+
+@pytest.mark.parametrize("ends", [(0.1, 0.9), (-3.0, 1e-300), (2.0, 2.0), (0.0, 5e-324)])
+@pytest.mark.parametrize("num", [2, 3, 10, 1001])
+@pytest.mark.parametrize("endpoint", [True, False])
+def test_linspace_has_the_bits_of_numpys(ends: tuple[float, float], num: int, endpoint: bool) -> None:
+    value = bp.vjp(lambda a, b: np.linspace(a, b, num, endpoint), *ends)[0]
+    np.testing.assert_array_equal(value, np.linspace(*ends, num, endpoint), strict=True)
 
 
 @pytest.mark.parametrize("n", [3, 5, 40, 1000])

@@ -140,9 +140,8 @@ class Defaults:
 def _held_by(function: FunctionType) -> list[Slot]:
     """NumPy's objects in a function's closure, and its modules among its defaults."""
     replaced = namespace.REPLACED
+    classes = scipy_names.CLASSES
     found: list[Slot] = []
-    if str(function.__globals__.get("__name__")).partition(".")[0] in KEEP:
-        return found  # what stands for NumPy's functions has these in its closure
     for cell in function.__closure__ or ():
         try:
             value = cell.cell_contents
@@ -151,11 +150,15 @@ def _held_by(function: FunctionType) -> list[Slot]:
         known = replaced.get(id(value))
         if known is not None and known[0] is value:
             found.append((Cell(cell), "cell_contents", value, known[1]))
-        if type(value) in scipy_names.CLASSES:
+        if value.__class__ in classes:
             found.append(scipy_names.ANSWERS)
     defaults = function.__defaults__
-    if defaults and any(type(value) is ModuleType and id(value) in replaced for value in defaults):
-        found.append((Defaults(function), "", defaults, tuple(map(_module_or_itself, defaults))))
+    for value in defaults or ():
+        if value.__class__ is ModuleType and id(value) in replaced:
+            found.append((Defaults(function), "", defaults, tuple(map(_module_or_itself, defaults or ()))))
+            break
+    if found and str(function.__globals__.get("__name__")).partition(".")[0] in KEEP:
+        return []  # what stands for NumPy's functions has these in its closure
     return found
 
 

@@ -76,10 +76,10 @@ def trace(a, offset=0, axis1=0, axis2=1, dtype=None, out=None):
     shape = shape_of(a)
     ndim = len(shape)
     if ndim == 2 and dtype is None and dtype_of(a).kind in "fc":
-        if (offset, axis1, axis2) == (0, 0, 1):
+        if offset == 0 and axis1 == 0 and axis2 == 1:
             n, m = shape
             if n != m:
-                a = section(a, (slice(0, m),) if n > m else (slice(None), slice(0, n)))
+                a = section(a, (slice(m),) if n > m else (slice(None), slice(n)))
             return bind(EINSUM, (a,), {"subscripts": TRACE})
         i, j = normal_axis(axis1, 2), normal_axis(axis2, 2)
         return bind(EINSUM, (_square(a, offset, i, j),), {"subscripts": TRACE})

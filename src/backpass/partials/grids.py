@@ -7,6 +7,7 @@ import operator
 import numpy as np
 
 from backpass.graph import messages
+from backpass.graph.traced import with_value
 
 from .assignment import SETITEM
 from .declare import Traced, as_array, dtype_of, is_staged, rule_for, shape_of, value_of
@@ -30,14 +31,13 @@ def linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis
     if num < 0:
         raise ValueError(f"Number of samples, {num}, must be non-negative.")
     div = num - 1 if endpoint else num
-    start, stop = as_array(start), as_array(stop)
+    start, stop = (end if type(end) in (float, Traced) else as_array(end) for end in (start, stop))
     own = _inexact(start, stop)
+    if own == np.float64 and num > 1 and dtype is None and not retstep and axis == 0:
+        if not is_staged(start) and not is_staged(stop):
+            return _of_numbers(start, stop, num, div)
     delta = _as(stop - start, own)
-    i = np.arange(0, num, dtype=own)
-    if shape_of(delta):
-        i = i.reshape((-1,) + (1,) * len(shape_of(delta)))
-    else:
-        i.flags.writeable = False  # so that nobody keeps a copy of it
+    i = np.arange(0, num, dtype=own).reshape((-1,) + (1,) * len(shape_of(delta)))
     if div > 0:
         step = delta / div
         # As NumPy: a step that underflows to 0 is multiplied out in the other order.
@@ -56,6 +56,21 @@ def linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis
     else:
         y = _as(y, own)
     return (y, step) if retstep else y
+
+
+def _of_numbers(start, stop, num, div):
+    """The derivative by start + (i / div) (stop − start), the value as NumPy rounds it."""
+    delta = stop - start
+    i = np.arange(float(num))
+    if shape_of(delta):
+        i = i.reshape((-1,) + (1,) * len(shape_of(delta)))
+    weight = i / div
+    own, step = value_of(delta), value_of(delta) / div
+    value = (i * step if np.not_equal(step, 0).all() else weight * own) + value_of(start)
+    if div < num:
+        value[-1] = value_of(stop)
+    weight.flags.writeable = False  # so that nobody keeps a copy of it
+    return with_value(delta * weight + start, value)
 
 
 @rule_for(np.arange)
