@@ -204,9 +204,19 @@ def test_a_function_of_exec_itself():
         (b"y = np.float(x) if type(x) in kinds else 0", ["type", "float"]),
         (b"inf = float('inf'); y = x.astype(float)", []),
         (b"def make(name, float, x=float): return as_float(x) + my_type(x) + isinstance_of(x)", []),
+        (b"def copy(self): return type(self)(type( cls ))", []),
+        (b"try: f()\nexcept ValueError as error: print(type(error).__name__)", []),
+        (b"try: f()\nexcept ValueError as error: print(type(error))", ["type"]),
+        (b"def f(x): return type(x).__name__ == 'ndarray'", ["type"]),
+        (b"from scipy import stats", ["stats"]),
+        (
+            b"import scipy\ny = scipy.stats.norm.pdf(x) + scipy.interpolate.CubicSpline(t, u)(x)",
+            ["stats", "interpolate"],
+        ),
+        (b"RULES['scipy.stats']; import autograd.scipy.stats; statsmodels", []),
     ],
 )
-def test_builtins_that_a_file_may_call_are_found_by_its_text(text, found):
+def test_what_a_file_may_call_is_found_by_its_text(text, found):
     assert sorted(_asked_by(text)) == sorted(found)
 
 

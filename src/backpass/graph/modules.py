@@ -52,7 +52,13 @@ _CALLED = {
     "complex": re.compile(rb"complex(?<=\bcomplex)\s*(?:(\()(?!\s*[\"'])|,)"),
 }
 _NUMBERS = ("float", "complex")
-_STATS = re.compile(rb"(?<![\"']scipy\.)(?<!autograd\.scipy\.)\bstats\b")
+_ROOMS = {
+    name: re.compile(rb"(?<![\"']scipy\.)(?<!autograd\.scipy\.)\b%b\b" % name.encode())
+    for name in ("stats", "interpolate")
+}
+"""Of SciPy, with classes whose methods are exchanged."""
+_OWN = re.compile(rb"\s*(?:self|cls)\s*\)")
+"""Asked for its class, ``type(self)``: never a traced value."""
 _asking: dict[str, list[str]] = {}
 _scanned: dict[int, tuple[dict[str, Any], int, list[Slot]]] = {}
 _MANY, _HELD, _FEW = 100, 64, 64
@@ -80,7 +86,7 @@ def slots_of(globals: dict[str, Any]) -> list[Slot]:
     answers = False
     for name, value in list(globals.items()):
         if classes and not answers:
-            answers = type(value) in classes or (type(value) in (type, ModuleType) and value in classes)
+            answers = type(value) in classes or (type(value) is type and value in classes)
         known = replaced.get(id(value))
         if known is not None and known[0] is value:
             found.append((globals, name, value, known[1]))
@@ -100,6 +106,8 @@ def slots_of(globals: dict[str, Any]) -> list[Slot]:
     for name in _asked(globals):
         if name == "stats":
             found.append(scipy_names.DENSITIES)
+        elif name == "interpolate":
+            answers = bool(classes)
         elif name not in globals:
             found.append((globals, name, None, stand_ins.BUILTINS[name]))
     if answers:
@@ -177,19 +185,19 @@ def _module_or_itself(value: Any) -> Any:
 
 
 def _asked(globals: dict[str, Any]) -> Iterable[str]:
-    """The builtins about classes that this code may call, and "stats" where it may have to do with ``scipy.stats``.
+    """The builtins about classes that this code may call, and which of `_ROOMS` it may have to do with.
 
     Its file tells; a new name among its globals, put there and taken away for each trace, would make Python look up all
-    others anew, and exchanging the methods of all distributions takes its time, so that is done only where needed."""
+    others anew, and exchanging the methods of SciPy's classes takes its time, so that is done only where needed."""
     file = globals.get("__file__")
     if not isinstance(file, str) or (globals.get("__name__") == "__main__" and hasattr(sys, "ps1")):
-        return (*stand_ins.BUILTINS, "stats")
+        return (*stand_ins.BUILTINS, *_ROOMS)
     found = _asking.get(file)
     if found is None:
         try:
             found = _asked_by(Path(file).read_bytes())
         except (OSError, SyntaxError, ValueError):
-            found = [*stand_ins.BUILTINS, "stats"]
+            found = [*stand_ins.BUILTINS, *_ROOMS]
         _asking[file] = found
     return found
 
@@ -199,17 +207,25 @@ def _asked_by(text: bytes) -> list[str]:
     if "type" in found:  # and may compare what it gets
         found += [name for name in _NUMBERS if name not in found and re.search(rb"\b%b\b" % name.encode(), text)]
     found = [name for name in found if name not in _NUMBERS or not _told_apart(name, text)]
-    return [*found, "stats"] if _STATS.search(text) else found
+    return found + [name for name, word in _ROOMS.items() if word.search(text)]
 
 
 def _calls(name: str, text: bytes) -> bool:
     """May this code call a builtin, or, for a number's class, hand it on first of all, as ``map(float, xs)`` does?"""
     for found in _CALLED[name].finditer(text):
+        if name == "type" and (_OWN.match(text, found.end()) or _caught(text, found.end())):
+            continue
         if name not in _NUMBERS or found.group(1):
             return True
         if text[max(0, found.start() - 200) : found.start()].rstrip().endswith(b"("):
             return True
     return False
+
+
+def _caught(text: bytes, at: int) -> bool:
+    """Is it ``type(error).__name__`` of what an except clause caught?"""
+    named = re.compile(rb"\s*(\w+)\s*\)\s*\.\s*__name__\b").match(text, at)
+    return named is not None and re.search(rb"\bexcept\b[^:\n]*\bas\s+%b\b" % named[1], text) is not None
 
 
 def _told_apart(name: str, text: bytes) -> bool:
