@@ -29,7 +29,7 @@ SETTINGS: list[tuple[dict[str, Any], set[str], str]] = [
     ({"standardize": False}, set(), ""),
     ({"shuffle": False}, set(), ""),
     (
-        {"solver": "sgd", "learning_rate": "invscaling", "learning_rate_init": 0.05},
+        {"solver": "sgd", "learning_rate": "invscaling", "learning_rate_init": 0.02},
         WEIGHTS,
         "the rate falls with every row that is seen, whatever it weighs, as MLPClassifier's",
     ),
