@@ -1,14 +1,15 @@
-"""SciPy's formulas in Python, on traced values: copies of its functions that see the NumPy which a trace follows.
+"""Formulas of SciPy and of numpy.polynomial on traced values: copies of functions that see what a trace follows.
 
-SciPy's own modules are left alone. But where it writes a formula in NumPy, as the methods ``_logpdf`` of its
-distributions, that formula is the definition, and need not be written twice. A copy of such a function has the globals
-of its module, in which NumPy, SciPy and their functions are exchanged as they are in the modules of user code.
+The modules of these libraries are left alone. But where they write a formula in NumPy, as the methods ``_logpdf`` of
+SciPy's distributions or the product of two polynomials, that formula is the definition, and need not be written twice.
+A copy of such a function has the globals of its module, in which NumPy, SciPy and their functions are exchanged as they
+are in the modules of user code.
 """
 
 from __future__ import annotations
 
 import sys
-from types import FunctionType
+from types import FunctionType, ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,10 @@ def _lazyselect(condlist: Any, choicelist: Any, arrays: Any, default: Any = 0) -
         return np.select(condlist, [choice(*arrays) for choice in choicelist], default)
 
 
+def _common_type(*arrays: Any) -> Any:
+    return np.result_type(*[a.dtype for a in arrays], np.float64)
+
+
 def _is_scipys(module: str) -> bool:
     return module.partition(".")[0] == "scipy"
 
@@ -55,9 +60,14 @@ def _copy_of(globals: dict[str, Any]) -> dict[str, Any]:
             made[name] = _Extra
         elif select is not None and value is select:
             made[name] = _lazyselect
+        elif type(value) is ModuleType and value.__name__ == "numpy.polynomial.polyutils":
+            made[name] = SimpleNamespace(**_copy_of(vars(value)))
         elif hasattr(value, "rvs") and _is_scipys(type(value).__module__):
             made[name] = followed_object(value)
     made.update({name: proxy for _, name, _, proxy in modules.slots_of(globals)})
+    if globals.get("__name__") == "numpy.polynomial.polyutils":
+        made["np"] = namespace.Namespace(np)
+        vars(made["np"])["common_type"] = _common_type
     return made
 
 

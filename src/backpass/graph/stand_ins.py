@@ -478,6 +478,23 @@ class EntryFunction:
 
 
 # ---- series
+def _copy(function: Any) -> Any:
+    from .followed import followed  # which knows this module's stand-ins
+
+    return followed(getattr(function, "_implementation", function))
+
+
+def _by_rule(function: Any) -> Any:
+    """A function of polynomials; of traced coefficients by its rule."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        traced = any(depends(a) for a in (*args, *kwargs.values()))
+        return (FUNCTIONS[function] if traced else function)(*args, **kwargs)
+
+    return call
+
+
 def series(own: Any, value: Any) -> Any:
     """A stand-in for np.polynomial.Polynomial and its like: evaluated at traced points, or of traced coefficients."""
 
@@ -494,10 +511,27 @@ def series(own: Any, value: Any) -> Any:
             if not (depends(arg) or depends(self.coef)):
                 return super().__call__(plain(arg))
             (a, b), (c, d) = self.domain, self.window
+            if isinstance(arg, own.__base__):
+                return _copy(value)((b * c - a * d) / (b - a) + (d - c) / (b - a) * arg, self.coef)
             arg = FUNCTIONS["asarray"](arg)
             scale = (d - c) / (b - a)
             return FUNCTIONS[value]((b * c - a * d) / (b - a) + scale * arg, self.coef)
 
+        def roots(self) -> Any:
+            return _copy(own.roots)(self) if depends(self.coef) else super().roots()
+
+        def trim(self, tol: float = 0) -> Any:
+            return _copy(own.trim)(self, tol) if depends(self.coef) else super().trim(tol)
+
+        @classmethod
+        def fromroots(cls, roots: Any, *args: Any, **kwargs: Any) -> Any:
+            if depends((roots, *args)):
+                return _copy(own.fromroots.__func__)(cls, roots, *args, **kwargs)
+            return super().fromroots(plain(roots), *map(plain, args), **plain(kwargs))
+
+    for name, function in vars(own).items():
+        if isinstance(function, staticmethod):
+            setattr(Series, name, staticmethod(_by_rule(function.__func__)))
     Series.__name__, Series.__qualname__, Series.__doc__ = own.__name__, own.__qualname__, own.__doc__
     return Series
 

@@ -1,15 +1,19 @@
-"""Series of orthogonal polynomials at a point: ``np.polynomial``'s polyval, chebval, legval, hermval, hermeval, lagval.
+"""``numpy.polynomial``: polyval, chebval, legval, hermval, hermeval, lagval at a point; the rest as NumPy writes it.
 
 Clenshaw's recurrence (1955), in the order of NumPy's own code, so that values are NumPy's to the bit.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from operator import attrgetter
 from typing import Any
 
 import numpy as np
+
+from backpass.graph.followed import followed
+from backpass.graph.op import FUNCTIONS
 
 from .declare import as_array, floating, rule_for, shape_of
 
@@ -80,9 +84,36 @@ RULES = {
 """Function of numpy.polynomial → what does the same on traced values. NumPy imports that package late."""
 
 
+MODULES = ("polynomial", "chebyshev", "legendre", "hermite", "hermite_e", "laguerre")
+
+
+def _followed_when_called(function: Any) -> Callable[..., Any]:
+    made: list[Callable[..., Any]] = []
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if not made:
+            made.append(followed(getattr(function, "_implementation", function)))
+        return made[0](*args, **kwargs)
+
+    return call
+
+
+def written_in_numpy() -> dict[str, Any]:
+    """The functions of numpy.polynomial without a rule above: sums, products, derivatives, roots, fits and the like."""
+    functions = {
+        f"{module}.{name}": getattr(getattr(np.polynomial, module), name)
+        for module in MODULES
+        for name in getattr(np.polynomial, module).__all__
+    }
+    return {n: f for n, f in functions.items() if n not in RULES and callable(f) and not isinstance(f, type)}
+
+
 def enter_series() -> None:
     for name, rule in RULES.items():
         rule_for(attrgetter(name)(np.polynomial))(rule)
+    for function in written_in_numpy().values():
+        FUNCTIONS.setdefault(function, _followed_when_called(function))
 
 
-__all__ = ["enter_series"]
+__all__ = ["enter_series", "written_in_numpy"]
