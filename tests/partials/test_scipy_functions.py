@@ -14,6 +14,9 @@ import scipy.linalg as sl
 import scipy.ndimage as nd
 import scipy.optimize as so
 import scipy.signal as sg
+import scipy.sparse
+import scipy.sparse.linalg as ssl
+import scipy.spatial as spatial
 import scipy.spatial.distance as sd
 import scipy.special as sp
 import scipy.stats as ss
@@ -38,7 +41,9 @@ x, y, grid = drawn(5), drawn(4, 5), drawn(3, 4)
 square, spd = separated(3, 3), separated(3, 3) @ separated(3, 3).T
 lower = np.tril(square)
 B = {"b": drawn(3, 4, low=0.5, high=2.0)}
-METRICS = ("euclidean", "sqeuclidean", "cityblock", "chebyshev", "cosine", "correlation")
+BESIDE = np.array([1.0, 0.0, -1.0, 0.5])
+SPARSE = scipy.sparse.csc_array(np.diag([3.0, 4.0, 5.0, 4.0, 3.0]) + np.diag(BESIDE, 1) + np.diag(BESIDE, -1))
+METRICS = ("euclidean", "sqeuclidean", "cityblock", "chebyshev", "cosine", "correlation", "canberra", "braycurtis")
 
 ROWS: list[tuple[Any, tuple[Any, ...], dict[str, Any]]] = [
     (sp.logsumexp, (grid,), {}),
@@ -83,7 +88,10 @@ ROWS: list[tuple[Any, tuple[Any, ...], dict[str, Any]]] = [
     (sl.norm, (grid,), {}),
     (lambda a: np.multiply(sl.norm(a, 1), 1.0), (grid,), {}),
     (lambda a: sl.eigh(a + a.T, eigvals_only=True), (square,), {}),
-    (lambda a: sl.eigh(a + a.T)[0], (square,), {}),
+    (lambda a: sl.eigh(a + a.T), (square,), {}),
+    (lambda a, b: sl.eigh(a + a.T, b @ b.T + np.eye(len(b))), (square, square + 1), {}),
+    (lambda a, b: sl.eigh(a, b @ b.T + np.eye(len(b)), lower=False, subset_by_index=[1, 2])[1], (spd, square), {}),
+    (lambda a: sl.eigvalsh(a + a.T, np.diag(np.arange(1.0, len(a) + 1))), (square,), {}),
     (lambda a: sl.eigvalsh(a + a.T, lower=False), (square,), {}),
     (sl.svd, (square,), {"compute_uv": False}),
     (lambda a: sl.svd(a)[1], (square,), {}),
@@ -204,6 +212,29 @@ ROWS: list[tuple[Any, tuple[Any, ...], dict[str, Any]]] = [
     *[(getattr(sd, metric), (drawn(4), drawn(4, low=1.0, high=3.0)), {}) for metric in METRICS[1:]],
     (lambda u, v: np.multiply(sd.euclidean(u, v), 1.0), (drawn(4), drawn(4, low=1.0, high=3.0)), {}),
     (sd.minkowski, (drawn(4), drawn(4, low=1.0, high=3.0)), {"p": 3}),
+    (sd.minkowski, (drawn(4), drawn(4, low=1.0, high=3.0)), {"p": 3, "w": np.array([1.0, 0.5, 2.0, 0.3])}),
+    *[
+        (getattr(sd, metric), (drawn(4), drawn(4, low=1.0, high=3.0)), {"w": np.array([1.0, 0.5, 2.0, 0.3])})
+        for metric in ("sqeuclidean", "cityblock", "cosine", "correlation", "canberra", "braycurtis")
+    ],
+    (lambda u, v: np.multiply(sd.euclidean(u, v, BESIDE + 1.5), 1.0), (drawn(4), drawn(4, low=1.0, high=3.0)), {}),
+    (lambda u, v: np.multiply(sd.chebyshev(u, v, BESIDE**2), 1.0), (drawn(4), drawn(4, low=1.0, high=3.0)), {}),
+    (lambda u, v: np.multiply(sd.seuclidean(u, v, BESIDE[:2] + 1.0), 1.0), (drawn(2), drawn(2, low=1.0)), {}),
+    (sd.mahalanobis, (drawn(3), drawn(3, low=1.0, high=3.0), spd), {}),
+    (sd.jensenshannon, (np.abs(x) + 0.2, np.abs(x[::-1]) + 0.3), {"base": 2}),
+    (sd.cdist, (grid, drawn(2, 4)), {"metric": "seuclidean"}),
+    (sd.cdist, (grid, drawn(2, 4)), {"metric": "minkowski", "p": 3, "w": np.array([1.0, 0.5, 2.0, 0.3])}),
+    (sd.cdist, (drawn(5, 3), drawn(4, 3)), {"metric": "mahalanobis"}),
+    (sd.cdist, (grid, drawn(2, 4)), {"metric": lambda u, v: np.sum(np.cos(u - v))}),
+    (sd.pdist, (y,), {"metric": "canberra"}),
+    (spatial.distance_matrix, (grid, drawn(2, 4)), {}),
+    (spatial.minkowski_distance, (grid, drawn(4, low=1.0, high=3.0)), {"p": 3}),
+    (lambda b: ssl.spsolve(SPARSE, b), (x,), {}),
+    (lambda b: ssl.spsolve(SPARSE, b[:, None] * BESIDE), (x,), {}),
+    (lambda b: ssl.cg(SPARSE, b, rtol=1e-15)[0], (x,), {}),
+    (lambda b: ssl.minres(SPARSE, b, rtol=1e-15)[0], (x,), {}),
+    (lambda b: ssl.gmres(SPARSE, b, rtol=1e-15)[0], (x,), {}),
+    (lambda b: ssl.bicgstab(SPARSE, b, rtol=1e-15)[0], (x,), {}),
 ]
 
 
@@ -214,7 +245,7 @@ def reached(module: str) -> Any:
     """The module as this one's own names have it, which are exchanged while a trace runs."""
     return {
         "special": sp, "linalg": sl, "integrate": si, "optimize": so, "signal": sg, "ndimage": nd, "fft": sf,
-        "stats": ss, "spatial.distance": sd,
+        "stats": ss, "spatial.distance": sd, "spatial": spatial, "sparse.linalg": ssl,
     }[module.removeprefix("scipy.")]  # fmt: skip
 
 
@@ -291,7 +322,7 @@ def test_every_rule_is_entered_under_its_function() -> None:
 def test_options_without_a_rule_are_refused() -> None:
     for function, args, options in (
         (sp.comb, (np.array([3.0]), 2), {"exact": True}),
-        (sl.eigh, (np.eye(2),), {"subset_by_index": [0, 1]}),
+        (sl.eigh, (np.eye(2),), {"subset_by_value": [0.5, 1.5]}),
         (sl.pinv, (np.eye(2),), {"return_rank": True}),
     ):
         with pytest.raises(TracingError, match="is not differentiated yet"):
@@ -379,6 +410,56 @@ def test_distributions_of_several_variables() -> None:
         slope = differences(along, (np.float64(0),), 0, step=1e-3)
         back = bp.grad(lambda *a: np.sum(function(*a)), argnums=tuple(range(len(args))))(*args)  # noqa: B023
         close(sum(float(np.sum(g * d)) for g, d in zip(back, ways, strict=True)), slope, 1e-8)
+
+
+MASSES = scipy.sparse.csr_matrix(np.array([[0.0, 2.0, 0.0, -1.0], [1.5, 0.0, 0.3, 0.0], [0.0, 0.0, 0.0, 0.0]]))
+
+
+@pytest.mark.parametrize(
+    "product",
+    [
+        lambda v: MASSES @ v,
+        lambda v: MASSES * v,
+        lambda v: MASSES.dot(v[:, None] * np.array([1.0, 2.0])),
+        lambda v: v @ MASSES.T,
+        lambda v: (np.array([[1.0], [2.0]]) * v) @ MASSES.tocoo().T,
+        lambda v: scipy.sparse.csc_array(MASSES) @ v**2,
+        lambda v: scipy.sparse.dia_array(MASSES).T @ v[1:],
+        lambda v: MASSES.T @ (MASSES @ v) + (2.0 * MASSES[1]) @ v,
+    ],
+)
+def test_sparse_products(product: Any) -> None:
+    at, way = np.array([0.3, -1.2, 0.7, 2.0]), np.array([1.0, 0.4, -0.3, 0.2])
+    loss = lambda v: np.sum(np.cos(product(v)))  # noqa: E731
+    np.testing.assert_array_equal(bp.vjp(product, at)[0], product(at))
+    slope = differences(lambda t: loss(at + t * way), (np.float64(0),), 0, step=1e-3)
+    close(bp.grad(loss)(at) @ way, slope, 1e-9)
+    close(bp.jvp(loss, (at,), (way,))[1], slope, 1e-9)
+    close(bp.compile(bp.grad(loss))(at), bp.grad(loss)(at), 1e-12)
+    curved = differences(lambda t: bp.grad(loss)(at + t * way) @ way, (np.float64(0),), 0, step=1e-3)
+    close(bp.hvp(loss, (at,), way) @ way, curved, 1e-8)
+    assert "_product" not in scipy.sparse.csr_matrix._matmul_dispatch.__qualname__
+
+
+def test_a_sparse_matrix_of_traced_values_is_refused() -> None:
+    v = np.array([0.3, -1.2, 0.7, 2.0])
+    for f, words in (
+        (lambda v: (MASSES * v[0]).sum(), r"t \* \(A @ x\)"),
+        (lambda v: MASSES.multiply(v).sum(), r"A @ \(w \* x\)"),
+        (lambda v: scipy.sparse.diags(v) @ v, r"d \* x"),
+    ):
+        with pytest.raises(NoRuleError, match=words) as caught:
+            bp.grad(lambda v, f=f: np.sum(f(v)))(v)
+        assert "test_scipy_functions.py" in str(caught.value)
+    with pytest.raises(ValueError, match="dimension mismatch"):
+        bp.grad(lambda v: np.sum(MASSES @ v[1:]))(v)
+
+
+def test_compiled_functions_say_what_they_take() -> None:
+    solved = ssl.splu(SPARSE)
+    with pytest.raises(TracingError, match="compiled function takes plain arrays") as caught:
+        bp.grad(lambda v: np.sum(solved.solve(v)))(x)
+    assert "solved.solve(v)" in str(caught.value)
 
 
 # ---- how it is called

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dis
+import re
 import sys
 from types import FrameType
 from typing import Any
@@ -13,7 +14,7 @@ import numpy as np
 from .aval import aval_of
 from .errors import BackpassError, DtypeError, IndexingError, MatrixError, NoRuleError, ShapeError, TracingError
 from .op import FUNCTIONS, REFUSALS, UFUNCS, Op
-from .origin import Origin, _chain, here, user_frame
+from .origin import Origin, _chain, _is_library, here, user_frame
 
 
 def place(origin: Origin | None = None) -> str:
@@ -202,7 +203,10 @@ def would_detach(traced: Any, what: str) -> TracingError:
     if library == "scipy":
         hint = (
             f"  SciPy's {function} was reached by a reference that a trace does not see (a default, a partial, a\n"
-            "  dictionary, an argument). Call it by the name of its module in the function, if it has a rule."
+            "  dictionary, an argument). Call it by the name of its module in the function."
+            if function in {getattr(known, "__name__", "") for known in FUNCTIONS}
+            else f"  SciPy's {function} has no rule. Write the formula in NumPy, or give the call a rule:\n"
+            "  @bp.custom_rule(vjp=...) around a function that makes it."
         )
     elif library == "numpy.ma":
         hint = "  Masked arrays are not traced: np.where(mask, 0.0, x) and np.sum(..., where=~mask) leave entries out."
@@ -243,7 +247,7 @@ def _called_from(frame: FrameType | None) -> tuple[str, str]:
         called, above = above, above.f_back
     module = str(called.f_globals.get("__name__")) if called is not None else ""
     library = "numpy.ma" if module.startswith("numpy.ma.") else module.partition(".")[0]
-    return library, called.f_code.co_name if called is not None else ""
+    return library, called.f_code.co_qualname.removesuffix(".__init__").lstrip("_") if called is not None else ""
 
 
 def compiled_function(function: Any) -> TracingError:
@@ -251,6 +255,25 @@ def compiled_function(function: Any) -> TracingError:
     return TracingError(
         f"{name} is compiled by numba and takes no traced value.\n{place()}\n"
         f"  Trace the Python that it was made from: {name}.py_func(...); or give it a rule: @bp.custom_rule(vjp=...)."
+    )
+
+
+def compiled_argument(error: TypeError) -> TracingError | None:
+    """Of a compiled function that takes nothing but an ndarray and was given what a trace watches; None for others."""
+    said = str(error)
+    if not re.search(r"\b(?:got|not) '?(?:Traced|Buffer)\b", said):
+        return None
+    at = error.__traceback__
+    frame = None
+    while at is not None:
+        if not _is_library[at.tb_frame.f_code.co_filename]:
+            frame = at.tb_frame
+        at = at.tb_next
+    return TracingError(
+        f"A compiled function takes plain arrays, and was given one that a trace watches: {said}.\n"
+        f"{place(_chain(frame) if frame is not None else None)}\n"
+        "  A trace does not follow compiled code. Write the formula in NumPy, or give the call a rule:\n"
+        "  @bp.custom_rule(vjp=...) around a function that makes it, which gets plain arrays."
     )
 
 

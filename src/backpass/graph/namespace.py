@@ -548,6 +548,9 @@ def _fill_series() -> None:
     """numpy.polynomial: its functions ask no argument, and its classes call them."""
     FUNCTIONS["late"]()
     _enter(np.polynomial, Namespace(np.polynomial))
+    base = np.polynomial.Polynomial.__base__
+    assert base is not None
+    scipy_names.exchange_call(base, lambda self, arg: replacement(type(self)).of(self)(arg))
     for module, own, value in (
         (np.polynomial.polynomial, np.polynomial.Polynomial, np.polynomial.polynomial.polyval),
         (np.polynomial.chebyshev, np.polynomial.Chebyshev, np.polynomial.chebyshev.chebval),

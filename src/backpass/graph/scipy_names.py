@@ -39,6 +39,11 @@ MODULES = (
     "scipy.stats",
     "scipy.fft",
     "scipy.spatial.distance",
+    "scipy.spatial",
+    "scipy.sparse",
+    "scipy.sparse.linalg",
+    "scipy.fftpack",
+    "scipy.cluster.vq",
 )
 _entered: set[str] = set()
 
@@ -113,7 +118,7 @@ class Methods:
         (self.place if on else self.put_back)()
 
 
-# ---- distributions
+# ---- distributions, sparse matrices and polynomials
 LAWS = Methods()
 DENSITIES = (LAWS, "", False, True)
 """The slot of it; see modules.py."""
@@ -154,6 +159,53 @@ def _enter_methods(module: ModuleType) -> None:
                 LAWS.entries.append(
                     (kind, name, own, (_exchanged_freeze if name == "freeze" else _exchanged_method)(own))
                 )
+
+
+def _product(own: FunctionType, left: bool) -> Callable[..., Any]:
+    @functools.wraps(own)
+    def call(self: Any, other: Any) -> Any:
+        if not (state.depth and depends(other)):
+            return own(self, other)
+        if not left:
+            return FUNCTIONS["sparse product"](self, other)
+        return (
+            FUNCTIONS["sparse product"](self.T, other.T).T if other.ndim else FUNCTIONS["sparse product"](self, other)
+        )
+
+    return call
+
+
+def _refused_product(own: FunctionType) -> Callable[..., Any]:
+    @functools.wraps(own)
+    def call(self: Any, other: Any, *args: Any, **kwargs: Any) -> Any:
+        if state.depth and depends(other):
+            return FUNCTIONS["sparse matrix"](own.__name__)
+        return own(self, other, *args, **kwargs)
+
+    return call
+
+
+def _enter_products() -> None:
+    """The methods that every product of a sparse matrix passes through."""
+    kinds = [sys.modules["scipy.sparse._base"]._spbase]
+    for kind in kinds:
+        kinds += [below for below in kind.__subclasses__() if below.__module__.startswith("scipy.sparse.")]
+        for name, own in vars(kind).items():
+            if name in ("_matmul_dispatch", "_rmatmul_dispatch"):
+                LAWS.entries.append((kind, name, own, _product(own, name == "_rmatmul_dispatch")))
+            elif name in ("multiply", "_divide") and type(own) is FunctionType:
+                LAWS.entries.append((kind, name, own, _refused_product(own)))
+
+
+def exchange_call(kind: type, stand_in: Callable[[Any, Any], Any]) -> None:
+    """Objects of this class, called with a traced argument, do what `stand_in` does with the two."""
+    own = kind.__call__
+
+    @functools.wraps(own)
+    def call(self: Any, arg: Any) -> Any:
+        return stand_in(self, arg) if state.depth and depends(arg) else own(self, arg)
+
+    LAWS.entries.append((kind, "__call__", own, call))
 
 
 class Distribution:
@@ -226,7 +278,7 @@ class _MadeType(StandInType):
 
 def enter(known: Callable[[Any, Any], None], namespace: Callable[[ModuleType], Any]) -> None:
     """Enter the modules of SciPy that were imported since, and their functions, into the table of what is exchanged."""
-    for name in ("scipy", "scipy.spatial", *MODULES):
+    for name in ("scipy", *MODULES):
         module = sys.modules.get(name)
         if module is None or name in _entered or not hasattr(module, "__all__"):
             continue
@@ -249,3 +301,5 @@ def enter(known: Callable[[Any, Any], None], namespace: Callable[[ModuleType], A
             _enter_methods(module)
         elif name == "scipy.interpolate":
             _enter_interpolants(module)
+        elif name == "scipy.sparse":
+            _enter_products()

@@ -517,6 +517,15 @@ def series(own: Any, value: Any) -> Any:
             scale = (d - c) / (b - a)
             return FUNCTIONS[value]((b * c - a * d) / (b - a) + scale * arg, self.coef)
 
+        @classmethod
+        def of(cls, other: Any) -> Any:
+            """A polynomial that was made outside of the trace, as one of these."""
+            same = type(other) is not own
+            return other if same else cls(other.coef, other.domain, other.window, other.symbol)
+
+        def _get_coefficients(self, other: Any) -> Any:
+            return super()._get_coefficients(self.of(other))
+
         def roots(self) -> Any:
             return _copy(own.roots)(self) if depends(self.coef) else super().roots()
 
@@ -529,6 +538,18 @@ def series(own: Any, value: Any) -> Any:
                 return _copy(own.fromroots.__func__)(cls, roots, *args, **kwargs)
             return super().fromroots(plain(roots), *map(plain, args), **plain(kwargs))
 
+    def swapped(operator: str) -> Any:
+        reflected = getattr(own, f"__r{operator}__")
+
+        def method(self: Any, other: Any) -> Any:
+            if type(other) is own:
+                return getattr(self.of(other), f"__{operator}__")(self)
+            return reflected(self, other)
+
+        return method
+
+    for operator in ("add", "sub", "mul", "floordiv", "mod", "divmod"):
+        setattr(Series, f"__r{operator}__", swapped(operator))
     for name, function in vars(own).items():
         if isinstance(function, staticmethod):
             setattr(Series, name, staticmethod(_by_rule(function.__func__)))

@@ -739,6 +739,9 @@ class Traced:
         return _power(self, exponent)
 
     def __matmul__(self, other: Any) -> Any:
+        kind = other.__class__
+        if kind is not Traced and kind is not np.ndarray and hasattr(other, "tocoo"):
+            return NotImplemented  # a sparse matrix, which knows its products
         return FUNCTIONS[np.matmul](self, other)
 
     def __rmatmul__(self, other: Any) -> Any:

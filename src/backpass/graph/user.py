@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from . import origin
+from . import messages, origin
 from .buffer import released
 from .errors import BackpassError
 from .origin import NO_SEAT, state
@@ -32,6 +32,10 @@ def run_user(
         # np.array([t]) turns our error into "setting an array element with a sequence"; ours is the cause.
         if not isinstance(error, BackpassError) and isinstance(error.__cause__, BackpassError):
             raise error.__cause__ from None
+        if type(error) is TypeError:
+            refusal = messages.compiled_argument(error)
+            if refusal is not None:
+                raise refusal from error
         raise
     finally:
         mine["origin"], mine["depth"] = forced, depth

@@ -31,6 +31,7 @@ from . import (  # noqa: F401  (importing a family enters its records)
     scipy_functions,
     scipy_linalg,
     scipy_signal,
+    scipy_sparse,
     scipy_stats,
     selection,
     sequences,

@@ -54,11 +54,17 @@ SPECIAL = {
 _SOLVER = "a solver: differentiate the equation that it solves, with bp.implicit"
 _INTEGRAL = "it chooses its points by the values; scipy.integrate.fixed_quad takes a function of traced values"
 _EQUATION = "an adaptive solver: bp.odeint solves the same equation, with derivatives"
+_NO_MATRIX = (
+    "a sparse matrix holds no traced values; those of a diagonal are d * x, and weights go beside a matrix: A @ (w * x)"
+)
 SCIPY = {
     "scipy.optimize": {
         "minimize minimize_scalar root root_scalar brentq brenth ridder bisect newton toms748 fsolve fixed_point "
         "least_squares curve_fit fmin fmin_bfgs fmin_cg fmin_l_bfgs_b fminbound brent golden leastsq nnls lsq_linear "
         "linprog differential_evolution basinhopping dual_annealing shgo": _SOLVER,
+    },
+    "scipy.sparse": {
+        "diags diags_array spdiags kron block_diag bmat block_array hstack vstack": _NO_MATRIX,
     },
     "scipy.integrate": {
         "dblquad tplquad nquad quad_vec cubature tanhsinh": _INTEGRAL,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 from typing import Any
 
 import numpy as np
@@ -329,19 +330,43 @@ def norm(a, ord=None, axis=None, keepdims=False, check_finite=True):
     return np.linalg.norm(a, ord, axis, keepdims)
 
 
+def _hermitian(a: Any, lower: bool) -> Any:
+    """The matrix of which `a` gives one triangle."""
+    half = np.tril(a) if lower else np.triu(a)
+    return half + adjoint_of(np.tril(a, -1) if lower else np.triu(a, 1))
+
+
+def _as_scipy_signs(vectors: Any, a: Any, b: Any, options: dict[str, Any]) -> Any:
+    """The same eigenvectors with the signs of those that SciPy's own driver finds."""
+    if is_staged(a) or is_staged(b):
+        return vectors
+    wanted = sys.modules["scipy.linalg"].eigh(value_of(a), value_of(b), **options)[1]
+    along = np.sum(np.conj(value_of(vectors)) * wanted, axis=0)
+    return vectors * (along / np.where(along == 0, 1.0, np.abs(along)) + (along == 0))
+
+
 @_rule("linalg")
-def eigh(a, b=None, *, lower=True, eigvals_only=False, **options):
-    _plainly(
-        "eigh",
-        b=b,
-        **{
-            k: v
-            for k, v in options.items()
-            if k in ("type", "subset_by_index", "subset_by_value") and v not in (1, None)
-        },
-    )
-    side = "L" if lower else "U"
-    return np.linalg.eigvalsh(a, side) if eigvals_only else tuple(np.linalg.eigh(a, side))
+def eigh(a, b=None, *, lower=True, eigvals_only=False, subset_by_index=None, **options):
+    """A v = λ v, or A v = λ B v with vᴴ B v = 1, by B = L Lᴴ and the matrix L⁻¹ A L⁻ᴴ."""
+    named = {k: v for k, v in options.items() if k in ("type", "subset_by_value") and v not in (1, None)}
+    _plainly("eigh", **named)
+    a = as_array(a)
+    first, last = (0, shape_of(a)[-1] - 1) if subset_by_index is None else map(int, subset_by_index)
+    kept = slice(first, last + 1)
+    low = None
+    if b is None:
+        whole, side = a, "L" if lower else "U"
+    else:
+        low = np.linalg.cholesky(_hermitian(as_array(b), lower))
+        whole, side = np.linalg.solve(low, adjoint_of(np.linalg.solve(low, _hermitian(a, lower)))), "L"
+    if eigvals_only:
+        return np.linalg.eigvalsh(whole, side)[kept]
+    values, vectors = np.linalg.eigh(whole, side)
+    if low is not None:
+        vectors = np.linalg.solve(adjoint_of(low), vectors)
+    if subset_by_index is not None:
+        values, vectors = values[kept], vectors[:, kept]
+    return values, _as_scipy_signs(vectors, a, b, {"lower": lower, "subset_by_index": subset_by_index})
 
 
 @_rule("linalg")

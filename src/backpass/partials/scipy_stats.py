@@ -428,46 +428,120 @@ def entropy(pk, qk=None, base=None, axis=0, *, nan_policy="propagate", keepdims=
 
 
 # ---- scipy.spatial.distance
-def _lengths(d: Any, metric: str, p: Any = 2) -> Any:
-    """The lengths of differences along the last axis; 0 at 0, with derivative 0."""
-    if metric in ("euclidean", "minkowski") and p == 2:
-        return np.linalg.norm(d, axis=-1)
+def _root(x: Any) -> Any:
+    """√ of what is 0 at equal points, where the slope is 0."""
+    return np.where(x > 0, np.sqrt(np.where(x > 0, x, 1.0)), 0.0)
+
+
+def _length(d: Any, w: Any, p: Any) -> Any:
+    if w is None:
+        return np.linalg.norm(d, axis=-1) if p == 2 else np.linalg.norm(d, ord=p, axis=-1)
+    total = np.sum(w * np.abs(d) ** p, axis=-1)
+    return _root(total) if p == 2 else np.where(total > 0, np.where(total > 0, total, 1.0) ** (1.0 / p), 0.0)
+
+
+def _angle(u: Any, v: Any, w: Any, centred: bool) -> Any:
+    if w is not None:
+        w = w / np.sum(w)
+    if centred:
+        u, v = (x - np.expand_dims(np.average(x, axis=-1, weights=w), -1) for x in (u, v))
+    part = (lambda x, y: np.sum(x * y, axis=-1)) if w is None else (lambda x, y: np.sum(w * x * y, axis=-1))
+    if w is None:
+        return 1.0 - part(u, v) / (np.linalg.norm(u, axis=-1) * np.linalg.norm(v, axis=-1))
+    return 1.0 - part(u, v) / np.sqrt(part(u, u) * part(v, v))
+
+
+def _canberra(u: Any, v: Any, w: Any) -> Any:
+    size = np.abs(u) + np.abs(v)
+    parts = np.where(size > 0, np.abs(u - v) / np.where(size > 0, size, 1.0), 0.0)
+    return np.sum(parts if w is None else w * parts, axis=-1)
+
+
+def _braycurtis(u: Any, v: Any, w: Any) -> Any:
+    w = 1.0 if w is None else w
+    return np.sum(w * np.abs(u - v), axis=-1) / np.sum(w * np.abs(u + v), axis=-1)
+
+
+def _jensenshannon(u: Any, v: Any, base: Any = None) -> Any:
+    u, v = (x / np.sum(x, axis=-1, keepdims=True) for x in (u, v))
+    middle = (u + v) / 2.0
+    found = np.sum(_call("rel_entr")(u, middle) + _call("rel_entr")(v, middle), axis=-1)
+    return _root((found if base is None else found / np.log(base)) / 2.0)
+
+
+_SUMS: dict[str, Callable[..., Any]] = {
+    "euclidean": lambda u, v, w: _length(u - v, w, 2),
+    "sqeuclidean": lambda u, v, w: np.sum((u - v) ** 2 if w is None else w * (u - v) ** 2, axis=-1),
+    "cityblock": lambda u, v, w: np.sum(np.abs(u - v) if w is None else w * np.abs(u - v), axis=-1),
+    "chebyshev": lambda u, v, w: np.max(np.abs(u - v) if w is None else np.where(w > 0, np.abs(u - v), 0.0), axis=-1),
+    "cosine": lambda u, v, w: _angle(u, v, w, False),
+    "correlation": lambda u, v, w: _angle(u, v, w, True),
+    "canberra": _canberra,
+    "braycurtis": _braycurtis,
+}
+_ALIASES = {"manhattan": "cityblock", "cityblock": "cityblock", "cosine": "cosine", "l2": "euclidean"}
+
+
+def _mahalanobis(d: Any, inverse: Any) -> Any:
+    return _root(np.sum(np.matmul(d, inverse) * d, axis=-1))
+
+
+def _between(u: Any, v: Any, metric: Any, together: Any, options: dict[str, Any]) -> Any:
+    """Distances along the last axis; `together` gives all points, of which some metrics take moments."""
+    w = options.pop("w", None)
+    w = None if w is None else as_array(w)
+    if callable(metric):
+        lead = np.broadcast_shapes(shape_of(u)[:-1], shape_of(v)[:-1])
+        u, v = (np.reshape(np.broadcast_to(x, (*lead, shape_of(x)[-1])), (-1, shape_of(x)[-1])) for x in (u, v))
+        rows = [metric(u[i], v[i], **options) for i in range(shape_of(u)[0])]
+        return np.reshape(np.stack([as_array(row) for row in rows]), lead) if rows else np.zeros(lead)
+    metric = _ALIASES.get(metric.lower(), metric.lower())
     if metric == "minkowski":
-        return np.linalg.norm(d, ord=p, axis=-1)
-    if metric == "sqeuclidean":
-        return np.sum(d * d, axis=-1)
-    if metric in ("cityblock", "manhattan"):
-        return np.sum(np.abs(d), axis=-1)
-    if metric == "chebyshev":
-        return np.max(np.abs(d), axis=-1)
-    raise messages.option_refused(
-        "scipy.spatial.distance",
-        f"metric={metric!r}",
-        "Metrics with a rule: euclidean, sqeuclidean, cityblock, chebyshev, minkowski, cosine, correlation.",
-    )
+        return _length(u - v, w, options.get("p", 2))
+    if metric == "seuclidean":
+        scale = options.get("V")
+        scale = np.var(together(), axis=0, ddof=1) if scale is None else as_array(scale)
+        return _root(np.sum((u - v) ** 2 / scale, axis=-1))
+    if metric == "mahalanobis":
+        inverse = options.get("VI")
+        return _mahalanobis(u - v, np.linalg.inv(np.cov(together().T)).T if inverse is None else as_array(inverse))
+    if metric == "jensenshannon":
+        return _jensenshannon(u, v, options.get("base"))
+    if metric not in _SUMS:
+        raise messages.option_refused(
+            "scipy.spatial.distance",
+            f"metric={metric!r}",
+            f"Metrics with a rule: {', '.join(_SUMS)}, minkowski, seuclidean, mahalanobis, jensenshannon, a function.",
+        )
+    return _SUMS[metric](u, v, w)
 
 
-def _cosines(u: Any, v: Any) -> Any:
-    return 1.0 - np.sum(u * v, axis=-1) / (np.linalg.norm(u, axis=-1) * np.linalg.norm(v, axis=-1))
-
-
-def _between(u: Any, v: Any, metric: str, p: Any) -> Any:
-    if metric == "correlation":
-        u, v = (x - np.mean(x, axis=-1, keepdims=True) for x in (u, v))
-    return _cosines(u, v) if metric in ("cosine", "correlation") else _lengths(u - v, metric, p)
-
-
-@_rule("spatial.distance")
-def cdist(XA, XB, metric="euclidean", *, out=None, p=2):
-    a, b = (x if dtype_of(x).kind == "f" else x.astype(float) for x in (as_array(XA), as_array(XB)))
-    return _between(a[:, None, :], b[None, :, :], metric, p)
+def _points(x: Any) -> Any:
+    x = as_array(x)
+    return x if dtype_of(x).kind == "f" else x.astype(float)
 
 
 @_rule("spatial.distance")
-def pdist(X, metric="euclidean", *, out=None, p=2):
-    x = as_array(X)
+def cdist(XA, XB, metric="euclidean", *, out=None, **options):
+    a, b = _points(XA), _points(XB)
+    return _between(a[:, None, :], b[None, :, :], metric, lambda: np.concatenate([a, b]), options)
+
+
+@_rule("spatial.distance")
+def pdist(X, metric="euclidean", *, out=None, **options):
+    x = _points(X)
     i, j = np.triu_indices(shape_of(x)[0], 1)
-    return _between(x[i], x[j], metric, p)
+    return _between(x[i], x[j], metric, lambda: x, options)
+
+
+@_rule("spatial")
+def distance_matrix(x, y, p=2, threshold=1000000):
+    return cdist(x, y, "minkowski", p=p)
+
+
+@_rule("spatial")
+def minkowski_distance(x, y, p=2):
+    return _length(as_array(y) - as_array(x), None, p)
 
 
 @_rule("spatial.distance")
@@ -481,8 +555,37 @@ def squareform(X, force="no", checks=True):
     return np.concatenate([np.zeros(1, dtype_of(x)), x])[places + places.T]
 
 
-for _metric in ("euclidean", "sqeuclidean", "cityblock", "chebyshev", "cosine", "correlation"):
-    _rule("spatial.distance", _metric)(lambda u, v, metric=_metric: _between(as_array(u), as_array(v), metric, 2))
-_rule("spatial.distance", "minkowski")(lambda u, v, p=2: _between(as_array(u), as_array(v), "minkowski", p))
+def _of_two(metric: str) -> None:
+    def implementation(u, v, w=None):
+        return _SUMS[metric](_points(u), _points(v), None if w is None else as_array(w))
+
+    _rule("spatial.distance", metric)(implementation)
+
+
+for _metric in _SUMS:
+    _of_two(_metric)
+
+
+@_rule("spatial.distance")
+def minkowski(u, v, p=2, w=None):
+    return _length(_points(u) - _points(v), None if w is None else as_array(w), p)
+
+
+@_rule("spatial.distance")
+def seuclidean(u, v, V):
+    return _root(np.sum((_points(u) - _points(v)) ** 2 / as_array(V), axis=-1))
+
+
+@_rule("spatial.distance")
+def mahalanobis(u, v, VI):
+    return _mahalanobis(_points(u) - _points(v), as_array(VI))
+
+
+@_rule("spatial.distance")
+def jensenshannon(p, q, base=None, *, axis=0, keepdims=False):
+    p, q = (np.moveaxis(_points(x), axis, -1) for x in (p, q))
+    found = _jensenshannon(p, q, base)
+    return np.expand_dims(found, axis) if keepdims else found
+
 
 __all__ = ["multivariate_normal_logpdf"]
