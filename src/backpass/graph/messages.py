@@ -201,10 +201,11 @@ def would_detach(traced: Any, what: str) -> TracingError:
     library, function = _called_from(frame)
     hint = "  Leave it traced: NumPy functions take it as it is. np.stack(values) makes an array of a list of them."
     if library == "scipy":
+        short = function.rpartition(".")[2]
         hint = (
-            f"  SciPy's {function} was reached by a reference that a trace does not see (a default, a partial, a\n"
+            f"  SciPy's {short} was reached by a reference that a trace does not see (a default, a partial, a\n"
             "  dictionary, an argument). Call it by the name of its module in the function."
-            if function in {getattr(known, "__name__", "") for known in FUNCTIONS}
+            if short in {getattr(known, "__name__", "") for known in FUNCTIONS}
             else f"  SciPy's {function} has no rule. Write the formula in NumPy, or give the call a rule:\n"
             "  @bp.custom_rule(vjp=...) around a function that makes it."
         )
