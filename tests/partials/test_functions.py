@@ -131,6 +131,7 @@ BY_NAME = {
     "plain": "tests/graph/test_mutation",
     "astype": "rows_shapes",
     "late": "test_coverage",
+    "cotangents": "test_conventions",
     "distribution": "test_scipy_distributions",
     "sparse product": "test_scipy_functions",
     "sparse matrix": "test_scipy_functions",
