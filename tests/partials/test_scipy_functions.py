@@ -534,6 +534,9 @@ def test_quad_refuses_what_it_extrapolates_and_what_has_no_value() -> None:
         bp.compile(lambda t: si.quad(lambda u: u * t, 0.0, 1.0)[0])(0.7)
     with pytest.raises(bp.errors.TracingError, match="singular end"):
         bp.grad(lambda t: si.quad(lambda u: t * np.log(u), 0.0, 3.0)[0])(0.7)
+    for kinked in (np.abs, lambda v: np.maximum(v, 0.0), lambda v: np.where(v > 0, 1.0 + v, 0.0)):
+        with pytest.raises(bp.errors.TracingError, match="where it jumps"):
+            bp.grad(lambda t, f=kinked: si.quad(lambda u: f(u - t), 0.0, 1.0)[0])(0.3)
     with pytest.raises(bp.errors.TracingError, match="weight"):
         bp.grad(lambda t: si.quad(lambda u: t * u, 0.0, 3.0, weight="sin", wvar=2.0)[0])(0.7)
 

@@ -2,8 +2,9 @@
 
 QUADPACK halves the interval until each part is exact enough, and adds Gauss and Kronrod's rule of each: 21 points; of
 an infinite range 15, of f at a + (1 − t)/t. Where its value is another than that sum, since it was extrapolated towards
-a singular end, there is no sum to differentiate, and it is refused. What is differentiated is the sum: where the slope
-of the integrand jumps, its derivative is less exact than its value. Source: Piessens and others (1983), "QUADPACK".
+a singular end or a jump, there is no sum to differentiate, and it is refused. What is differentiated is the sum: where
+the slope of the integrand jumps, its derivative is less exact than its value, and a jump of the value that moves adds
+nothing to it. Source: Piessens and others (1983), "QUADPACK".
 """
 
 from __future__ import annotations
@@ -68,8 +69,8 @@ def quad(func, a, b, args=(), full_output=0, epsabs=1.49e-8, epsrel=1.49e-8, lim
     if type(result) is Traced:
         if not abs(result.node.value - value) <= 1e-9 * abs(value) + 1e-13:
             raise messages.stand_in_refused(
-                "scipy.integrate.quad of a function that it extrapolates to a singular end",
-                "substitute a variable in which the function is smooth",
+                "scipy.integrate.quad of a function that it extrapolates, to a singular end or where it jumps",
+                "substitute a variable in which the function is smooth, or add the integrals from jump to jump",
             )
         result = with_value(result, value)
     return (result, error, found, *said) if full_output else (result, error)
