@@ -370,7 +370,9 @@ def _fitting(c: Any, value: Any) -> Any:
         return c if kind is FLOAT64 else fitted(c, (), REAL)
     if value.__class__ is FLOAT64 and kind is FLOAT64:
         return c
-    return fitted(c, (), COMPLEX) if value.__class__ is complex else fitted(c, value.shape, value.dtype)
+    if hasattr(value, "dtype"):
+        return fitted(c, value.shape, value.dtype)
+    return fitted(c, (), dtype_of(value))  # a complex number of Python's, or a truth value
 
 
 def _plain_sweep(part: Slice, seeds: list[Seed]) -> dict[int, Any]:
