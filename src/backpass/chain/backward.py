@@ -21,7 +21,7 @@ from .nonfinite import examine
 from .rules import fitted, is_risky, joined, masked_pull, pulled, pulled_mask, unbroadcast_mask
 from .zeros import ROOT, Root, even, not_zero, root_under, steepness, still_factor, strong_pull
 
-REAL, COMPLEX = np.dtype(float), np.dtype(complex)
+REAL = np.dtype(float)
 ARRAY, FLOAT64 = np.ndarray, np.float64
 CONTROL = Kind.CONTROL
 FIRST = [0]
