@@ -209,6 +209,7 @@ def test_a_function_of_exec_itself():
         (b"try: f()\nexcept ValueError as error: print(type(error))", ["type"]),
         (b"def f(x): return type(x).__name__ == 'ndarray'", ["type"]),
         (b"from scipy import stats", ["stats"]),
+        (b"import scipy.sparse as sp\nfrom numpy.polynomial import Polynomial", ["sparse", "polynomial"]),
         (
             b"import scipy\ny = scipy.stats.norm.pdf(x) + scipy.interpolate.CubicSpline(t, u)(x)",
             ["stats", "interpolate"],

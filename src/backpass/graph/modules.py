@@ -54,9 +54,9 @@ _CALLED = {
 _NUMBERS = ("float", "complex")
 _ROOMS = {
     name: re.compile(rb"(?<![\"']scipy\.)(?<!autograd\.scipy\.)\b%b\b" % name.encode())
-    for name in ("stats", "interpolate")
+    for name in ("stats", "sparse", "polynomial", "interpolate")
 }
-"""Of SciPy, with classes whose methods are exchanged."""
+"""Of SciPy and NumPy, with classes whose methods are exchanged."""
 _OWN = re.compile(rb"\s*(?:self|cls)\s*\)")
 """Asked for its class, ``type(self)``: never a traced value."""
 _asking: dict[str, list[str]] = {}
@@ -104,7 +104,7 @@ def slots_of(globals: dict[str, Any]) -> list[Slot]:
         elif type(value) is dict and len(value) <= _FEW and value is not globals:
             found += _entries(value)
     for name in _asked(globals):
-        if name == "stats":
+        if name in ("stats", "sparse", "polynomial"):
             found.append(scipy_names.DENSITIES)
         elif name == "interpolate":
             answers = bool(classes)
