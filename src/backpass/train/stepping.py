@@ -180,8 +180,10 @@ class Pace:
         self._wait = 0.0
         self._then = 0.0
         self._bad = 0
-        """Calls in a row that took far longer than at the last try, or longer than one thread alone: a few milliseconds
-        at the beginning of a busy spell, by which two threads were tried, tell little."""
+        """Calls in a row that took far longer than at the last try."""
+        self._slow = 0.0
+        """Seconds of calls in a row that took longer than one thread alone: the few milliseconds by which two threads
+        are tried tell little of a busy machine."""
 
     def next(self) -> tuple[int, int, float]:
         """(steps, threads, seconds at most) of the next call; 0 for as long as it takes."""
@@ -204,10 +206,10 @@ class Pace:
             self._least = min(self._least, each)
         if threads == self.threads:
             self.seconds[threads] = each
-            slow = threads > 1 and (each > BAD * self._then or each > self.seconds[1])
-            self._bad = self._bad + 1 if slow else 0
-            if self._bad == 2:
-                self._waits_on(1, 2 * seconds)
+            self._bad = self._bad + 1 if threads > 1 and each > BAD * self._then else 0
+            self._slow = self._slow + seconds if threads > 1 and each > self.seconds[1] else 0.0
+            if self._bad == 2 or self._slow > 2 * CHUNK:
+                self._waits_on(1, max(self._slow, seconds))
             elif each < CHANGED * self._then:
                 self._wait, self._then = AGAIN, each
             return
@@ -223,6 +225,6 @@ class Pace:
 
     def _waits_on(self, threads: int, seconds: float) -> None:
         """Go on with so many threads, and wait twice as long until the next try, and many times what this one took."""
-        self.threads, self._calls, self._spent, self._bad = threads, 0, 0.0, 0
+        self.threads, self._calls, self._spent, self._bad, self._slow = threads, 0, 0.0, 0, 0.0
         self._tried, self._then = time.monotonic(), self.seconds[threads]
         self._wait = max(min(max(AGAIN, 2 * self._wait), LONGEST), 20 * seconds)
