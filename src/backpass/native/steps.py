@@ -13,7 +13,7 @@ import ctypes
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,7 @@ from backpass.graph.program import Graph
 from . import denormal, ir
 from .alignment import aligned_zeros
 from .code import code_for
+from .helpers import together
 from .lanes import I8, I32, I64, POINTER, Builder, Value, i64, intrinsic, loop
 from .module import COLD, ModuleWriter, Word
 from .program import Memory
@@ -128,21 +129,11 @@ class Steps:
 
         began = time.perf_counter()
         with _undisturbed() if ranks > 1 else contextlib.nullcontext():
-            self._shared(call, ranks)
+            together(call, ranks)
         if ranks == 1:
             self._rate = int(table[CLOCK]) / (time.perf_counter() - began)
         self.memory.end(self.graph, self._arguments)
         return losses[: self.done], squares[: self.done]
-
-    @staticmethod
-    def _shared(call: Callable[[int], None], ranks: int) -> None:
-        """Let each rank do its part, this thread the first one's."""
-        helpers = [threading.Thread(target=call, args=(rank,)) for rank in range(1, ranks)]
-        for helper in helpers:
-            helper.start()
-        call(0)
-        for helper in helpers:
-            helper.join()
 
     @property
     def done(self) -> int:

@@ -145,12 +145,10 @@ SLOW = 20e-6
 """Seconds: a step that takes less is not worth a second thread."""
 CHUNK = 0.08
 """Seconds of work between two looks at progress and Ctrl-C."""
-TASTE, PROBE = 0.5e-3, 0.01
+TASTE, PROBE = 1e-3, 0.01
 """Seconds of work by which the other number of threads is tried: first a little, and if that was not bad, more."""
 TASTES = 2
-"""So many times a little: the first also wakes the threads."""
-WAKING = 10
-"""A first taste that took so many times longer is enough."""
+"""So many times a little: the first also wakes the threads, and is not judged."""
 BAD = 1.5
 """A taste that took so many times longer is enough: on a busy machine two threads may take a hundred times as long."""
 AGAIN, LONGEST = 0.5, 2.0
@@ -180,7 +178,7 @@ class Pace:
         self._wait = 0.0
         self._then = 0.0
         self._bad = 0
-        """Calls in a row that took far longer than at the last try."""
+        """Calls in a row that took far longer than one thread alone."""
         self._slow = 0.0
         """Seconds of calls in a row that took longer than one thread alone: the few milliseconds by which two threads
         are tried tell little of a busy machine."""
@@ -206,7 +204,7 @@ class Pace:
             self._least = min(self._least, each)
         if threads == self.threads:
             self.seconds[threads] = each
-            self._bad = self._bad + 1 if threads > 1 and each > BAD * self._then else 0
+            self._bad = self._bad + 1 if threads > 1 and each > BAD * self.seconds[1] else 0
             self._slow = self._slow + seconds if threads > 1 and each > self.seconds[1] else 0.0
             if self._bad == 2 or self._slow > 2 * CHUNK:
                 self._waits_on(1, max(self._slow, seconds))
@@ -215,7 +213,7 @@ class Pace:
             return
         usual = self.seconds[self.threads]
         self._spent += seconds
-        if self._calls < TASTES and each < usual * (BAD if self._calls + 1 == TASTES else WAKING):
+        if self._calls < TASTES and (self._calls + 1 < TASTES or each < BAD * usual):
             self._calls += 1
             return
         self.seconds[threads] = each
