@@ -169,7 +169,8 @@ def test_the_wheel_alone_trains_and_predicts(tmp_path):
     (wheel,) = tmp_path.glob("*.whl")
     inside = set(zipfile.ZipFile(wheel).namelist())
     assert {"backpass/data/digits.npz", "backpass/py.typed"} <= inside
-    assert {name.partition("/")[0] for name in inside} == {"backpass", f"backpass-{backpass.__version__}.dist-info"}
+    packed = {"backpass", "backpass_command.py", f"backpass-{backpass.__version__}.dist-info"}
+    assert {name.partition("/")[0] for name in inside} == packed
 
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "new"], check=True)
     programs = tmp_path / "new" / ("Scripts" if sys.platform == "win32" else "bin")

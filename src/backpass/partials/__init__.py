@@ -48,6 +48,5 @@ from . import (  # noqa: F401  (importing a family enters its records)
     special_waves,
     spectral,
     spelled,
-    splines,
     trigonometric,
 )

@@ -19,7 +19,6 @@ import numpy as np
 
 from backpass.graph import messages
 from backpass.graph.errors import BackpassError, NoRuleError
-from backpass.graph.followed import followed_object
 from backpass.graph.op import FUNCTIONS
 
 from .declare import as_array, rule_for, shape_of, value_of
@@ -65,6 +64,8 @@ class Law:
     """One distribution on traced values: what its public methods do."""
 
     def __init__(self, own: Any):
+        from backpass.graph.followed import followed_object  # what only a trace needs is imported by the first one
+
         self.own, self.of = own, followed_object(own)
         self.discrete = isinstance(own, _bases()[1])
         mass = "_pmf" if self.discrete else "_pdf"

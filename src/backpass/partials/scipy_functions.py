@@ -7,6 +7,7 @@ intercepts the call looks the function up there.
 
 from __future__ import annotations
 
+import importlib
 import sys
 from types import MethodType
 from typing import Any
@@ -19,12 +20,17 @@ from .composite import LOGSUMEXP, log_softmax, softmax
 from .declare import FUNCTIONS, as_array, floating, normal_axis, reduced_axes, shape_of, value_of
 from .special import _apply, _polygamma
 
+LATE = {"scipy.interpolate": "splines"}
+"""Module of SciPy → the family of its rules, which declares no operation and is imported where the module is."""
 RULES: dict[str, dict[str, Any]] = {}
 """Module → name → what does the same on traced values; of a distribution ``norm.pdf``."""
 
 
 def enter_scipy() -> None:
     """Enter the rules of those modules of SciPy that have been imported; a method's under (class, name)."""
+    for module, family in LATE.items():
+        if module in sys.modules:
+            importlib.import_module(f"{__package__}.{family}")
     for module, rules in RULES.items():
         found = sys.modules.get(module)
         if found is not None:

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from backpass.graph.followed import followed
 from backpass.graph.op import FUNCTIONS
 
 from .declare import as_array, floating, rule_for, shape_of
@@ -93,6 +92,8 @@ def _followed_when_called(function: Any) -> Callable[..., Any]:
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
         if not made:
+            from backpass.graph.followed import followed  # what only a trace needs is imported by the first one
+
             made.append(followed(getattr(function, "_implementation", function)))
         return made[0](*args, **kwargs)
 
