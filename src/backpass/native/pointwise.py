@@ -157,17 +157,12 @@ def _absolute(v: Lanes, t: np.dtype, a: list[Value]) -> Value:
 
 @native(FLOATS, "power", "float_power")
 def _power(v: Lanes, t: np.dtype, a: list[Value]) -> Value:
-    exponent = _number(a[1])
+    exponent = a[1].number
     if exponent == 2:
         return v.b.fmul(a[0], a[0])  # as NumPy's own fast path has it
     if exponent == 1:
         return a[0]
     return vecmath.emit(v.b, "power", *a)
-
-
-def _number(value: Value) -> float | None:
-    """The number that a constant holds in every lane."""
-    return value.number if isinstance(value, ir.Constant) else None
 
 
 @native(NUMBERS, "fmod")

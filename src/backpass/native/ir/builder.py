@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import operator
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -22,6 +23,26 @@ _UNORDERED = {"==": "ueq", "!=": "une", "<": "ult", "<=": "ule", ">": "ugt", ">=
 def _binary(name: str) -> Callable[[Builder, Value, Value], Value]:
     def write(self: Builder, x: Value, y: Value) -> Value:
         return self._computed(x.type, f"{name} {x.typed}, {y.text}")
+
+    return write
+
+
+def _exact(
+    name: str, combine: Callable[[int, int], int], neutral: int, absorbing: int | None = None, commutes: bool = True
+) -> Callable[..., Value]:
+    """Of whole numbers; nothing is written where the result is known."""
+
+    def write(self: Builder, x: Value, y: Value, flags: Sequence[str] = ()) -> Value:
+        if commutes and isinstance(x, Constant):
+            x, y = y, x
+        if y.number is not None:
+            if y.number == neutral:
+                return x
+            if x.number is not None:
+                return _whole(x.type, combine(int(x.number), int(y.number)))
+            if y.number == absorbing:
+                return y
+        return self._computed(x.type, f"{name} {''.join(f'{flag} ' for flag in flags)}{x.typed}, {y.text}")
 
     return write
 
@@ -87,36 +108,9 @@ class Builder:
         self.block.terminated = True
 
     # ---- whole numbers
-    def add(self, x: Value, y: Value, flags: Sequence[str] = ()) -> Value:
-        if isinstance(x, Constant):
-            x, y = y, x
-        if isinstance(y, Constant) and y.number is not None:
-            if y.number == 0:
-                return x
-            if isinstance(x, Constant) and x.number is not None:
-                return _whole(x.type, int(x.number) + int(y.number))
-        return self._computed(x.type, f"add {''.join(f'{flag} ' for flag in flags)}{x.typed}, {y.text}")
-
-    def sub(self, x: Value, y: Value) -> Value:
-        if isinstance(y, Constant) and y.number is not None:
-            if y.number == 0:
-                return x
-            if isinstance(x, Constant) and x.number is not None:
-                return _whole(x.type, int(x.number) - int(y.number))
-        return self._computed(x.type, f"sub {x.typed}, {y.text}")
-
-    def mul(self, x: Value, y: Value, flags: Sequence[str] = ()) -> Value:
-        if isinstance(x, Constant):
-            x, y = y, x
-        if isinstance(y, Constant) and y.number is not None:
-            if y.number == 1:
-                return x
-            if isinstance(x, Constant) and x.number is not None:
-                return _whole(x.type, int(x.number) * int(y.number))
-            if y.number == 0:
-                return y
-        return self._computed(x.type, f"mul {''.join(f'{flag} ' for flag in flags)}{x.typed}, {y.text}")
-
+    add = _exact("add", operator.add, 0)
+    sub = _exact("sub", operator.sub, 0, commutes=False)
+    mul = _exact("mul", operator.mul, 1, absorbing=0)
     sdiv = _binary("sdiv")
     udiv = _binary("udiv")
     srem = _binary("srem")
@@ -202,7 +196,9 @@ class Builder:
         function = self.function
         function.count += 1
         place = Value(_POINTER, f"%v{function.count}")
-        function.places.append(f"{place.text} = alloca {type_.text}{'' if size is None else f', {size.typed}'}")
+        function.blocks[0].places.append(
+            f"{place.text} = alloca {type_.text}{'' if size is None else f', {size.typed}'}"
+        )
         return place
 
     def load(self, pointer: Value, type_: Type, align: int | None = None) -> Value:

@@ -82,23 +82,25 @@ class Phi(Value):
 class Block:
     """Instructions that run one after another; the last one says where to go on."""
 
-    __slots__ = ("known", "label", "lines", "terminated")
+    __slots__ = ("known", "label", "lines", "places", "terminated")
 
     def __init__(self, name: str) -> None:
         self.label = f"%{name}"
+        self.places: list[str] = []
+        """Room on the stack, which is taken before anything else is done."""
         self.lines: list[str | Phi] = []
         self.known: dict[str, Value] = {}
         """What is computed here from values alone, by its text."""
         self.terminated = False
 
     def __str__(self) -> str:
-        return "\n  ".join([f"{self.label[1:]}:", *map(str, self.lines)])
+        return "\n  ".join([f"{self.label[1:]}:", *self.places, *map(str, self.lines)])
 
 
 class Function(Value):
     """A function: declared only, as long as it has no block."""
 
-    __slots__ = ("args", "attributes", "blocks", "count", "kind", "linkage", "module", "places")
+    __slots__ = ("args", "attributes", "blocks", "count", "kind", "linkage", "module")
 
     def __init__(self, module: Module, kind: FunctionType, name: str) -> None:
         super().__init__(PointerType(), f"@{name}")
@@ -110,8 +112,6 @@ class Function(Value):
         self.attributes: set[str] = set()
         self.linkage = ""
         self.blocks: list[Block] = []
-        self.places: list[str] = []
-        """Room on the stack, which is taken before anything else is done."""
         self.count = 0
         """Values and blocks that have been named so far."""
 
@@ -129,11 +129,5 @@ class Function(Value):
             return f"declare {result} {self.text}({', '.join(told)}){after}"
         told = [f"{one} {argument.text}" for one, argument in zip(told, self.args, strict=True)]
         head = " ".join(["define", *([self.linkage] if self.linkage else []), result])
-        first = self.blocks[0]
-        body = "\n".join(
-            [
-                "\n  ".join([f"{first.label[1:]}:", *self.places, *map(str, first.lines)]),
-                *map(str, self.blocks[1:]),
-            ]
-        )
+        body = "\n".join(map(str, self.blocks))
         return f"{head} {self.text}({', '.join(told)}){after} {{\n{body}\n}}"

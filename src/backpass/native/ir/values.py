@@ -17,6 +17,8 @@ class Value:
     """A value of a type; `text` names it, and `typed` has the type before the name."""
 
     __slots__ = ("type", "text", "typed")
+    number: int | float | None = None
+    """What a constant holds in every lane."""
 
     def __init__(self, type_: Type, text: str) -> None:
         self.type = type_
