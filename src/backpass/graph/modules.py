@@ -68,11 +68,16 @@ _DEPTH = range(40)
 """How many callers are looked at."""
 
 
+def is_users(name: str) -> bool:
+    """Is a module of this name one that a trace follows?"""
+    return name.partition(".")[0] not in KEEP and not name.startswith(_GENERATED)
+
+
 def _is_user(module: Any) -> bool:
     if not isinstance(module, ModuleType) or isinstance(module, namespace.Namespace):
         return False
     name = module.__dict__.get("__name__")
-    if not isinstance(name, str) or name.partition(".")[0] in KEEP or name.startswith(_GENERATED):
+    if not isinstance(name, str) or not is_users(name):
         return False
     file = module.__dict__.get("__file__")
     return not (isinstance(file, str) and file.endswith(_COMPILED))
@@ -265,6 +270,8 @@ def _slots_elsewhere(globals: dict[str, Any]) -> list[Slot]:
 
 def _look() -> None:
     """Find the user's modules again when some were imported, and their slots when some have new names."""
+    from .imports import STATEMENT  # which knows this module
+
     global _known, _dicts, _settled, _slots
     modules, names = len(sys.modules), sum(map(len, _dicts))
     if modules != _known[0]:
@@ -275,7 +282,8 @@ def _look() -> None:
     _slots = [slot for globals in _dicts for slot in slots_of(globals)]
     made = {id(found): found for globals in _dicts for found in _elsewhere(list(globals.values()))}
     _slots += [slot for globals in made.values() for slot in _slots_elsewhere(globals)]
-    _known = modules, names
+    _slots.append(STATEMENT)
+    _known = (-1, -1) if _running else (modules, names)  # what has been exchanged already is not among these slots
 
 
 def _extra(function: Any) -> list[Slot]:
@@ -357,14 +365,26 @@ def install(function: Any) -> Any:
         if (len(sys.modules), sum(map(len, _dicts))) != _known:
             _look()
         found = _extra(function)
-        slots = _slots + found if found else _slots
-        for globals, name, real, proxy in slots:
-            if globals.get(name) is real:
-                globals[name] = proxy
-        if not _placed or _placed[-1] is not slots:
-            _placed.append(slots)
+        _place(_slots + found if found else _slots)
         _running += 1
     return _remove
+
+
+def _place(slots: list[Slot]) -> None:
+    for globals, name, real, proxy in slots:
+        if globals.get(name) is real:
+            globals[name] = proxy
+    if not _placed or _placed[-1] is not slots:
+        _placed.append(slots)
+
+
+def look_again() -> None:
+    """In the middle of a trace, after an import: follow the modules that came, which may have taken proxies."""
+    with _lock:
+        _put_back_copies([m for m in list(sys.modules.values()) if _is_user(m) and id(vars(m)) not in _settled])
+        _look()
+        _place([*_slots, scipy_names.DENSITIES, scipy_names.ANSWERS])
+        scipy_names.place_methods()
 
 
 def _remove() -> None:
@@ -382,15 +402,13 @@ def _remove() -> None:
                         globals[name] = real
         _placed.clear()
         if (len(sys.modules), sum(map(len, _dicts))) != _known:
-            _put_back_copies()
+            _put_back_copies([m for m in list(sys.modules.values()) if _is_user(m)])
 
 
-def _put_back_copies() -> None:
+def _put_back_copies(modules: Iterable[ModuleType]) -> None:
     """A module that was imported meanwhile may have taken a proxy from one that was being traced."""
     real_of = {id(proxy): real for real, proxy in namespace.REPLACED.values()}
-    for module in list(sys.modules.values()):
-        if _is_user(module):
-            globals = vars(module)
-            for name, value in list(globals.items()):
-                if id(value) in real_of and value is not real_of[id(value)]:
-                    globals[name] = real_of[id(value)]
+    for globals in map(vars, modules):
+        for name, value in list(globals.items()):
+            if id(value) in real_of and value is not real_of[id(value)]:
+                globals[name] = real_of[id(value)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import cmath
 import functools
+import importlib
 import math
 import sys
 from collections.abc import Callable
@@ -474,6 +475,8 @@ def replacement(value: Any) -> Any:
 
 
 def fill() -> None:
+    from .imports import import_module  # which knows this module
+
     asks, of_ufunc = _Later(_asks), _Later(_of_ufunc)
     _enter_module(np.linalg)
     for name in dir(np):
@@ -511,6 +514,8 @@ def fill() -> None:
     for name in MATH:
         own = getattr(math, name)
         _enter(own, _of_math(name, own))
+    _enter(importlib, Namespace(importlib))
+    _enter(importlib.import_module, import_module)
     _enter(cmath, Namespace(cmath))
     for name in CMATH:
         own = getattr(cmath, name)

@@ -23,7 +23,6 @@ import numpy as np
 
 from . import messages
 from .buffer import depends, plain, watched
-from .errors import from_trace
 from .op import FUNCTIONS
 from .origin import state
 from .stand_ins import StandInType
@@ -70,15 +69,38 @@ def _called(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any
         if rule is None:
             raise messages.no_rule(function)
         return rule(*args, **kwargs)
+    callbacks = _Callbacks()
     try:
-        return _all_watched(function(*map(plain, args), **plain(kwargs)))
+        named = {name: callbacks.observed(value) for name, value in kwargs.items()}
+        return _all_watched(function(*map(callbacks.observed, args), **named))
     except Exception as error:
-        if from_trace(error) and any(isinstance(a, (FunctionType, MethodType)) for a in (*args, *kwargs.values())):
-            rule = rule_of(function)  # a callback gave it a traced value
-            if rule is not None:
-                return rule(*args, **kwargs)
-            raise messages.no_rule(function) from error
-        raise
+        if not callbacks.traced:
+            raise
+        rule = rule_of(function)
+        if rule is not None:
+            return rule(*args, **kwargs)
+        raise messages.no_rule(function) from error
+
+
+class _Callbacks:
+    """The functions among the arguments of a call, which tell whether one of them gave a traced value.
+
+    Compiled code that calls them turns its own error over that into one that knows nothing of it."""
+
+    def __init__(self) -> None:
+        self.traced = False
+
+    def observed(self, argument: Any) -> Any:
+        if not isinstance(argument, (FunctionType, MethodType, functools.partial)):
+            return plain(argument)
+
+        @functools.wraps(argument)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            result = argument(*args, **kwargs)
+            self.traced = self.traced or depends(result)
+            return result
+
+        return call
 
 
 def exchanged(function: Any) -> Callable[..., Any]:
@@ -236,6 +258,14 @@ ANSWERS = (INTERPOLANTS, "", False, True)
 """The slot of it; see modules.py."""
 CLASSES: set[Any] = set()
 """These classes, and the modules that have them."""
+
+
+def place_methods() -> None:
+    """Exchange the methods of all classes that were imported, those that came in the middle of a trace, too."""
+    LAWS.place()
+    INTERPOLANTS.place()
+
+
 _READ = (
     ("PPoly", "__call__"), ("PPoly", "integrate"), ("BSpline", "__call__"), ("interp1d", "__call__"),
     ("UnivariateSpline", "__call__"), ("RegularGridInterpolator", "__call__"),
@@ -293,7 +323,7 @@ def enter(known: Callable[[Any, Any], None], namespace: Callable[[ModuleType], A
                 CLASSES.add(found)
             if not callable(found) or isinstance(found, (type, np.ufunc)) or found is np.sinc:
                 continue
-            if not hasattr(found, "rvs"):
+            if not hasattr(found, "random_state"):  # as every distribution has, also one that draws nothing
                 known(found, exchanged(found))
             elif not hasattr(found, "freeze"):
                 known(found, Distribution(found))

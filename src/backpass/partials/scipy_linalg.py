@@ -299,7 +299,7 @@ def cho_factor(a, lower=False, overwrite_a=False, check_finite=True):
 
 @_rule("linalg")
 def solve(a, b, lower=False, overwrite_a=False, overwrite_b=False, check_finite=True, assume_a=None, transposed=False):
-    a = as_array(a)
+    a, b = np.atleast_2d(as_array(a)), np.atleast_1d(as_array(b))
     if assume_a in ("pos", "sym", "her", "positive definite", "symmetric", "hermitian"):
         # One triangle is read, and stands for both.
         half = np.tril(a, -1) if lower else np.triu(a, 1)
