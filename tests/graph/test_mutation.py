@@ -466,14 +466,6 @@ def into_an_argument(x, buffer):
     return np.sum(buffer)
 
 
-def imported_inside(x):
-    import numpy as inner
-
-    out = inner.zeros(3)
-    out[0] = x[0]
-    return out.sum()
-
-
 def made_by_a_default(x, make=np.zeros):
     out = make(3)
     out[:] = x[:3]
@@ -498,7 +490,6 @@ def method_of_a_plain_array(x):
     [
         into_a_global,
         lambda x: into_an_argument(x, np.zeros(3) if False else OUTSIDE),
-        imported_inside,
         made_by_a_default,
         held_float,
     ],
