@@ -30,6 +30,7 @@ chebyc chebys chebyt chebyu hermite hermitenorm laguerre legendre sh_chebyt sh_c
 WHOLE: dict[str, dict[int, Any]] = {
     **{f"eval_{name}": {0: COLUMN} for name in _POLYNOMIALS.split()},
     **{name: {0: COLUMN} for name in ("expn", "kn", "yn")},
+    **{f"{name}_by_order": {0: 1.0} for name in ("jv", "yv", "iv", "ive", "kv", "kve")},
     "eval_gegenbauer": {0: COLUMN, 1: np.float64(0.7)},
     "eval_genlaguerre": {0: COLUMN, 1: np.float64(0.7)},
     "eval_jacobi": {0: COLUMN, 1: np.float64(0.7), 2: np.float64(-0.3)},
@@ -147,6 +148,10 @@ def _special(name: str, *held: Any) -> Callable[..., Any]:
     return f
 
 
+def _nth(name: str) -> Callable[..., Any]:
+    return lambda v, x: OPS[name](1, v, x)
+
+
 def _part_of(name: str, k: int) -> Callable[..., Any]:
     def f(x: Any) -> Any:
         import scipy.special
@@ -238,6 +243,10 @@ OF_COMPLEX: dict[str, list[tuple[Callable[..., Any], list[np.ndarray]]]] = {
     "hankel2": [(_special("hankel2", 1.5), [POSITIVE])],
     "hankel1e": [(_special("hankel1e", 0.5), [POSITIVE])],
     "hankel2e": [(_special("hankel2e", 0.5), [POSITIVE])],
+    **{
+        f"{name}_by_order": [(_nth(f"{name}_by_order"), [POSITIVE, POSITIVE])]
+        for name in ("hankel1", "hankel2", "hankel1e", "hankel2e")
+    },
     "wofz": [(_special("wofz"), [_complex(4)]), (_special("wofz"), [POSITIVE])],
     "kelvin_be": [(_part_of("kelvin", 0), [POSITIVE]), (_special("ber"), [POSITIVE])],
     "kelvin_ke": [(_part_of("kelvin", 1), [POSITIVE]), (_special("ker"), [POSITIVE])],

@@ -299,6 +299,7 @@ CASES |= {
         ]
     )
 }
+BESSEL = ("jv", "yv", "iv", "ive", "kv", "kve", "hankel1", "hankel2", "hankel1e", "hankel2e")
 HELD_OF = {
     **{f"mathieu_{kind}": (0.7,) for kind in ("cem", "sem", "modcem1", "modcem2", "modsem1", "modsem2")},
     **{f"{shape}_{kind}": (1.3,) for shape in ("pro", "obl") for kind in ("ang1", "rad1")},
@@ -325,6 +326,7 @@ CASES |= {
         for part in ("value", "slope")
     },
     "yn": [case(DEGREES, (3,))],
+    **{f"{name}_by_order": [case(1, (2, 1), (3,)), case(2, (), ())] for name in BESSEL},
     "expn": [case(DEGREES, (3,))],
     "binom": [case(np.array([2.4, 3.6]), (2,)), case((2,), np.array([0.3, 0.2]))],
     "besselpoly": [case((3,), 1.3, 0.5), case((0, 2), 2.0, 1.5)],
@@ -454,7 +456,7 @@ NUMPY_DOES = """
 add subtract multiply divide negative positive power square reciprocal float_power exp exp2 expm1 log log2 log10
 log1p sqrt sin cos tan arcsin arccos arctan sinh cosh tanh arcsinh arccosh arctanh sinc where alias sum prod norm
 cumsum cumprod recurrence reshape transpose broadcast_to concatenate slice unslice gather scatter_add matmul einsum
-solve inv det erf erfc erfcx ndtr log_ndtr loggamma gamma rgamma psi xlogy xlog1py jv yv iv kv exp1 expi dawsn
+solve inv det erf erfc erfcx ndtr log_ndtr loggamma gamma rgamma psi xlogy xlog1py exp1 expi dawsn
 spence length strong_product
 """.split()  # noqa: SIM905  (a list of names reads better as one)
 """What the record runs is analytic and takes complex arguments as it is."""
@@ -464,10 +466,6 @@ LOSES_A_TINY_IMAGINARY_PART = (
     "j1",
     "y0",
     "y1",
-    "jv",
-    "yv",
-    "iv",
-    "kv",
     "i0",
     "i1",
     "i0e",
@@ -577,7 +575,7 @@ NOT_ANALYTIC = {
     "ndtri": "SciPy has no complex version: differences",
     "zeta": "SciPy has no complex version: differences",
     "ive": "|x| in the scale is not analytic: differences",
-    "kve": "SciPy's complex version rounds x + 1e-30i: differences",
+    **dict.fromkeys(["jv", "yv", "iv", "kv", "kve"], "SciPy takes no complex order: differences"),
     **dict.fromkeys(
         """betainc betaincinv gammaincinv gammainccinv chdtr chdtrc stdtr stdtrit erfcinv ellipk ellipkm1
         ellipe""".split(),  # noqa: SIM905

@@ -44,6 +44,7 @@ from . import (  # noqa: F401  (importing a family enters its records)
     special_elliptic,
     special_forms,
     special_integrals,
+    special_orders,
     special_polynomials,
     special_waves,
     spectral,

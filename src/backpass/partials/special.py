@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from backpass.graph import messages
-from backpass.graph.aval import Aval
+from backpass.graph.aval import Aval, aval_of
 
 from .arithmetic import ANY, POSITIVE
 from .declare import FUNCTIONS, UFUNCS, Kind, Op, declare, is_complex, ufunc_aval
@@ -112,6 +112,42 @@ def special(
     )
     _BY_NAME[name] = op
     return op
+
+
+_BLOCK = 1024
+"""Entries that are integrated or summed up together: what each needs on the way is some hundred numbers."""
+
+
+def repeated(name: str, of: str, nth: Callable[..., Any], *partials: Any, **record: Any) -> Op:
+    """Declare the nth derivative of the operation `of` in one of its arguments, as an operation of n, a number, and of
+    its arguments. ``nth(n, *args)`` computes it in double precision, of arrays with one axis and one length."""
+
+    def aval(n: Aval, *avals: Aval) -> Aval:
+        if any(a.dtype.kind == "c" for a in avals):
+            raise TypeError(f"{name} takes real arguments, not complex ones")
+        return _BY_NAME[of].aval(*avals)
+
+    def run(n: Any, *args: Any) -> Any:
+        found = aval(aval_of(n), *map(aval_of, args))
+        flat = [np.ravel(a) for a in np.broadcast_arrays(*[np.asarray(a, np.float64) for a in args])]
+        number = int(np.max(n, initial=0))
+        with np.errstate(all="ignore"):
+            parts = [nth(number, *[a[k : k + _BLOCK] for a in flat]) for k in range(0, flat[0].size, _BLOCK)]
+        return np.concatenate([np.empty(0), *parts]).reshape(found.shape).astype(found.dtype)[()]
+
+    op = declare(Op(name=name, kind=Kind.POINTWISE, run=run, aval=aval, partials=(None, *partials), **record))
+    _BY_NAME[name] = op
+    return op
+
+
+def in_order(name: str) -> Callable[..., Any]:
+    """∂/∂ν of a Bessel function, see special_orders.py."""
+
+    def rule(g: Any, out: Any, v: Any, x: Any) -> Any:
+        real_only(x)
+        return g * _apply(f"{name}_by_order")(1, v, x)
+
+    return rule
 
 
 def undefined(what: str) -> Callable[..., Any]:
@@ -396,7 +432,7 @@ Y1 = special(
     domain=POSITIVE,
     doc="Bessel (DLMF 10.6.2).",
 )
-_ORDER = {"low": 0.5, "high": 3.0, "hold": (0,)}
+_ORDER = {"low": 0.5, "high": 3.0}
 
 
 def modified_slope(name: str, out: Any, v: Any, x: Any) -> Any:
@@ -411,14 +447,14 @@ def _bessel(name: str, sign: float, notation: str) -> Op:
     scale = -0.5 if name == "kv" else 0.5
     return special(
         name,
-        undefined("in the order"),
+        in_order(name),
         (lambda g, out, v, x: g * modified_slope(name, out, v, x))
         if name == "iv"
         else lambda g, out, v, x: g * (scale * (_apply(name)(v - 1, x) + sign * _apply(name)(v + 1, x))),
         risky=True,
         notation=notation,
         domain=_ORDER,
-        doc="Bessel of real order; no derivative in the order.",
+        doc="Bessel of real order; in the order at real x > 0.",
     )
 
 

@@ -1,6 +1,6 @@
 """Bessel functions of ``scipy.special`` and their kin: scaled forms, Hankel, Airy, Kelvin, Struve, parabolic cylinders.
 
-Orders are held: a derivative in an order is refused. Sections of the NIST DLMF stand beside the rules.
+Sections of the NIST DLMF stand beside the rules.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from .special import _apply, real_only, special, undefined
+from .special import _apply, in_order, real_only, special, undefined
 
 _ORDER = undefined("in the order")
 _HELD = {"low": 0.5, "high": 3.0, "hold": (0,)}
-_WHOLE = {"low": 0.5, "high": 3.0}
+_ORDERS = {"low": 0.5, "high": 3.0}
 _POSITIVE = {"low": 0.4, "high": 3.0}
 
 
@@ -35,12 +35,12 @@ def _on_the_line(name: str) -> Any:
 for _name, _letter in (("jve", "J"), ("yve", "Y")):
     special(
         _name,
-        _ORDER,
+        in_order(_name[:-1]),
         _on_the_line(_name),
         risky=True,
         notation=f"exp(−|Im {{1}}|) {_letter}_{{0}}({{1}})",
-        domain=_HELD,
-        doc=f"Scaled Bessel {_letter}: the scale is 1 on the real line; no derivative in the order.",
+        domain=_ORDERS,
+        doc=f"Scaled Bessel {_letter}: the scale is 1 on the real line; in the order at real x > 0.",
     )
 for _name, _letter, _sign, _scale in (("kn", "K", 1.0, -0.5), ("yn", "Y", -1.0, 0.5)):
     _slope = _middle(_name, _sign, _scale)
@@ -50,7 +50,7 @@ for _name, _letter, _sign, _scale in (("kn", "K", 1.0, -0.5), ("yn", "Y", -1.0, 
         lambda g, out, n, x, slope=_slope: g * slope(n, x),
         risky=True,
         notation=f"{_letter}_{{0}}({{1}})",
-        domain=_WHOLE,
+        domain=_ORDERS,
         doc=f"Bessel {_letter} of whole order; no derivative in the order.",
     )
 for _name, _turn, _text in (
@@ -62,12 +62,12 @@ for _name, _turn, _text in (
     _slope = _middle(_name, -1.0)
     special(
         _name,
-        _ORDER,
+        in_order(_name),
         lambda g, out, v, z, slope=_slope, turn=_turn: g * (slope(v, z) + turn * out),
         risky=True,
         notation=_text,
-        domain=_HELD,
-        doc="Hankel function, complex (10.6.1); no derivative in the order.",
+        domain=_ORDERS,
+        doc="Hankel function, complex (10.6.1); in the order at real z > 0.",
     )
 for _name, _letter in (("struve", "H"), ("modstruve", "L")):
     special(

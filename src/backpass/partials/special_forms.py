@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .special import TWO_OVER_ROOT_PI, _apply, modified_slope, real_only, special, undefined
+from .special import TWO_OVER_ROOT_PI, _apply, in_order, modified_slope, real_only, special, undefined
 
 _UNIT = {"low": 0.2, "high": 0.8}
 _LARGER = {"low": 0.4, "high": 3.0}
@@ -318,19 +318,19 @@ def _side(x: Any) -> Any:
 
 special(
     "ive",
-    _IN_FIRST,
+    in_order("ive"),
     lambda g, out, v, x: g * (modified_slope("ive", out, v, x) - _side(x) * out),
     risky=True,
     notation="exp(−|{1}|) I_{0}({1})",
-    domain=_FIRST_HELD,
-    doc="Scaled modified Bessel (DLMF 10.29.1); no derivative in the order.",
+    domain=_LARGER,
+    doc="Scaled modified Bessel (DLMF 10.29.1); in the order at real x > 0.",
 )
 special(
     "kve",
-    _IN_FIRST,
+    in_order("kve"),
     lambda g, out, v, x: g * (out - 0.5 * (_apply("kve")(v - 1, x) + _apply("kve")(v + 1, x))),
     risky=True,
     notation="exp({1}) K_{0}({1})",
-    domain={"low": 0.8, "high": 3.0, "hold": (0,)},
-    doc="Scaled modified Bessel (DLMF 10.29.1); no derivative in the order.",
+    domain={"low": 0.8, "high": 3.0},
+    doc="Scaled modified Bessel (DLMF 10.29.1); in the order at real x > 0.",
 )
