@@ -131,6 +131,7 @@ row(
 row(sp.expit, (3,), call=lambda x: sp.expit(x), as_="")
 row(sp.logsumexp, (2, 3), call=lambda x: sp.erf(x) * sp.gammaln(x) + sp.xlogy(x, 2.0), low=0.3, as_="ufuncs together")
 row(sp.zeta, (3,), call=lambda q: sp.zeta(2.5, q), low=0.5, as_="python function around a ufunc")
+row(sp.zeta, (3,), call=lambda s: sp.zeta(s), low=1.5, as_="of one argument")
 
 # ---- where=: what is not computed stays as it was, or is 0
 for _u in (np.log, np.sqrt):

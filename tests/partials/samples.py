@@ -318,8 +318,13 @@ CASES |= {
     "lambertw": [case((4,), 0, 1e-8), case((3,), -1, 1e-8)],
     "nctdtrit": [case(2.3, (), (3,))],
     "nctdtrinc": [case(2.3, (), (3,))],
-    **{f"mathieu_{kind}_held": [case(2.0, 0.7)] for kind in "ab"},
-    **{f"{kind}_cv_held": [case(1.0, 2.0, 1.3)] for kind in ("pro", "obl")},
+    **{f"mathieu_{kind}": [case(np.array([1.0, 2.0, 5.0]), (3,)), case(3.0, ())] for kind in "ab"},
+    **{f"mathieu_{kind}_by_q": [case(1, np.array([1.0, 2.0, 5.0]), (3,)), case(2, 3.0, ())] for kind in "ab"},
+    **{f"{kind}_cv": [case(1.0, np.array([1.0, 2.0, 3.0]), (3,)), case(0.0, 2.0, ())] for kind in ("pro", "obl")},
+    "spheroidal_by_gamma2": [case(1, 1.0, np.array([1.0, 2.0, 3.0]), (3,)), case(2, 0.0, 2.0, ())],
+    "smirnov": [case(np.array([[2], [7]]), (3,))],
+    "smirnovi": [case(np.array([[1], [4]]), (3,))],
+    "smirnov_by_d": [case(1, np.array([[2], [7]]), (3,)), case(2, 5, ())],
     **{
         f"{name}_{part}": [case(*((1.0, 2.0)[: 1 if "mathieu" in name else 2]), *HELD_OF[name], (3,))]
         for name in WAVES
@@ -327,6 +332,8 @@ CASES |= {
     },
     "yn": [case(DEGREES, (3,))],
     **{f"{name}_by_order": [case(1, (2, 1), (3,)), case(2, (), ())] for name in BESSEL},
+    "zeta_by_s": [case(1, (2, 1), (3,)), case(2, (), ())],
+    "zetac_by_s": [case(1, (4,)), case(2, ())],
     "expn": [case(DEGREES, (3,))],
     "binom": [case(np.array([2.4, 3.6]), (2,)), case((2,), np.array([0.3, 0.2]))],
     "besselpoly": [case((3,), 1.3, 0.5), case((0, 2), 2.0, 1.5)],

@@ -419,7 +419,7 @@ def _complex_in(op: Op, chosen: Case, args: tuple[Any, ...], places: list[int], 
     close(over, curved, 1e-9, "reverse over reverse")  # the Hessian of pairs of real numbers is symmetric
 
 
-REAL_DERIVATIVE = ("ive", "psi", "jve", "yve", "airye_bi", "airye_bip")
+REAL_DERIVATIVE = ("ive", "psi", "jve", "yve", "airye_bi", "airye_bip", "zeta", "riemann_zeta")
 """Complex values without a complex derivative rule: refused."""
 
 REAL_ORDER = ("jv", "yv", "iv", "kv", "kve", "hankel1", "hankel2", "hankel1e", "hankel2e")

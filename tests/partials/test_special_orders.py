@@ -122,3 +122,95 @@ def test_complex_arguments_are_refused_by_the_order_alone(name: str) -> None:
     z = np.array([1.0 + 0.5j])
     with pytest.raises(NoRuleError, match="real arguments alone"):
         bp.vjp(lambda v: getattr(sp, name)(v, z), 1.5)[1](np.ones(1, complex))
+
+
+ZETA = (
+    (1.001, 0.5, -999998.6455713412, 2000000000.9701929),
+    (2.5, 1.0, -0.38734195032620997, 0.58196892704206818),
+    (3.0, 40.0, -0.001338171831116217, 0.0056688719584846814),
+    (12.0, 0.02, 9.5508374155960573e20, 3.7363095690915675e21),
+    (30.0, 1.5, -2.1145401350568621e-6, 8.5737278415244746e-7),
+)
+"""(s, q, ∂ζ(s, q)/∂s, ∂²ζ(s, q)/∂s²), by mpmath with 60 digits."""
+RIEMANN = (
+    (-9.7, -0.012239219132519099, 0.024124513881678874),
+    (-3.3, 0.00837857995524234, -0.006105281370163987),
+    (-0.5, -0.36085433959994761, -0.59622917676501596),
+    (0.5, -3.9226461392091517, -16.008357013928661),
+    (1.5, -3.9322397374311015, 15.989556371225687),
+    (40.0, -6.3041377863301422e-13, 4.3696956988575952e-13),
+)
+"""(s, ζ′(s), ζ″(s)), by the same."""
+
+
+def test_zeta_by_s() -> None:
+    s, q, *wanted = np.array(ZETA).T
+    for found, known in zip(slopes(sp.zeta, s, q), wanted, strict=True):
+        agree(found, known, 1e-12)
+
+
+@pytest.mark.parametrize("function", [lambda s, _: sp.zetac(s), lambda s, _: sp.zeta(s)], ids=["zetac", "zeta"])
+def test_riemanns_zeta_by_s(function: Any) -> None:
+    s, *wanted = np.array(RIEMANN).T
+    for found, known in zip(slopes(function, s, None), wanted, strict=True):
+        agree(found, known, 1e-12)
+
+
+MATHIEU = {
+    "mathieu_a": (
+        (0.0, 0.05, -0.049972679827538636, -0.99836173184591181),
+        (1.0, -3.0, 1.4387966548251494, -0.078034433898209846),
+        (2.0, 1.0, 0.66731852390377536, 0.41508135969367239),
+        (7.0, 1000.0, -1.5251608701031449, -0.00023796129606157379),
+        (12.0, 3.0, 0.020985018296422671, 0.0069990069355923376),
+    ),
+    "mathieu_b": (
+        (1.0, -3.0, 0.042853484708636043, -0.34443963422456876),
+        (2.0, 1.0, -0.16524131766852725, -0.16243272026149229),
+        (7.0, 1000.0, -1.5885859100574118, -0.00020604913512816878),
+        (12.0, 3.0, 0.020985018296422036, 0.0069990069355900099),
+    ),
+}
+
+SPHEROIDAL = {
+    "pro_cv": (
+        (0.0, 0.0, 0.1, 0.066607435636947446, 0.66489030058230825),
+        (0.0, 3.0, 2.0, 2.1581826727413086, 1.1977033080338313),
+        (1.0, 2.0, 8.0, 2.9690190080978057, 0.01491407685722983),
+        (4.0, 9.0, 5.0, 4.1101509577235365, 0.81117821381052651),
+        (2.0, 2.0, 30.0, 0.99776610746174427, 0.0001567813879575129),
+    ),
+    "obl_cv": (
+        (0.0, 0.0, 0.1, -0.066725954133727104, -0.66844585461614305),
+        (0.0, 3.0, 2.0, -1.9527132650671704, -0.90005931441595406),
+        (1.0, 2.0, 8.0, -11.978408260769964, -2.0024846970385148),
+        (4.0, 9.0, 5.0, -4.0861384408714281, -0.79707046021365194),
+        (2.0, 2.0, 30.0, -53.997113641953454, -2.0002073741783259),
+    ),
+}
+"""Function → (orders, q or c, the first and the second derivative), by mpmath's eigenvalues of 40 digits."""
+SMIRNOV = (
+    (4, 0.05, -1.323, -6.9300000000000001),
+    (4, 0.6, -0.40450000000000008, 3.5400000000000003),
+    (30, 0.02, -2.7856387298782834, -128.69924033873932),
+    (30, 0.31, -0.091568442754482375, 3.2838761121417532),
+    (400, 0.051, -9.9315409221015975, 623.92562964668003),
+)
+"""(n, d, the first and the second derivative of the sum by d), by mpmath with 50 digits."""
+
+
+@pytest.mark.parametrize("name", MATHIEU | SPHEROIDAL)
+def test_characteristic_values(name: str) -> None:
+    *orders, q, first, second = np.array((MATHIEU | SPHEROIDAL)[name]).T
+    for found, known in zip(slopes(lambda q, _: getattr(sp, name)(*orders, q), q, None), (first, second), strict=True):
+        agree(found, known, 1e-12)
+
+
+def test_smirnovs_distribution() -> None:
+    n, d, first, second = np.array(SMIRNOV).T
+    n = n.astype(int)
+    for found, known in zip(slopes(lambda d, n: sp.smirnov(n, d), d, n), (first, second), strict=True):
+        agree(found, known, 1e-11)
+    p = sp.smirnov(n, d)
+    for found, known in zip(slopes(lambda p, n: sp.smirnovi(n, p), p, n), (1 / first, -second / first**3), strict=True):
+        agree(found, known, 1e-7)  # of the d that SciPy gives

@@ -39,16 +39,11 @@ _PARAMETER = (
     "solved for a parameter of a distribution whose own derivative in it has no closed form; hold it, or give "
     "bp.implicit the distribution function and its derivative"
 )
-_VALUE = "a characteristic value, whose derivative is an integral of the wave function squared that SciPy does not have"
-_STEPS = "its density is a sum of as many terms as there are samples, which SciPy does not have"
 _INEXACT = "the slope that SciPy gives beside it is not that of its values, so there is nothing to agree with"
 SPECIAL = {
     "bdtrik bdtrin nbdtrik nbdtrin pdtrik btdtria btdtrib chdtriv chndtridf fdtridfd gdtrib "
     "ncfdtridfd ncfdtridfn ncfdtrinc nctdtridf stdtridf": _PARAMETER,
-    "mathieu_a mathieu_b obl_cv pro_cv": _VALUE,
     "obl_rad2 obl_rad2_cv pro_rad2 pro_rad2_cv": _INEXACT,
-    "smirnov smirnovi": _STEPS,
-    "zetac": "its derivative ζ′ has no closed form, and no function of SciPy computes it",
 }
 
 _SOLVER = "a solver: differentiate the equation that it solves, with bp.implicit"

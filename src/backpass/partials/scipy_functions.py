@@ -148,7 +148,7 @@ def perm(N, k, exact=False):
 @_rule("special")
 def zeta(x, q=None, out=None):
     """ζ(x, q) = Σ (k + q)⁻ˣ, by q"""
-    return _apply("zeta")(x, 1.0 if q is None else q)
+    return _apply("riemann_zeta")(x) if q is None else _apply("zeta")(x, q)
 
 
 @_rule("special")

@@ -48,8 +48,8 @@ def _lazily(
         if double:
             given = [type(a) if type(a) in (int, float) else np.asarray(a).dtype for a in args]
             dtypes = found[0].resolve_dtypes((*given, *[None] * found[0].nout))
-            results = found[0](*[np.asarray(a, np.float64) for a in args])
-            return results[output or 0].astype(dtypes[found[0].nin + (output or 0)])
+            result = found[0](*[np.asarray(a, np.float64) for a in args])
+            return (result if output is None else result[output]).astype(dtypes[found[0].nin + (output or 0)])
         return found[0](*args) if output is None else found[0](*args)[output]
 
     return run
@@ -313,14 +313,21 @@ PSI = special(
     domain=POSITIVE,
     doc="Γ'(x)/Γ(x) (DLMF 5.2.2).",
 )
+
+
+def _zeta_in_s(g: Any, out: Any, s: Any, q: Any) -> Any:
+    real_only(s)
+    return g * _apply("zeta_by_s")(1, s, q)
+
+
 ZETA = special(
     "zeta",
-    undefined("in its first argument"),
+    _zeta_in_s,
     lambda g, out, s, q: g * (-s * _apply("zeta")(s + 1, q)),
     risky=True,
     notation="ζ({0}, {1})",
-    domain={"low": 1.5, "high": 4.0, "hold": (0,)},
-    doc="Hurwitz ζ(s, q); its derivative in q (DLMF 25.11.17). None in s.",
+    domain={"low": 1.5, "high": 4.0},
+    doc="Hurwitz ζ(s, q); its derivatives in s (special_zeta.py) and in q (DLMF 25.11.17).",
 )
 
 

@@ -12,37 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from backpass.graph.aval import Aval
-
-from .declare import Kind, Op, declare
-from .special import _apply, _scipy, special, undefined
+from .special import _apply, special, undefined
 
 _ORDER, _SHAPE = undefined("in an order"), undefined("in q, c or the characteristic value")
 DEGREE = np.pi / 180
-
-
-def _constant(name: str, *arguments: str) -> Callable[..., Any]:
-    """The constant of an equation: its arguments are held, so it has no derivative. Where it is used, the wave function
-    stands beside it, and refuses a derivative in them."""
-    return declare(
-        Op(
-            name=f"{name}_held",
-            kind=Kind.DISCRETE,
-            run=lambda *args: _scipy(name)(*[np.float64(a) for a in args]),
-            aval=lambda *avals: Aval(np.broadcast_shapes(*[a.shape for a in avals]), np.dtype(np.float64)),
-            partials=(None,) * len(arguments),
-            notation=f"{'a' if 'mathieu' in name else 'λ'}({', '.join(f'{{{k}}}' for k in range(len(arguments)))})",
-            doc=f"The characteristic value {name}, held.",
-        )
-    )
-
-
-CHARACTERISTIC = {
-    "mathieu_a": _constant("mathieu_a", "m", "q"),
-    "mathieu_b": _constant("mathieu_b", "m", "q"),
-    "pro_cv": _constant("pro_cv", "m", "n", "c"),
-    "obl_cv": _constant("obl_cv", "m", "n", "c"),
-}
 
 
 def _waves(
@@ -78,11 +51,11 @@ def _waves(
 
 # ---- Mathieu: y″ + (a − 2q cos 2x) y = 0 (28.2.1), modified: y″ − (a − 2q cosh 2x) y = 0 (28.20.1)
 def _angular(name: str) -> Callable[..., Any]:
-    return lambda y, yp, m, q, x: -(CHARACTERISTIC[name](m, q) - 2 * q * np.cos(2 * DEGREE * x)) * y
+    return lambda y, yp, m, q, x: -(_apply(name)(m, q) - 2 * q * np.cos(2 * DEGREE * x)) * y
 
 
 def _modified(name: str) -> Callable[..., Any]:
-    return lambda y, yp, m, q, x: (CHARACTERISTIC[name](m, q) - 2 * q * np.cosh(2 * x)) * y
+    return lambda y, yp, m, q, x: (_apply(name)(m, q) - 2 * q * np.cosh(2 * x)) * y
 
 
 _ANGLE, _RADIUS = {"low": 10.0, "high": 80.0}, {"low": 0.3, "high": 1.2}
@@ -122,7 +95,7 @@ for _kind, _letter, _curve, _where in (
         _letter,
         4,
         1.0,
-        lambda y, yp, m, n, c, x, cv=_cv, curve=_curve: curve(y, yp, m, c, CHARACTERISTIC[cv](m, n, c), x),
+        lambda y, yp, m, n, c, x, cv=_cv, curve=_curve: curve(y, yp, m, c, _apply(cv)(m, n, c), x),
         _where,
     )
     _waves(
