@@ -301,6 +301,19 @@ OTHERS: dict[str, list[tuple[Callable[..., Any], list[np.ndarray]]]] = {
         (_apply("vecdot"), [R.normal(size=(4, 3)), R.normal(size=(4, 3))]),
         (_apply("vecdot"), [R.normal(size=(2, 4, 3)), R.normal(size=3)]),
     ],
+    "trace": [
+        (_apply("trace"), [R.normal(size=(4, 4))]),
+        (_apply("trace"), [R.normal(size=(4, 3))]),
+        (_apply("trace"), [R.normal(size=(2, 3, 4))]),
+    ],
+    "linspace": [
+        (_apply("linspace", num=5, endpoint=True), [R.normal(size=()), R.normal(size=())]),
+        (_apply("linspace", num=4, endpoint=False), [R.normal(size=3), R.normal(size=(2, 3))]),
+    ],
+    "cross": [
+        (_apply("cross"), [R.normal(size=(4, 3)), R.normal(size=(4, 3))]),
+        (_apply("cross"), [R.normal(size=(2, 4, 3)), R.normal(size=3)]),
+    ],
     "correlate": [
         (_apply("correlate"), [R.normal(size=6), R.normal(size=3)]),
         (lambda a, v: np.convolve(a, v, "same"), [R.normal(size=6), R.normal(size=3)]),
@@ -429,7 +442,6 @@ OTHERS: dict[str, list[tuple[Callable[..., Any], list[np.ndarray]]]] = {
     "tensordot": [(lambda a, b: np.tensordot(a, b, 1), [R.normal(size=(2, 3)), R.normal(size=(3, 2, 2))])],
     "triu": [(np.triu, [R.normal(size=(3, 3))])],
     "outer": [(np.outer, [R.normal(size=3), R.normal(size=4)])],
-    "trace": [(np.trace, [R.normal(size=(3, 3))])],
 }
 
 

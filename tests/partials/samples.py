@@ -120,6 +120,16 @@ CASES: dict[str, list[Case]] = {
     "ldexp": [case((2, 3), np.array([1, -2, 0])), case((), 3), case((0,), np.array([1]))],
     "correlate": [case((4,), (2,)), case((2,), (4,)), case((1,), (1,))],
     "vecdot": [case((3,), (3,)), case((2, 3), (3,)), case((2, 1, 3), (2, 3)), case((0, 3), (3,)), case((2, 0), (2, 0))],
+    "trace": [case((3, 3)), case((2, 3)), case((2, 3, 2)), case((0, 3)), case((2, 0, 0))],
+    "linspace": [
+        case((), (), num=4, endpoint=True),
+        case((2,), (), num=3, endpoint=False),
+        case((2, 1), (3,), num=3, endpoint=True),
+        case((), (), num=1, endpoint=True),
+        case((), (), num=0, endpoint=True),
+        case((0, 2), (2,), num=2, endpoint=True),
+    ],
+    "cross": [case((3,), (3,)), case((2, 3), (3,)), case((2, 1, 3), (4, 3)), case((0, 3), (3,))],
     "round": [case((2, 3), decimals=1), case((), decimals=0), case((0,), decimals=2)],
     "concatenate": [
         case((2,), (3,), axis=0),
@@ -463,8 +473,8 @@ NUMPY_DOES = """
 add subtract multiply divide negative positive power square reciprocal float_power exp exp2 expm1 log log2 log10
 log1p sqrt sin cos tan arcsin arccos arctan sinh cosh tanh arcsinh arccosh arctanh sinc where alias sum prod norm
 cumsum cumprod recurrence reshape transpose broadcast_to concatenate slice unslice gather scatter_add matmul einsum
-solve inv det erf erfc erfcx ndtr log_ndtr loggamma gamma rgamma psi xlogy xlog1py exp1 expi dawsn
-spence length strong_product
+cross trace solve inv det erf erfc erfcx ndtr log_ndtr loggamma gamma rgamma psi xlogy xlog1py exp1 expi
+dawsn spence length strong_product linspace
 """.split()  # noqa: SIM905  (a list of names reads better as one)
 """What the record runs is analytic and takes complex arguments as it is."""
 

@@ -120,9 +120,6 @@ def test_steps_have_no_slope(chosen: Row) -> None:
         identical(g, np.zeros_like(x))
 
 
-SCIPY = {place.partition(".")[2]: rules for place, rules in RULES.items()}
-"""Those of test_scipy_functions."""
-
 BY_NAME = {
     "ufunc": "rows_calls",
     "asarray": "rows_calls",
@@ -142,7 +139,8 @@ BY_NAME = {
 def test_every_function_has_a_row() -> None:
     rows = {id(r.function) for r in ROWS} | {id(attrgetter(r.name)(np)) for r in (*FAMILIES, *COMPLEX)}
     scipys = {id(getattr(sp, name)) for name in _OUTPUTS}
-    methods = {attrgetter(f"{place}.{name}")(scipy) for place, rules in SCIPY.items() for name in rules}
+    scipy_paths = [f"{place}.{name}" for place, rules in RULES.items() for name in rules]
+    methods = {attrgetter(path.partition(".")[2])(scipy) for path in scipy_paths}  # test_scipy_functions
     series = set(written_in_numpy().values())  # test_series
     read = {f for f in FUNCTIONS if isinstance(f, tuple)}  # a class and a method: test_splines
     private = {getattr(scipy.special._ufuncs, name, None) for name in PRIVATE}  # test_scipy_distributions

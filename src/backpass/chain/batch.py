@@ -333,6 +333,11 @@ def _interp_piece(op: Op, args: Any, flags: Any, avals: list[Aval], attrs: dict[
     return op(*args, **attrs) if one_call else _one_by_one(op, args, flags, avals, attrs, size)
 
 
+def _linspace(op: Op, args: Any, flags: Any, avals: list[Aval], attrs: dict[str, Any], size: int) -> Any:
+    """The points come first, before the axes of the ends."""
+    return np.moveaxis(_pointwise(op, args, flags, avals, attrs, size), 1, 0)
+
+
 def _solve_banded(op: Op, args: Any, flags: Any, avals: list[Aval], attrs: dict[str, Any], size: int) -> Any:
     """Right sides of one matrix are its columns; matrices are solved one after another."""
     if flags[0]:
@@ -541,6 +546,9 @@ _RULES: dict[str, Rule] = {
     "matmul": _matmul,
     "einsum": _einsum,
     "vecdot": _leading_axes,
+    "cross": _leading_axes,
+    "trace": _leading_axes,
+    "linspace": _linspace,
     "searchsorted": _searchsorted,
     "interp_piece": _interp_piece,
     "solve_banded": _solve_banded,

@@ -98,6 +98,11 @@ class Axes:
                     self.unite(x, i, k, len(node.shape) - n + 1 + i)
         elif name == "einsum":
             self._einsum(k, inputs, attrs["subscripts"])
+        elif name == "trace":
+            n = len(shape)
+            self.unite(first, n - 2, first, n - 1)
+            for axis in range(n - 2):
+                self.unite(first, axis, k, axis)
         elif name == "concatenate":
             for i in inputs:
                 for axis in range(len(node.shape)):

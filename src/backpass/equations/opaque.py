@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backpass.chain.rules import differentiable_in, pulled
+from backpass.chain.rules import differentiable_in, fitted, pulled
 from backpass.graph.aval import Aval
 from backpass.graph.interpreter import run
 from backpass.graph.op import Kind
@@ -57,7 +57,12 @@ def _splice(builder: Builder, node: GraphNode, i: int, symbols: list[Any], input
     op, attrs = node.op, node.attrs
     avals = [Aval(node.shape, node.dtype), Aval(node.shape, node.dtype)]
     avals += [Aval(sheet.node(j).shape, sheet.node(j).dtype) for j in inputs]
-    graph = trace(lambda g, out, *args: conjugated(pulled(op, i, conjugated(g), out, args, attrs)), *avals)
+    own = avals[2 + i]
+
+    def adjoint(g: Any, out: Any, *args: Any) -> Any:
+        return conjugated(fitted(pulled(op, i, conjugated(g), out, args, attrs), own.shape, own.dtype))
+
+    graph = trace(adjoint, *avals)
     start = len(sheet.nodes)
     given = dict(zip(graph.inputs, [*symbols], strict=True))
     values: list[Any] = []

@@ -364,6 +364,15 @@ def _einsum(sheet: Sheet, k: int, node: GraphNode, idx: tuple[Expr, ...]) -> Exp
     return e
 
 
+@entry_of("trace")
+def _trace(sheet: Sheet, k: int, node: GraphNode, idx: tuple[Expr, ...]) -> Expr:
+    (x,) = node.inputs
+    n, m = sheet.node(x).shape[-2:]
+    v = sheet.index(x, len(idx) + (m < n))
+    e = sheet.pull(x, (*idx, ZERO if n == 1 else v, ZERO if m == 1 else v))
+    return e if v is ZERO else total(v, e)
+
+
 @entry_of("cumsum")
 def _cumsum(sheet: Sheet, k: int, node: GraphNode, idx: tuple[Expr, ...]) -> Expr:
     axis = node.attrs["axis"]

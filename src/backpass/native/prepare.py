@@ -232,9 +232,25 @@ def _scatter_add(self: _Preparation, inputs: tuple[int, ...], node: Any) -> int 
     return self.add("where", hot, spread, self.constant(0.0, weak=True))
 
 
+def _cross(self: _Preparation, inputs: tuple[int, ...], node: Any) -> int:
+    """a × b, entry by entry: each factor is read in two orders, from its entries and the first two once more."""
+
+    def turned(x: int) -> tuple[int, int]:
+        first = self.add("slice", x, key=(Ellipsis, slice(2)))
+        wide = self.add("concatenate", x, first, axis=self.lines[x].aval.ndim - 1)
+        return (
+            self.add("slice", wide, key=(Ellipsis, slice(1, 4))),
+            self.add("slice", wide, key=(Ellipsis, slice(2, 5))),
+        )
+
+    (a, b), (c, d) = map(turned, inputs)
+    return self.add("subtract", self.add("multiply", a, d), self.add("multiply", b, c))
+
+
 REWRITES: dict[str, Callable[[_Preparation, tuple[int, ...], Any], int | None]] = {
     "logsumexp": _logsumexp,
     "norm": _norm,
+    "cross": _cross,
     "gather": _gather,
     "scatter_add": _scatter_add,
 }

@@ -7,13 +7,16 @@ from typing import Any
 
 import numpy as np
 
+from backpass.graph.aval import Aval
 from backpass.graph.memory import OddView, shared
 
-from .declare import Traced, bind, dtype_of, normal_axis, read_only, rule_for, shape_of
+from .arithmetic import ANY
+from .declare import Traced, bind, dtype_of, linear, normal_axis, read_only, rule_for, shape_of
 from .indexing import SCATTER_ADD, section
-from .products import EINSUM, TRACE
+from .products import EINSUM
 from .reductions import sum_
 
+_EQUAL_AXES = "axis1 and axis2 cannot be the same"
 _BATCH = "abcdefghjklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
@@ -30,7 +33,7 @@ def _square(x: Any, offset: int, i: int, j: int) -> Any:
     """The part of x whose diagonal on axes i and j has the entries of x whose places there differ by the offset."""
     shape = shape_of(x)
     if i == j:
-        raise ValueError("axis1 and axis2 cannot be the same")
+        raise ValueError(_EQUAL_AXES)
     n, m = shape[i], shape[j]
     if n != m or offset:
         row, column = max(-offset, 0), max(offset, 0)
@@ -71,20 +74,39 @@ def diagflat(v, k=0):
     return SCATTER_ADD(v, along + max(-k, 0), along + max(k, 0), shape=(size, size), key=("index", "index"))
 
 
+def _onto_the_diagonal(g: Any, out: Any, x: Any) -> Any:
+    n, m = shape_of(x)[-2:]
+    if isinstance(g, np.generic) and x.__class__ is np.ndarray:
+        whole = np.zeros((n, m), g.dtype)
+        whole.reshape(-1)[: m * m : m + 1] = g
+        return whole
+    return np.expand_dims(g, (-2, -1)) * np.eye(n, m, dtype=dtype_of(x))
+
+
+TRACE = linear(
+    "trace",
+    lambda x: x.trace(0, -2, -1),
+    lambda x: Aval(x.shape[:-2], np.zeros((1, 1), x.dtype).trace().dtype),
+    _onto_the_diagonal,
+    notation="tr {0}",
+    domain=ANY,
+    doc="Sum of the entries on the diagonal of the last two axes, which need not be equally long.",
+)
+
+
 @rule_for(np.trace)
 def trace(a, offset=0, axis1=0, axis2=1, dtype=None, out=None):
-    shape = shape_of(a)
-    ndim = len(shape)
-    if ndim == 2 and dtype is None and dtype_of(a).kind in "fc":
-        if offset == 0 and axis1 == 0 and axis2 == 1:
-            n, m = shape
-            if n != m:
-                a = section(a, (slice(m),) if n > m else (slice(None), slice(n)))
-            return bind(EINSUM, (a,), {"subscripts": TRACE})
-        i, j = normal_axis(axis1, 2), normal_axis(axis2, 2)
-        return bind(EINSUM, (_square(a, offset, i, j),), {"subscripts": TRACE})
+    ndim = len(shape_of(a))
     i, j = normal_axis(axis1, ndim), normal_axis(axis2, ndim)
-    return sum_(_entries(a, offset, i, j), -1, dtype)
+    if dtype is not None:
+        return sum_(_entries(a, offset, i, j), -1, dtype)
+    if i == j:
+        raise ValueError(_EQUAL_AXES)
+    if (i, j) != (ndim - 2, ndim - 1):
+        a = np.moveaxis(a, (i, j), (-2, -1))
+    if offset:
+        a = section(a, (Ellipsis, slice(max(-offset, 0), None), slice(max(offset, 0), None)))
+    return TRACE(a)
 
 
 # np.linalg works on the last two axes, np on the first two.

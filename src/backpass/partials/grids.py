@@ -7,21 +7,48 @@ import operator
 import numpy as np
 
 from backpass.graph import messages
-from backpass.graph.traced import with_value
+from backpass.graph.aval import Aval, promoted
 
-from .assignment import SETITEM
-from .declare import Traced, as_array, dtype_of, is_staged, rule_for, shape_of, value_of
+from .arithmetic import ANY
+from .declare import Traced, as_array, dtype_of, is_staged, linear, rule_for, shape_of, value_of
+
+_FLOAT = np.dtype(float)
 
 
 def _inexact(*parts):
-    if all(dtype_of(p) == np.float64 for p in parts):
-        return np.dtype(float)
+    if all(dtype_of(p) is _FLOAT for p in parts):
+        return _FLOAT
     dtype = np.result_type(*[dtype_of(p) if shape_of(p) or hasattr(p, "dtype") else p for p in parts])
     return dtype if dtype.kind in "fc" else np.result_type(dtype, np.float64)
 
 
 def _as(x, dtype):
-    return x if dtype_of(x) == dtype else x.astype(dtype)
+    return x if dtype_of(x) == dtype else as_array(x).astype(dtype)
+
+
+def _weights(num, endpoint, dtype):
+    """How far along each point is: 0 at the start, 1 at the stop."""
+    parts = num - 1 if endpoint else num
+    return np.arange(num, dtype=dtype) / max(parts, 1)
+
+
+def _summed(g, weights):
+    return np.dot(weights, g) if len(shape_of(g)) == 1 else np.tensordot(weights, g, 1)
+
+
+LINSPACE = linear(
+    "linspace",
+    lambda start, stop, num, endpoint: np.linspace(start, stop, num, endpoint),
+    lambda start, stop, num, endpoint: Aval(
+        (num, *np.broadcast_shapes(start.shape, stop.shape)), np.result_type(promoted(start, stop), 0.0)
+    ),
+    lambda g, out, start, stop, num, endpoint: _summed(g, 1 - _weights(num, endpoint, dtype_of(out))),
+    lambda g, out, start, stop, num, endpoint: _summed(g, _weights(num, endpoint, dtype_of(out))),
+    joint=True,
+    notation="{0} … {1}",
+    domain=ANY,
+    doc="Points at equal distances from the first argument to the second, along a new first axis.",
+)
 
 
 @rule_for(np.linspace)
@@ -30,47 +57,19 @@ def linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis
     num = operator.index(num)
     if num < 0:
         raise ValueError(f"Number of samples, {num}, must be non-negative.")
-    div = num - 1 if endpoint else num
     start, stop = (end if type(end) in (float, Traced) else as_array(end) for end in (start, stop))
     own = _inexact(start, stop)
-    if own == np.float64 and num > 1 and dtype is None and not retstep and axis == 0:
-        if not is_staged(start) and not is_staged(stop):
-            return _of_numbers(start, stop, num, div)
-    delta = _as(stop - start, own)
-    i = np.arange(0, num, dtype=own).reshape((-1,) + (1,) * len(shape_of(delta)))
-    if div > 0:
-        step = delta / div
-        # As NumPy: a step that underflows to 0 is multiplied out in the other order.
-        whole = is_staged(step) or np.not_equal(value_of(step), 0).all()
-        y = step * i if whole else (i / div) * delta
-    else:
-        step = np.nan
-        y = i * delta
-    y = y + start
-    if endpoint and num > 1:
-        y = SETITEM(y, stop, keys=((num - 1,),))
+    if own is not _FLOAT:
+        start, stop = _as(start, own), _as(stop, own)
+    y = LINSPACE(start, stop, num=num, endpoint=bool(endpoint))
     if axis != 0:
         y = np.moveaxis(y, 0, axis)
     if dtype is not None:
         y = (np.floor(y) if np.issubdtype(np.dtype(dtype), np.integer) else y).astype(dtype)
-    else:
-        y = _as(y, own)
-    return (y, step) if retstep else y
-
-
-def _of_numbers(start, stop, num, div):
-    """The derivative by start + (i / div) (stop − start), the value as NumPy rounds it."""
-    delta = stop - start
-    i = np.arange(float(num))
-    if shape_of(delta):
-        i = i.reshape((-1,) + (1,) * len(shape_of(delta)))
-    weight = i / div
-    own, step = value_of(delta), value_of(delta) / div
-    value = (i * step if np.not_equal(step, 0).all() else weight * own) + value_of(start)
-    if div < num:
-        value[-1] = value_of(stop)
-    weight.flags.writeable = False  # so that nobody keeps a copy of it
-    return with_value(delta * weight + start, value)
+    if not retstep:
+        return y
+    parts = num - 1 if endpoint else num
+    return y, (stop - start) / parts if parts > 0 else np.nan
 
 
 @rule_for(np.arange)

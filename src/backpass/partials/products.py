@@ -25,7 +25,7 @@ from .declare import (
     rule_for,
     shape_of,
 )
-from .indexing import GATHER, SCATTER_ADD
+from .indexing import SCATTER_ADD
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -93,14 +93,11 @@ def _einsum_aval(*operands: Aval, subscripts: str) -> Aval:
     return Aval(tuple(lengths[letter] for letter in output), np.result_type(*[operand.dtype for operand in operands]))
 
 
-DIAGONAL, TRACE = "ii->i", "tt->"
-"""Where NumPy has a shorter way; the trace has letters of its own, since np.trace rounds otherwise than np.einsum."""
-
-
 def _einsum_run(operands: Any, subscripts: str) -> Any:
-    x = operands[0]
-    if subscripts in (DIAGONAL, TRACE) and x.__class__ is np.ndarray and x.ndim == 2 and len(x) == x.shape[1]:
-        return x.diagonal() if subscripts == DIAGONAL else x.trace()
+    if subscripts == "ii->i":  # NumPy has a shorter way
+        x = operands[0]
+        if x.__class__ is np.ndarray and x.ndim == 2 and len(x) == x.shape[1]:
+            return x.diagonal()
     return np.einsum(subscripts, *operands)
 
 
@@ -366,17 +363,33 @@ def kron(a, b):
     return np.reshape(spread, tuple(n * m for n, m in zip(left, right, strict=True)))
 
 
-_ONWARD, _BACK = np.array([1, 2, 0]), np.array([2, 0, 1])
-_ONWARD.flags.writeable = _BACK.flags.writeable = False
-
-
 def _to_last(x: Any, axis: int) -> Any:
     return x if axis in (-1, len(shape_of(x)) - 1) else np.moveaxis(x, axis, -1)
 
 
-def _turned(x: Any, order: Any) -> Any:
-    """The three entries along the last axis in another order."""
-    return GATHER(x, order, key=(Ellipsis, "index"))
+def _cross_run(a: Any, b: Any) -> Any:
+    # With the first two entries once more behind the last, entries 1 to 3 and 2 to 4 are those of either order.
+    a, b = (np.concatenate((x, x[..., :2]), axis=-1) for x in (a, b))
+    return a[..., 1:4] * b[..., 2:] - a[..., 2:] * b[..., 1:4]
+
+
+def _cross_aval(a: Aval, b: Aval) -> Aval:
+    dtype = promoted(a, b)
+    if dtype == np.bool_:
+        raise TypeError("cross: truth values have no difference")
+    return Aval(np.broadcast_shapes(a.shape, b.shape), dtype)
+
+
+CROSS = linear(
+    "cross",
+    _cross_run,
+    _cross_aval,
+    lambda g, out, a, b: CROSS(b, g),
+    lambda g, out, a, b: CROSS(g, a),
+    notation="{0} × {1}",
+    domain=ANY,
+    doc="Cross products of vectors along the last axis: ⟨g, a × b⟩ = ⟨b × g, a⟩ = ⟨g × a, b⟩.",
+)
 
 
 @rule_for(np.cross)
@@ -386,7 +399,7 @@ def cross(a, b, axisa=-1, axisb=-1, axisc=-1, axis=None):
     a, b = _to_last(as_array(a), axisa), _to_last(as_array(b), axisb)
     if shape_of(a)[-1] != 3 or shape_of(b)[-1] != 3:
         raise ValueError(f"cross: both arguments need length 3 along their axis, got {shape_of(a)} and {shape_of(b)}")
-    c = _turned(a, _ONWARD) * _turned(b, _BACK) - _turned(a, _BACK) * _turned(b, _ONWARD)
+    c = CROSS(a, b)
     ndim = len(shape_of(c))
     return c if ndim == 1 or axisc in (-1, ndim - 1) else np.moveaxis(c, -1, axisc)
 
