@@ -280,6 +280,10 @@ OTHERS: dict[str, list[tuple[Callable[..., Any], list[np.ndarray]]]] = {
         (_apply("max", axis=(1,), keepdims=False), [np.array([[1.0, 1.0, 0.0], [2.0, 0.0, 1.0]])]),
     ],
     "min": [(_apply("min", axis=(0,), keepdims=True), [R.normal(size=(4, 3))])],
+    "var": [
+        (_apply("var", axis=(1,), keepdims=False, ddof=1), [R.normal(size=(4, 3))]),
+        (lambda x: np.var(x, axis=0, ddof=1), [R.normal(size=(5, 3))]),
+    ],
     "norm": [(_apply("norm", axis=(1,), keepdims=False), [R.normal(size=(4, 3))])],
     "logsumexp": [(_apply("logsumexp", axis=(1,), keepdims=False), [R.normal(size=(4, 3))])],
     "matmul": [
@@ -432,7 +436,6 @@ OTHERS: dict[str, list[tuple[Callable[..., Any], list[np.ndarray]]]] = {
     "stop_gradient": [(lambda x: x * OPS["stop_gradient"](x), [R.normal(size=3)])],
     "sort": [(lambda x: np.sort(x, axis=0), [R.normal(size=(4, 3))])],
     "median": [(lambda x: np.median(x, axis=0), [R.normal(size=(5, 3))])],
-    "var": [(lambda x: np.var(x, axis=0, ddof=1), [R.normal(size=(5, 3))])],
     "std": [(lambda x: np.std(x, axis=1), [R.normal(size=(5, 3))])],
     "clip": [(lambda x: np.clip(x, -1.0, 1.0), [R.normal(size=(5, 3))])],
     "pad": [(lambda x: np.pad(x, 1), [R.normal(size=(2, 3))])],

@@ -120,6 +120,13 @@ CASES: dict[str, list[Case]] = {
     "ldexp": [case((2, 3), np.array([1, -2, 0])), case((), 3), case((0,), np.array([1]))],
     "correlate": [case((4,), (2,)), case((2,), (4,)), case((1,), (1,))],
     "vecdot": [case((3,), (3,)), case((2, 3), (3,)), case((2, 1, 3), (2, 3)), case((0, 3), (3,)), case((2, 0), (2, 0))],
+    "var": [
+        case((3,), axis=(0,), keepdims=False, ddof=0),
+        case((2, 3), axis=(0, 1), keepdims=True, ddof=1),
+        case((2, 3, 2), axis=(0, 2), keepdims=False, ddof=0.5),
+        case((2, 3), axis=(), keepdims=False, ddof=0),
+        case((2, 0), axis=(0,), keepdims=True, ddof=0),
+    ],
     "trace": [case((3, 3)), case((2, 3)), case((2, 3, 2)), case((0, 3)), case((2, 0, 0))],
     "linspace": [
         case((), (), num=4, endpoint=True),
@@ -474,7 +481,7 @@ add subtract multiply divide negative positive power square reciprocal float_pow
 log1p sqrt sin cos tan arcsin arccos arctan sinh cosh tanh arcsinh arccosh arctanh sinc where alias sum prod norm
 cumsum cumprod recurrence reshape transpose broadcast_to concatenate slice unslice gather scatter_add matmul einsum
 cross trace solve inv det erf erfc erfcx ndtr log_ndtr loggamma gamma rgamma psi xlogy xlog1py exp1 expi
-dawsn spence length strong_product linspace
+dawsn spence length strong_product linspace var
 """.split()  # noqa: SIM905  (a list of names reads better as one)
 """What the record runs is analytic and takes complex arguments as it is."""
 

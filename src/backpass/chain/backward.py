@@ -13,6 +13,7 @@ import numpy as np
 from backpass.graph.aval import Aval
 from backpass.graph.op import FUNCTIONS, Kind, Op
 from backpass.graph.origin import NOWHERE, Adjoint, here, state
+from backpass.graph.quiet import quiet
 from backpass.graph.traced import ALIAS, INPUT, Node, Traced, recorded
 from backpass.partials.declare import dtype_of, shape_of, value_of
 
@@ -198,7 +199,7 @@ def _reached(steps: list[Step], wanted: set[int]) -> list[Step]:
     return found
 
 
-@np.errstate(all="ignore")
+@quiet
 def backward(seeds: list[Seed], wrt: list[Node], kept: dict[int, Any] | None = None) -> list[Any]:
     """Cotangents of `wrt`, given those of the outputs; None for a node that no path reaches.
 

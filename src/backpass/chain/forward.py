@@ -8,6 +8,7 @@ import numpy as np
 
 from backpass.graph.op import Kind
 from backpass.graph.origin import Adjoint, state
+from backpass.graph.quiet import quiet
 from backpass.graph.traced import Node, Traced
 from backpass.partials.declare import dtype_of, shape_of, value_of
 
@@ -20,6 +21,7 @@ Push = tuple[Node, Any, Any]
 """An input, its tangent, and the tangent's mask (or None)."""
 
 
+@quiet
 def forward(seeds: list[Push], outputs: list[Node]) -> list[Any]:
     """Tangents of `outputs`, given those of the inputs; None for an output that no path reaches."""
     if state.watching and state.depth == 0 and not any(type(s[1]) is Traced or s[0].staged for s in seeds):
@@ -66,64 +68,59 @@ def _push(
     evens: dict[int, Any] = {}  # masks of the zeros that even functions have at 0
     before = state.origin
     try:
-        with np.errstate(all="ignore"):
-            for index, node, places in part.steps:
-                mine = [tangents.get(q.index) if q.__class__ is Node else None for q in node.inputs]
-                theirs = [masks.get(q.index) if q.__class__ is Node else None for q in node.inputs]
-                attrs = node.attrs or {}
-                values = [q.value if q.__class__ is Node else q for q in node.inputs]
-                if record:
-                    args: Any = [Traced(q) if q.__class__ is Node else q for q in node.inputs]
-                    out: Any = Traced(node)
-                    state.origin = node.origin.noted(Adjoint(node, "forward"))
-                    plain, plain_out = (args, out) if node.staged else (values, node.value)
-                else:
-                    args, out = values, node.value
-                    plain, plain_out = args, out
-                steep = strong and not infinite.isdisjoint([node.inputs[i].index for i in places])
-                power = steepness(node) if strong else 1.0
-                level = [evens.get(q.index) if q.__class__ is Node else None for q in node.inputs] if evens else []
-                root = roots.get(index)
-                if root is not None:
-                    t = root.pushed(lambda q: tangents.get(q.index), _read(record))
-                    t = None if t is None else spread(t, shape_of(node.value), dtype_of(node.value))
-                else:
-                    wins = {i for i in places if steep and (index in still or even(node, i))}
-                    if wins and index in still and node.op.kind is Kind.LINEAR:  # a dot product
-                        mine = [t if t is None else select(np.not_equal(args[still[index]], 0), t) for t in mine]
-                    t = pushed(node.op, mine, theirs if is_risky(node) else None, out, args, attrs, wins)
-                    if ROOT <= power < 1 and any(e is not None for e in level):
-                        t = strong_push(node.op, mine, theirs, level, t, out, args)
-                if t is None:
-                    continue
-                tangents[index] = t
-                if steep or power < 1:
-                    infinite.add(index)
-                if carry:
-                    mask = pushed_mask(node.op, mine, theirs, plain_out, plain, attrs)
-                    if index in still:
-                        k = still[index]
-                        linear = node.op.kind is Kind.LINEAR
-                        own = (
-                            some_not_zero(node.op, k, plain, attrs)
-                            if linear
-                            else not_zero(node.op, k, plain, plain_out)
-                        )
-                        mask = _both(mask, own, node)
-                    if mask is not None:
-                        masks[index] = mask
-                if index < last_steep:
-                    mask = pushed_mask(node.op, mine, level, plain_out, plain, attrs) if level and power == 1 else None
-                    if root is None and even(node, places[0]):
-                        own = apart_from_zero(node.op, plain[places[0]], mine[places[0]], plain_out)
-                        mask = _both(mask, own, node)
-                    if mask is not None:
-                        evens[index] = mask
-                for q in [node.inputs[i] for i in places] + (root.ends if root is not None else []):
-                    if last_use.get(q.index) == index:
-                        tangents.pop(q.index, None)
-                        masks.pop(q.index, None)
-                        evens.pop(q.index, None)
+        for index, node, places in part.steps:
+            mine = [tangents.get(q.index) if q.__class__ is Node else None for q in node.inputs]
+            theirs = [masks.get(q.index) if q.__class__ is Node else None for q in node.inputs]
+            attrs = node.attrs or {}
+            values = [q.value if q.__class__ is Node else q for q in node.inputs]
+            if record:
+                args: Any = [Traced(q) if q.__class__ is Node else q for q in node.inputs]
+                out: Any = Traced(node)
+                state.origin = node.origin.noted(Adjoint(node, "forward"))
+                plain, plain_out = (args, out) if node.staged else (values, node.value)
+            else:
+                args, out = values, node.value
+                plain, plain_out = args, out
+            steep = strong and not infinite.isdisjoint([node.inputs[i].index for i in places])
+            power = steepness(node) if strong else 1.0
+            level = [evens.get(q.index) if q.__class__ is Node else None for q in node.inputs] if evens else []
+            root = roots.get(index)
+            if root is not None:
+                t = root.pushed(lambda q: tangents.get(q.index), _read(record))
+                t = None if t is None else spread(t, shape_of(node.value), dtype_of(node.value))
+            else:
+                wins = {i for i in places if steep and (index in still or even(node, i))}
+                if wins and index in still and node.op.kind is Kind.LINEAR:  # a dot product
+                    mine = [t if t is None else select(np.not_equal(args[still[index]], 0), t) for t in mine]
+                t = pushed(node.op, mine, theirs if is_risky(node) else None, out, args, attrs, wins)
+                if ROOT <= power < 1 and any(e is not None for e in level):
+                    t = strong_push(node.op, mine, theirs, level, t, out, args)
+            if t is None:
+                continue
+            tangents[index] = t
+            if steep or power < 1:
+                infinite.add(index)
+            if carry:
+                mask = pushed_mask(node.op, mine, theirs, plain_out, plain, attrs)
+                if index in still:
+                    k = still[index]
+                    linear = node.op.kind is Kind.LINEAR
+                    own = some_not_zero(node.op, k, plain, attrs) if linear else not_zero(node.op, k, plain, plain_out)
+                    mask = _both(mask, own, node)
+                if mask is not None:
+                    masks[index] = mask
+            if index < last_steep:
+                mask = pushed_mask(node.op, mine, level, plain_out, plain, attrs) if level and power == 1 else None
+                if root is None and even(node, places[0]):
+                    own = apart_from_zero(node.op, plain[places[0]], mine[places[0]], plain_out)
+                    mask = _both(mask, own, node)
+                if mask is not None:
+                    evens[index] = mask
+            for q in [node.inputs[i] for i in places] + (root.ends if root is not None else []):
+                if last_use.get(q.index) == index:
+                    tangents.pop(q.index, None)
+                    masks.pop(q.index, None)
+                    evens.pop(q.index, None)
     finally:
         state.origin = before
     return [tangents.get(n.index) for n in outputs]

@@ -16,7 +16,7 @@ import numpy as np
 from backpass.graph import messages
 from backpass.graph.origin import Part, here, state
 
-from .arithmetic import POSITIVE
+from .arithmetic import ANY, POSITIVE
 from .declare import (
     Kind,
     Op,
@@ -99,6 +99,34 @@ def _divided(total: Any, count: Any) -> Any:
     return result if dtype_of(result) == dtype_of(total) else result.astype(dtype_of(total))
 
 
+def _deviations(x: Any, axis: tuple[int, ...]) -> tuple[Any, int]:
+    """x − mean(x), and how many entries each mean is of."""
+    count = _count(x, axis, OMITTED)
+    return x - np.add.reduce(x, axis=axis, keepdims=True) / count, count
+
+
+def _var_run(x: Any, axis: tuple[int, ...], keepdims: bool, ddof: Any) -> Any:
+    d, count = _deviations(x, axis)
+    return np.add.reduce(d * d, axis=axis, keepdims=keepdims) / max(count - ddof, 0)
+
+
+def _var_partial(out: Any, x: Any, axis: tuple[int, ...], keepdims: bool, ddof: Any) -> Any:
+    # 2 (x − x̄)/(n − ddof): what the mean adds, the sum of x − x̄, is 0.
+    d, count = _deviations(x, axis)
+    return d * (2 / max(count - ddof, 0))
+
+
+VAR = _reduction(
+    "var",
+    _var_run,
+    _var_partial,
+    dtype=lambda dtype, attrs: (np.zeros(1, dtype) / 1).dtype,
+    notation="var {0}",
+    domain=ANY,
+    doc="Variance of real numbers over axes, whose values are known; staged it is composed of its parts.",
+)
+
+
 @rule_for(np.var)
 @composite("var")
 def var(
@@ -118,6 +146,8 @@ def var(
     own = dtype_of(a)
     if where is OMITTED and mean is OMITTED and dtype is None and own.char in "fdFD":
         axes = normal_axes(axis, len(shape_of(a)))
+        if own.kind == "f" and a.__class__ is Traced and a.node.value.__class__ is np.ndarray:
+            return bind(VAR, (a,), {"axis": axes, "keepdims": _keep(keepdims), "ddof": ddof})
         count = _count(a, axes, where)
         x = a - SUM(a, axis=axes, keepdims=True) / count
         return SUM(squared(x), axis=axes, keepdims=_keep(keepdims)) / max(count - ddof, 0)

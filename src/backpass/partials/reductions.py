@@ -96,7 +96,8 @@ def _products_of_others(x: Any, axis: Axes) -> Any:
     count = math.prod([shape[i] for i in axis])
     if x.__class__ is np.ndarray and not rest:
         flat = x.reshape(-1)
-        others, after = np.ones(count, x.dtype), np.ones(count, x.dtype)
+        others, after = np.empty((2, count), x.dtype)
+        others[:1] = after[:1] = 1
         np.multiply.accumulate(flat[:-1], out=others[1:])
         np.multiply.accumulate(flat[:0:-1], out=after[1:])
         others *= after[::-1]
