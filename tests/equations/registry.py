@@ -47,6 +47,11 @@ WHOLE: dict[str, dict[int, Any]] = {
     **{name: {0: COLUMN, 1: TRIALS} for name in ("nbdtr", "nbdtrc", "nbdtri")},
     **{name: {0: COUNTS} for name in ("pdtr", "pdtrc")},
     "pdtri": {0: COLUMN},
+    **{name: {1: np.float64(5.3)} for name in ("bdtrik", "nbdtrik")},
+    **{name: {0: np.float64(2.2)} for name in ("bdtrin", "nbdtrin")},
+    "pdtrik": {1: np.float64(1.7)},
+    **{f"{name}_derivative": {0: 1, 1: 0} for name in ("gammainc", "stdtr")},
+    "betaprime_derivative": {0: 0, 1: 1, 2: 0},
     **{name: {0: np.float64(2.3)} for name in ("nctdtrit", "nctdtrinc")},
     **{
         f"mathieu_{kind}_{part}": {0: np.float64(1.0), 1: np.float64(0.7)}
@@ -69,7 +74,7 @@ def pointwise_case(op: Op) -> tuple[Callable[..., Any], Any, tuple[Any, ...]]:
     count = max(len(op.partials), 1)
     held = WHOLE.get(op.name, {})
     hold = {*(op.domain or {}).get("hold", ()), *held}
-    shapes = [(4, 3), (3,), (4, 1), (4, 3), (4, 3)]
+    shapes = [(4, 3), (3,), (4, 1), (4, 3), (4, 3), (4, 3)]
     arguments = [held[i] if i in held else sampled(op, shapes[i], i) for i in range(count)]
     if (op.domain or {}).get("first") == "bool":
         arguments[0] = arguments[0] > 0.3

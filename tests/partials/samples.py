@@ -253,6 +253,15 @@ CASES: dict[str, list[Case]] = {
     "signdet": [case((3, 3)), case((2, 2, 2))],
     "betainc": [case((3,), (3,), (3,)), case((2, 1), (), (3,)), case((0,), (1,), ())],
     "betaincinv": [case((3,), (3,), (3,)), case((2, 1), (), (3,)), case((0,), (1,), ())],
+    **{
+        f"{name}_derivative": [case(1, 0, (3,), (3,)), case(1, 1, (2, 1), (3,)), case(2, 0, (0,), ())]
+        for name in ("gammainc", "stdtr")
+    },
+    "betaprime_derivative": [
+        case(1, 0, 0, (3,), (3,), (3,)),
+        case(1, 1, 1, (2, 1), (), (3,)),
+        case(0, 2, 0, (0,), (), ()),
+    ],
     "cholesky": [case((3, 3)), case((2, 2, 2)), case((0, 2, 2)), case((1, 1))],
     "eigh": [case(s, uplo=u) for s in ((3, 3), (2, 2, 2), (0, 2, 2), (1, 1), (0, 0)) for u in "LU"],
     "eigvalsh": [case(s, uplo=u) for s in ((3, 3), (2, 2, 2), (0, 2, 2), (1, 1), (0, 0)) for u in "LU"],
@@ -358,6 +367,9 @@ CASES |= {
     **{name: [case(np.array([1, 2]), np.array([4, 5]), (2,))] for name in ("nbdtr", "nbdtrc", "nbdtri")},
     **{name: [case(np.array([1.0, 2.0]), (2,))] for name in ("pdtr", "pdtrc")},
     "pdtri": [case(np.array([1, 2]), (2,))],
+    **{name: [case((3,), 5.3, (2, 1))] for name in ("bdtrik", "nbdtrik")},
+    **{name: [case(2.2, (3,), (2, 1))] for name in ("bdtrin", "nbdtrin")},
+    "pdtrik": [case((3,), 1.7)],
 }
 UNARY = [case((3,)), case(()), case((2, 3)), case((0,)), case((2, 0))]
 BINARY = [
@@ -606,6 +618,9 @@ NOT_ANALYTIC = {
         "SciPy has no complex version: differences",
     ),
     **dict.fromkeys(LATER, "differences, and complex_numbers where SciPy takes complex arguments"),
+    **dict.fromkeys(
+        ["gammainc_derivative", "betaprime_derivative", "stdtr_derivative"], "of real parameters: differences"
+    ),
     "gammainc": "SciPy has no complex version: differences",
     "gammaincc": "SciPy has no complex version: differences",
 }

@@ -45,6 +45,7 @@ from . import (  # noqa: F401  (importing a family enters its records)
     special_elliptic,
     special_forms,
     special_integrals,
+    special_noncentral,
     special_orders,
     special_polynomials,
     special_smirnov,

@@ -41,8 +41,7 @@ _PARAMETER = (
 )
 _INEXACT = "the slope that SciPy gives beside it is not that of its values, so there is nothing to agree with"
 SPECIAL = {
-    "bdtrik bdtrin nbdtrik nbdtrin pdtrik btdtria btdtrib chdtriv chndtridf fdtridfd gdtrib "
-    "ncfdtridfd ncfdtridfn ncfdtrinc nctdtridf stdtridf": _PARAMETER,
+    "chndtridf ncfdtridfd ncfdtridfn ncfdtrinc nctdtridf": _PARAMETER,
     "obl_rad2 obl_rad2_cv pro_rad2 pro_rad2_cv": _INEXACT,
 }
 

@@ -96,7 +96,7 @@ def polygamma(n, x):
     n = np.asarray(value_of(n))
     if n.ndim:
         raise messages.option_refused("scipy.special.polygamma", "n", "Give one order at a time.")
-    return _apply("psi")(x) if n == 0 else _polygamma(int(n), x)
+    return _polygamma(int(n), x)
 
 
 @_rule("special")

@@ -118,24 +118,28 @@ _BLOCK = 1024
 """Entries that are integrated or summed up together: what each needs on the way is some hundred numbers."""
 
 
-def repeated(name: str, of: str, nth: Callable[..., Any], *partials: Any, **record: Any) -> Op:
+def repeated(name: str, of: str, nth: Callable[..., Any], *partials: Any, numbers: int = 1, **record: Any) -> Op:
     """Declare the nth derivative of the operation `of` in one of its arguments, as an operation of n, a number, and of
-    its arguments. ``nth(n, *args)`` computes it in double precision, of arrays with one axis and one length."""
+    its arguments; with `numbers` in several, of as many n. ``nth(n, *args)`` computes it in double precision, of arrays
+    with one axis and one length."""
 
-    def aval(n: Aval, *avals: Aval) -> Aval:
+    def aval(*given: Aval) -> Aval:
+        avals = given[numbers:]
         if any(a.dtype.kind == "c" for a in avals):
             raise TypeError(f"{name} takes real arguments, not complex ones")
         return _BY_NAME[of].aval(*avals)
 
-    def run(n: Any, *args: Any) -> Any:
-        found = aval(aval_of(n), *map(aval_of, args))
-        flat = [np.ravel(a) for a in np.broadcast_arrays(*[np.asarray(a, np.float64) for a in args])]
-        number = int(np.max(n, initial=0))
+    def run(*given: Any) -> Any:
+        found = aval(*map(aval_of, given))
+        flat = [np.ravel(a) for a in np.broadcast_arrays(*[np.asarray(a, np.float64) for a in given[numbers:]])]
+        orders = [int(np.max(n, initial=0)) for n in given[:numbers]]
         with np.errstate(all="ignore"):
-            parts = [nth(number, *[a[k : k + _BLOCK] for a in flat]) for k in range(0, flat[0].size, _BLOCK)]
+            parts = [nth(*orders, *[a[k : k + _BLOCK] for a in flat]) for k in range(0, flat[0].size, _BLOCK)]
         return np.concatenate([np.empty(0), *parts]).reshape(found.shape).astype(found.dtype)[()]
 
-    op = declare(Op(name=name, kind=Kind.POINTWISE, run=run, aval=aval, partials=(None, *partials), **record))
+    op = declare(
+        Op(name=name, kind=Kind.POINTWISE, run=run, aval=aval, partials=(*[None] * numbers, *partials), **record)
+    )
     _BY_NAME[name] = op
     return op
 
@@ -332,7 +336,9 @@ ZETA = special(
 
 
 def _polygamma(n: int, x: Any) -> Any:
-    """ψ⁽ⁿ⁾(x) = (−1)ⁿ⁺¹ n! ζ(n + 1, x) (DLMF 5.15.1)."""
+    """ψ⁽ⁿ⁾(x) = (−1)ⁿ⁺¹ n! ζ(n + 1, x) (DLMF 5.15.1), and ψ itself."""
+    if n == 0:
+        return _apply("psi")(x)
     real_only(x)
     return (-1.0) ** (n + 1) * math.factorial(n) * _apply("zeta")(float(n + 1), x)
 
@@ -502,21 +508,21 @@ I1E = special(
 )
 GAMMAINC = special(
     "gammainc",
-    undefined("in its first argument"),
+    lambda g, out, a, x: g * _apply("gammainc_derivative")(1, 0, a, x),
     lambda g, out, a, x: g * np.exp((a - 1) * np.log(x) - x - _apply("gammaln")(a)),
     risky=True,
     notation="P({0}, {1})",
-    domain={**POSITIVE, "hold": (0,)},
-    doc="Regularised lower incomplete gamma (DLMF 8.8.13); no derivative in a.",
+    domain=POSITIVE,
+    doc="Regularised lower incomplete gamma (DLMF 8.8.13).",
 )
 GAMMAINCC = special(
     "gammaincc",
-    undefined("in its first argument"),
+    lambda g, out, a, x: -g * _apply("gammainc_derivative")(1, 0, a, x),
     lambda g, out, a, x: g * -np.exp((a - 1) * np.log(x) - x - _apply("gammaln")(a)),
     risky=True,
     notation="Q({0}, {1})",
-    domain={**POSITIVE, "hold": (0,)},
-    doc="Regularised upper incomplete gamma; no derivative in a.",
+    domain=POSITIVE,
+    doc="Regularised upper incomplete gamma.",
 )
 EXP1 = special(
     "exp1",

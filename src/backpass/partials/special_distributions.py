@@ -1,276 +1,344 @@
 """Distribution functions of ``scipy.special`` and their inverses.
 
-The derivative in the variate is the density, that of an inverse its reciprocal. Counts and degrees of freedom are held:
-a derivative in one is refused.
+A distribution function F(θ) is given by its derivatives, its slopes: in the variate the density, in a parameter of the
+law what `incomplete.py` computes. An inverse, which solves F(θ) = p for one of the θ, has its derivatives from them.
+Counts are held: a derivative in one is refused.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from .incomplete import BETA, GAMMA
 from .special import ROOT_TWO_PI, _apply, special, undefined
-from .special_forms import _beta_density, _chi_square_density, _gamma_density
+from .student import STUDENT
 
-_UNIT = {"low": 0.2, "high": 0.8}
-_LARGER = {"low": 0.4, "high": 3.0}
-_COUNT, _SHAPE = undefined("in a count"), undefined("in a parameter of the distribution")
+UNIT = {"low": 0.2, "high": 0.8}
+LARGER = {"low": 0.4, "high": 3.0}
+Slopes = tuple[Callable[..., Any], ...]
+_COUNT = undefined("in a count")
 
 
-def _held(places: tuple[int, ...], domain: Any) -> Any:
-    return {**domain, "hold": places}
+def distribution(name: str, slopes: Slopes, **record: Any) -> None:
+    """Declare a distribution function."""
+    partials = [lambda g, out, *theta, slope=slope: g * slope(*theta) for slope in slopes]
+    special(name, *partials, risky=True, **record)
+
+
+def inverse(name: str, slopes: Slopes, place: int, least: float | None = None, **record: Any) -> None:
+    """Declare the θ_k, k = `place`, for which F(θ) is the p that stands there: 1/F_k in p, −Fᵢ/F_k in another θᵢ; where
+    SciPy gives the `least` there is, 0."""
+
+    def partial(i: int) -> Callable[..., Any]:
+        def rule(g: Any, out: Any, *args: Any) -> Any:
+            theta = (*args[:place], out, *args[place + 1 :])
+            slope = slopes[place](*theta)
+            found = g / slope if i == place else -g * slopes[i](*theta) / slope
+            return found if least is None else np.where(out > least, found, 0.0)
+
+        return rule
+
+    special(name, *map(partial, range(len(slopes))), risky=True, **record)
+
+
+def complement(slopes: Slopes) -> Slopes:
+    """The slopes of 1 − F."""
+    return tuple([lambda *theta, slope=slope: -slope(*theta) for slope in slopes])
 
 
 # ---- beta
-special(
+def _beta_density(x: Any, a: Any, b: Any) -> Any:
+    return np.exp((a - 1) * np.log(x) + (b - 1) * np.log1p(-x) - _apply("betaln")(a, b))
+
+
+_BETA: Slopes = (
+    lambda a, b, x: BETA(1, 0, 0, a, b, x / (1 - x)),
+    lambda a, b, x: BETA(0, 1, 0, a, b, x / (1 - x)),
+    lambda a, b, x: _beta_density(x, a, b),
+)
+distribution(
+    "betainc",
+    _BETA,
+    notation="I({2}; {0}, {1})",
+    domain=UNIT,
+    doc="Regularised incomplete beta (DLMF 8.17).",
+)
+distribution(
     "betaincc",
-    _SHAPE,
-    _SHAPE,
-    lambda g, out, a, b, x: -g * _beta_density(x, a, b),
-    risky=True,
+    complement(_BETA),
     notation="1 − I({2}; {0}, {1})",
-    domain=_held((0, 1), _UNIT),
-    doc="1 − regularised incomplete beta (DLMF 8.17); no derivative in a and b.",
+    domain=UNIT,
+    doc="1 − regularised incomplete beta (DLMF 8.17).",
 )
-special(
+inverse(
+    "betaincinv",
+    _BETA,
+    2,
+    notation="I⁻¹({2}; {0}, {1})",
+    domain=UNIT,
+    doc="The x whose regularised incomplete beta is y.",
+)
+inverse(
     "betainccinv",
-    _SHAPE,
-    _SHAPE,
-    lambda g, out, a, b, y: -g / _beta_density(out, a, b),
-    risky=True,
+    complement(_BETA),
+    2,
     notation="(1 − I)⁻¹({2}; {0}, {1})",
-    domain=_held((0, 1), _UNIT),
-    doc="Inverse of betaincc; no derivative in a and b.",
+    domain=UNIT,
+    doc="Inverse of betaincc.",
+)
+inverse(
+    "btdtria",
+    _BETA,
+    0,
+    notation="a: I({2}; a, {1}) = {0}",
+    domain=UNIT,
+    doc="The first parameter for which the regularised incomplete beta is p.",
+)
+inverse(
+    "btdtrib",
+    _BETA,
+    1,
+    notation="b: I({2}; {0}, b) = {1}",
+    domain=UNIT,
+    doc="The second parameter for which the regularised incomplete beta is p.",
 )
 
 
-# ---- F
+# ---- F: the beta law of the odds m x/n, of parameters m/2 and n/2
 def _f_density(d1: Any, d2: Any, x: Any) -> Any:
     ratio = d1 / d2
     scale = 0.5 * d1 * np.log(ratio) - _apply("betaln")(0.5 * d1, 0.5 * d2)
     return np.exp(scale + (0.5 * d1 - 1) * np.log(x) - 0.5 * (d1 + d2) * np.log1p(ratio * x))
 
 
-for _name, _slope, _where, _text in (
-    ("fdtr", lambda out, m, n, x: _f_density(m, n, x), _LARGER, "F({2}; {0}, {1})"),
-    ("fdtrc", lambda out, m, n, x: -_f_density(m, n, x), _LARGER, "1 − F({2}; {0}, {1})"),
-    ("fdtri", lambda out, m, n, p: 1 / _f_density(m, n, out), _UNIT, "F⁻¹({2}; {0}, {1})"),
-):
-    special(
-        _name,
-        _SHAPE,
-        _SHAPE,
-        lambda g, out, m, n, x, slope=_slope: g * slope(out, m, n, x),
-        risky=True,
-        notation=_text,
-        domain=_held((0, 1), _where),
-        doc="F distribution function, its complement or its inverse; no derivative in the degrees of freedom.",
-    )
+_F: Slopes = (
+    lambda m, n, x: 0.5 * BETA(1, 0, 0, 0.5 * m, 0.5 * n, m * x / n) + x / m * _f_density(m, n, x),
+    lambda m, n, x: 0.5 * BETA(0, 1, 0, 0.5 * m, 0.5 * n, m * x / n) - x / n * _f_density(m, n, x),
+    _f_density,
+)
+distribution(
+    "fdtr", _F, notation="F({2}; {0}, {1})", domain=LARGER, doc="F distribution function of m and n degrees of freedom."
+)
+distribution(
+    "fdtrc",
+    complement(_F),
+    notation="1 − F({2}; {0}, {1})",
+    domain=LARGER,
+    doc="F survival function of m and n degrees of freedom.",
+)
+inverse(
+    "fdtri",
+    _F,
+    2,
+    notation="F⁻¹({2}; {0}, {1})",
+    domain={"low": 0.5, "high": 0.9},
+    doc="The x whose F distribution function is p.",
+)
+inverse(
+    "fdtridfd",
+    _F,
+    1,
+    notation="n: F({2}; {0}, n) = {1}",
+    domain={"low": 0.3, "high": 0.5},
+    doc="The degrees of freedom below for which the F distribution function at x is p.",
+)
+
+
+# ---- Student's t
+def _student_density(v: Any, t: Any) -> Any:
+    scale = _apply("gammaln")(0.5 * (v + 1)) - _apply("gammaln")(0.5 * v) - 0.5 * np.log(np.pi * v)
+    return np.exp(scale - 0.5 * (v + 1) * np.log1p(t * t / v))
+
+
+_STUDENT: Slopes = (lambda v, t: STUDENT(1, 0, v, t), _student_density)
+distribution(
+    "stdtr",
+    _STUDENT,
+    notation="T({1}; {0})",
+    domain=LARGER,
+    doc="Student's t distribution function of v degrees of freedom, at t.",
+)
+inverse(
+    "stdtrit", _STUDENT, 1, notation="T⁻¹({1}; {0})", domain=UNIT, doc="The t whose Student distribution function is p."
+)
+inverse(
+    "stdtridf",
+    _STUDENT,
+    0,
+    notation="v: T({1}; v) = {0}",
+    domain={"low": 0.55, "high": 0.65},
+    doc="The degrees of freedom for which Student's distribution function at t is p.",
+)
+
+
+# ---- gamma
+def _gamma_density(a: Any, x: Any) -> Any:
+    return np.exp((a - 1) * np.log(x) - x - _apply("gammaln")(a))
+
+
+def _gamma_slope(a: Any, x: Any) -> Any:
+    """∂P(a, x)/∂a"""
+    return GAMMA(1, 0, a, x)
+
+
+_GAMMA: Slopes = (_gamma_slope, _gamma_density)
+inverse(
+    "gammaincinv",
+    _GAMMA,
+    1,
+    notation="P⁻¹({0}, {1})",
+    domain=UNIT,
+    doc="The x whose regularised lower incomplete gamma is y.",
+)
+inverse(
+    "gammainccinv",
+    complement(_GAMMA),
+    1,
+    notation="Q⁻¹({0}, {1})",
+    domain=UNIT,
+    doc="The x whose regularised upper incomplete gamma is y.",
+)
+
+# ---- χ² of v degrees of freedom: P(v/2, x/2)
+_CHI_SQUARE: Slopes = (
+    lambda v, x: 0.5 * _gamma_slope(0.5 * v, 0.5 * x),
+    lambda v, x: 0.5 * _gamma_density(0.5 * v, 0.5 * x),
+)
+distribution(
+    "chdtr",
+    _CHI_SQUARE,
+    notation="χ²({1}; {0})",
+    domain=LARGER,
+    doc="Chi-square distribution function of v degrees of freedom, at x.",
+)
+distribution(
+    "chdtrc",
+    complement(_CHI_SQUARE),
+    notation="1 − χ²({1}; {0})",
+    domain=LARGER,
+    doc="Chi-square survival function of v degrees of freedom, at x.",
+)
+inverse(
+    "chdtri", complement(_CHI_SQUARE), 1, notation="(1 − χ²)⁻¹({1}; {0})", domain=UNIT, doc="The x whose chdtrc is p."
+)
+inverse(
+    "chdtriv",
+    _CHI_SQUARE,
+    0,
+    notation="v: χ²({1}; v) = {0}",
+    domain=UNIT,
+    doc="The degrees of freedom for which chdtr at x is p.",
+)
 
 # ---- gamma, with rate a and shape b: P(b, ax)
-for _name, _sign, _text in (("gdtr", 1.0, "P({1}, {0} {2})"), ("gdtrc", -1.0, "Q({1}, {0} {2})")):
-    special(
-        _name,
-        lambda g, out, a, b, x, sign=_sign: g * sign * x * _gamma_density(a * x, b),
-        _SHAPE,
-        lambda g, out, a, b, x, sign=_sign: g * sign * a * _gamma_density(a * x, b),
-        risky=True,
-        notation=_text,
-        domain=_held((1,), _LARGER),
-        doc="Gamma distribution function or its complement, in rate and variate; no derivative in the shape.",
-    )
-special(
-    "gdtrix",
-    lambda g, out, a, b, p: g * -out / a,
-    _SHAPE,
-    lambda g, out, a, b, p: g / (a * _gamma_density(a * out, b)),
-    risky=True,
-    notation="P⁻¹({1}, {2})/{0}",
-    domain=_held((1,), _UNIT),
-    doc="The x whose gamma distribution function is p; no derivative in the shape.",
+_GAMMA_OF_RATE: Slopes = (
+    lambda a, b, x: x * _gamma_density(b, a * x),
+    lambda a, b, x: _gamma_slope(b, a * x),
+    lambda a, b, x: a * _gamma_density(b, a * x),
 )
-special(
-    "gdtria",
-    lambda g, out, p, b, x: g / (x * _gamma_density(out * x, b)),
-    _SHAPE,
-    lambda g, out, p, b, x: g * -out / x,
-    risky=True,
-    notation="P⁻¹({1}, {0})/{2}",
-    domain=_held((1,), _UNIT),
-    doc="The rate for which the gamma distribution function at x is p; no derivative in the shape.",
+distribution(
+    "gdtr",
+    _GAMMA_OF_RATE,
+    notation="P({1}, {0} {2})",
+    domain=LARGER,
+    doc="Gamma distribution function of rate, shape and variate.",
 )
-special(
-    "chdtri",
-    _SHAPE,
-    lambda g, out, v, p: -g / _chi_square_density(out, v),
-    risky=True,
-    notation="(1 − χ²)⁻¹({1}; {0})",
-    domain=_held((0,), _UNIT),
-    doc="Inverse of chdtrc; no derivative in the degrees of freedom.",
+distribution(
+    "gdtrc",
+    complement(_GAMMA_OF_RATE),
+    notation="Q({1}, {0} {2})",
+    domain=LARGER,
+    doc="Gamma survival function of rate, shape and variate.",
 )
-
-
-# ---- noncentral χ²
-def _noncentral(x: Any, k: Any, c: Any) -> Any:
-    """½ exp(−(x + c)/2) (x/c)^{k/4 − ½} I_{k/2 − 1}(√(cx))"""
-    rx, rc = np.sqrt(x), np.sqrt(c)
-    power = np.exp((0.5 * k - 1) * (np.log(rx) - np.log(rc)))
-    return 0.5 * np.exp(-0.5 * (rx - rc) ** 2) * power * _apply("ive")(0.5 * k - 1, rx * rc)
-
-
-special(
-    "chndtr",
-    lambda g, out, x, k, c: g * _noncentral(x, k, c),
-    _SHAPE,
-    lambda g, out, x, k, c: -g * _noncentral(x, k + 2, c),
-    risky=True,
-    notation="χ²({0}; {1}, {2})",
-    domain=_held((1,), _LARGER),
-    doc="Noncentral χ² distribution function, in variate and noncentrality; no derivative in the degrees of freedom.",
-)
-special(
-    "chndtrix",
-    lambda g, out, p, k, c: g / _noncentral(out, k, c),
-    _SHAPE,
-    lambda g, out, p, k, c: g * _noncentral(out, k + 2, c) / _noncentral(out, k, c),
-    risky=True,
-    notation="χ²⁻¹({0}; {1}, {2})",
-    domain=_held((1,), _UNIT),
-    doc="Inverse of chndtr; no derivative in the degrees of freedom.",
-)
-
-special(
-    "chndtrinc",
-    lambda g, out, x, k, p: g * -_noncentral(x, k, out) / -_noncentral(x, k + 2, out),
-    _SHAPE,
-    lambda g, out, x, k, p: g / -_noncentral(x, k + 2, out),
-    risky=True,
-    notation="c: χ²({0}; {1}, c) = {2}",
-    domain={"low": 0.3, "high": 0.45, "hold": (0, 1)},
-    doc="The noncentrality for which chndtr is p; no derivative in the degrees of freedom.",
-)
-
-
-# ---- noncentral F and t
-def _ncf(m: Any, n: Any, c: Any, f: Any, shift: int) -> Any:
-    """The noncentral F distribution function with `shift` more degrees above, at the same beta variable."""
-    return _apply("ncfdtr")(m + shift, n, c, f * m / (m + shift))
-
-
-def _ncf_density(m: Any, n: Any, c: Any, f: Any) -> Any:
-    """By I_y(a, b) − I_y(a + 1, b) = yᵃ(1 − y)ᵇ/(a B(a, b)) (8.17.20) in each term of the Poisson mixture."""
-    zero, one, two = (_ncf(m, n, c, f, k) for k in (0, 2, 4))
-    return (0.5 * m * (zero - one) + 0.5 * c * (one - two)) / f
-
-
-def _ncf_slope(m: Any, n: Any, c: Any, f: Any) -> Any:
-    """In the noncentrality: the weights of the mixture move one term on."""
-    return 0.5 * (_ncf(m, n, c, f, 2) - _ncf(m, n, c, f, 0))
-
-
-special(
-    "ncfdtr",
-    _SHAPE,
-    _SHAPE,
-    lambda g, out, m, n, c, f: g * _ncf_slope(m, n, c, f),
-    lambda g, out, m, n, c, f: g * _ncf_density(m, n, c, f),
-    risky=True,
-    notation="F({3}; {0}, {1}, {2})",
-    domain=_held((0, 1), {"low": 1.2, "high": 3.0}),
-    doc="Noncentral F distribution function; no derivative in the degrees of freedom.",
-)
-special(
-    "ncfdtri",
-    _SHAPE,
-    _SHAPE,
-    lambda g, out, m, n, c, p: g * -_ncf_slope(m, n, c, out) / _ncf_density(m, n, c, out),
-    lambda g, out, m, n, c, p: g / _ncf_density(m, n, c, out),
-    risky=True,
-    notation="F⁻¹({3}; {0}, {1}, {2})",
-    domain=_held((0, 1), _UNIT),
-    doc="Inverse of ncfdtr; no derivative in the degrees of freedom.",
-)
-
-
-def _nct_density(v: Any, c: Any, t: Any) -> Any:
-    """(ν/t) (F_{ν+2}(t √(1 + 2/ν)) − F_ν(t)) (Johnson, Kotz & Balakrishnan 1995, 31.5)."""
-    return v / t * (_apply("nctdtr")(v + 2, c, t * np.sqrt(1 + 2 / v)) - _apply("nctdtr")(v, c, t))
-
-
-def _nct_slope(v: Any, c: Any, t: Any) -> Any:
-    """In the noncentrality: −√((ν − 1)/2) Γ((ν − 1)/2)/Γ(ν/2) times the density of ν − 1 at t √((ν − 1)/ν)."""
-    w = v - 1
-    ratio = np.exp(_apply("gammaln")(w / 2) - _apply("gammaln")(v / 2))
-    return -np.sqrt(w / 2) * ratio * _nct_density(w, c, t * np.sqrt(w / v))
-
-
-_NCT = {"low": 2.3, "high": 4.0}
-special(
-    "nctdtr",
-    _SHAPE,
-    lambda g, out, v, c, t: g * _nct_slope(v, c, t),
-    lambda g, out, v, c, t: g * _nct_density(v, c, t),
-    risky=True,
-    notation="T({2}; {0}, {1})",
-    domain=_held((0,), _NCT),
-    kinks="NaN at t = 0, and in the noncentrality for one degree of freedom or less, at second order two or less.",
-    doc="Noncentral t distribution function; no derivative in the degrees of freedom.",
-)
-special(
-    "nctdtrit",
-    _SHAPE,
-    lambda g, out, v, c, p: g * -_nct_slope(v, c, out) / _nct_density(v, c, out),
-    lambda g, out, v, c, p: g / _nct_density(v, c, out),
-    risky=True,
-    notation="T⁻¹({2}; {0}, {1})",
-    domain=_held((0,), {"low": 0.35, "high": 0.8}),
-    doc="Inverse of nctdtr; no derivative in the degrees of freedom.",
-)
-special(
-    "nctdtrinc",
-    _SHAPE,
-    lambda g, out, v, p, t: g / _nct_slope(v, out, t),
-    lambda g, out, v, p, t: g * -_nct_density(v, out, t) / _nct_slope(v, out, t),
-    risky=True,
-    notation="c: T({2}; {0}, c) = {1}",
-    domain=_held((0,), {"low": 0.3, "high": 0.8}),
-    doc="The noncentrality for which nctdtr is p; no derivative in the degrees of freedom.",
-)
-
-# ---- counts
-for _name, _slope, _where, _text in (
-    ("bdtr", lambda out, k, n, p: -_beta_density(1 - p, n - k, k + 1), _UNIT, "B({0}; {1}, {2})"),
-    ("bdtrc", lambda out, k, n, p: _beta_density(1 - p, n - k, k + 1), _UNIT, "1 − B({0}; {1}, {2})"),
-    ("bdtri", lambda out, k, n, y: -1 / _beta_density(1 - out, n - k, k + 1), _UNIT, "B⁻¹({0}; {1}, {2})"),
-    ("nbdtr", lambda out, k, n, p: _beta_density(p, n, k + 1), _UNIT, "NB({0}; {1}, {2})"),
-    ("nbdtrc", lambda out, k, n, p: -_beta_density(p, n, k + 1), _UNIT, "1 − NB({0}; {1}, {2})"),
-    ("nbdtri", lambda out, k, n, y: 1 / _beta_density(out, n, k + 1), _UNIT, "NB⁻¹({0}; {1}, {2})"),
+for _name, _place, _text, _what in (
+    ("gdtria", 0, "P⁻¹({1}, {0})/{2}", "rate"),
+    ("gdtrib", 1, "b: P(b, {0} {2}) = {1}", "shape"),
+    ("gdtrix", 2, "P⁻¹({1}, {2})/{0}", "variate"),
 ):
-    special(
+    inverse(
         _name,
-        _COUNT,
-        _COUNT,
-        lambda g, out, k, n, p, slope=_slope: g * slope(out, np.floor(k), n, p),
-        risky=True,
+        _GAMMA_OF_RATE,
+        _place,
         notation=_text,
-        domain=_where,
-        doc="(Negative) binomial distribution function of the probability, or its inverse; no derivative in counts.",
+        domain=UNIT,
+        doc=f"The {_what} for which the gamma distribution function is p.",
     )
-for _name, _slope, _text in (
-    ("pdtr", lambda out, k, m: -_gamma_density(m, k + 1), "Po({0}; {1})"),
-    ("pdtrc", lambda out, k, m: _gamma_density(m, k + 1), "1 − Po({0}; {1})"),
-    ("pdtri", lambda out, k, y: -1 / _gamma_density(out, k + 1), "Po⁻¹({0}; {1})"),
+
+# ---- counts, which SciPy rounds down where they are given, not where they are sought
+_BINOMIAL: Slopes = (
+    lambda k, n, p: _BETA[1](n - k, k + 1, 1 - p) - _BETA[0](n - k, k + 1, 1 - p),
+    lambda k, n, p: _BETA[0](n - k, k + 1, 1 - p),
+    lambda k, n, p: -_beta_density(1 - p, n - k, k + 1),
+)
+_NEGATIVE_BINOMIAL: Slopes = (
+    lambda k, n, p: _BETA[1](n, k + 1, p),
+    lambda k, n, p: _BETA[0](n, k + 1, p),
+    lambda k, n, p: _beta_density(p, n, k + 1),
+)
+_POISSON: Slopes = (
+    lambda k, m: -_gamma_slope(k + 1, m),
+    lambda k, m: -_gamma_density(k + 1, m),
+)
+
+
+def _of_last(name: str, slopes: Slopes, **record: Any) -> None:
+    """A distribution function by the last of its parameters."""
+    rule = lambda g, out, k, *theta: g * slopes[-1](np.floor(k), *theta)  # noqa: E731
+    special(name, *[_COUNT] * (len(slopes) - 1), rule, risky=True, **record)
+
+
+def _last(name: str, slopes: Slopes, **record: Any) -> None:
+    """The last parameter for which the distribution function is y."""
+    rule = lambda g, out, k, *theta: g / slopes[-1](np.floor(k), *theta[:-1], out)  # noqa: E731
+    special(name, *[_COUNT] * (len(slopes) - 1), rule, risky=True, **record)
+
+
+for _name, _slopes, _text in (
+    ("bdtr", _BINOMIAL, "B({0}; {1}, {2})"),
+    ("bdtrc", complement(_BINOMIAL), "1 − B({0}; {1}, {2})"),
+    ("nbdtr", _NEGATIVE_BINOMIAL, "NB({0}; {1}, {2})"),
+    ("nbdtrc", complement(_NEGATIVE_BINOMIAL), "1 − NB({0}; {1}, {2})"),
+    ("pdtr", _POISSON, "Po({0}; {1})"),
+    ("pdtrc", complement(_POISSON), "1 − Po({0}; {1})"),
 ):
-    special(
+    _of_last(
         _name,
-        _COUNT,
-        lambda g, out, k, m, slope=_slope: g * slope(out, np.floor(k), m),
-        risky=True,
+        _slopes,
         notation=_text,
-        domain=_UNIT if _name == "pdtri" else _LARGER,
-        doc="Poisson distribution function in the mean, its complement or its inverse; no derivative in the count.",
+        domain=LARGER if _name.startswith("p") else UNIT,
+        doc="(Negative) binomial or Poisson distribution function of the last parameter; no derivative in counts.",
+    )
+for _name, _slopes, _text in (
+    ("bdtri", _BINOMIAL, "B⁻¹({0}; {1}, {2})"),
+    ("nbdtri", _NEGATIVE_BINOMIAL, "NB⁻¹({0}; {1}, {2})"),
+    ("pdtri", _POISSON, "Po⁻¹({0}; {1})"),
+):
+    _last(
+        _name,
+        _slopes,
+        notation=_text,
+        domain=UNIT,
+        doc="The last parameter for which the distribution function at k is y; no derivative in counts.",
+    )
+for _name, _slopes, _place, _text in (
+    ("bdtrik", _BINOMIAL, 0, "k: I(1 − {2}; {1} − k, k + 1) = {0}"),
+    ("bdtrin", _BINOMIAL, 1, "n: I(1 − {2}; n − {0}, {0} + 1) = {1}"),
+    ("nbdtrik", _NEGATIVE_BINOMIAL, 0, "k: I({2}; {1}, k + 1) = {0}"),
+    ("nbdtrin", _NEGATIVE_BINOMIAL, 1, "n: I({2}; n, {0} + 1) = {1}"),
+    ("pdtrik", _POISSON, 0, "k: Q(k + 1, {1}) = {0}"),
+):
+    inverse(
+        _name,
+        _slopes,
+        _place,
+        least=0.0,
+        notation=_text,
+        domain=UNIT,
+        doc="The count, not rounded, for which the distribution function is y.",
     )
 
 
@@ -296,7 +364,7 @@ special(
     lambda g, out, p, s, x: g,
     risky=True,
     notation="{2} − {1} Φ⁻¹({0})",
-    domain=_UNIT,
+    domain=UNIT,
     doc="The mean for which the normal distribution function at x is p.",
 )
 special(
@@ -312,7 +380,7 @@ special(
 special(
     "tklmbda",
     lambda g, out, x, c: g / (np.power(out, c - 1) + np.power(1 - out, c - 1)),
-    _SHAPE,
+    undefined("in λ"),
     risky=True,
     notation="Λ({0}; {1})",
     domain={"low": 0.2, "high": 0.8, "hold": (1,)},
@@ -336,7 +404,7 @@ special(
     lambda g, out, y: g * _kolmogorov_slope(y),
     risky=True,
     notation="K({0})",
-    domain=_LARGER,
+    domain=LARGER,
     doc="Survival function of Kolmogorov's limit distribution.",
 )
 special(
@@ -344,6 +412,6 @@ special(
     lambda g, out, p: g / _kolmogorov_slope(out),
     risky=True,
     notation="K⁻¹({0})",
-    domain=_UNIT,
+    domain=UNIT,
     doc="Inverse of kolmogorov.",
 )

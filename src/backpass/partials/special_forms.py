@@ -1,4 +1,4 @@
-"""More of ``scipy.special``: distribution functions and their inverses, Box–Cox, Huber, elliptic integrals, Bessel K.
+"""More of ``scipy.special``: error functions, Box–Cox, Huber, elliptic integrals, Bessel K.
 
 Where a function has no rule in one of its arguments, a derivative in that one is refused; the others have theirs.
 """
@@ -10,106 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from .special import TWO_OVER_ROOT_PI, _apply, in_order, modified_slope, real_only, special, undefined
+from .special import TWO_OVER_ROOT_PI, _apply, in_order, modified_slope, real_only, special
 
 _UNIT = {"low": 0.2, "high": 0.8}
 _LARGER = {"low": 0.4, "high": 3.0}
-_FIRST_HELD = {**_LARGER, "hold": (0,)}
 
 
-# ---- distribution functions: the derivative in the variate is the density
-def _beta_density(x: Any, a: Any, b: Any) -> Any:
-    return np.exp((a - 1) * np.log(x) + (b - 1) * np.log1p(-x) - _apply("betaln")(a, b))
-
-
-def _gamma_density(x: Any, a: Any) -> Any:
-    return np.exp((a - 1) * np.log(x) - x - _apply("gammaln")(a))
-
-
-def _chi_square_density(x: Any, v: Any) -> Any:
-    return 0.5 * _gamma_density(0.5 * x, 0.5 * v)
-
-
-def _student_density(t: Any, v: Any) -> Any:
-    scale = _apply("gammaln")(0.5 * (v + 1)) - _apply("gammaln")(0.5 * v) - 0.5 * np.log(np.pi * v)
-    return np.exp(scale - 0.5 * (v + 1) * np.log1p(t * t / v))
-
-
-_IN_FIRST, _IN_SECOND = undefined("in its first argument"), undefined("in its second argument")
-
-special(
-    "betainc",
-    _IN_FIRST,
-    _IN_SECOND,
-    lambda g, out, a, b, x: g * _beta_density(x, a, b),
-    risky=True,
-    notation="I({2}; {0}, {1})",
-    domain={**_UNIT, "hold": (0, 1)},
-    doc="Regularised incomplete beta (DLMF 8.17); no derivative in a and b.",
-)
-special(
-    "betaincinv",
-    _IN_FIRST,
-    _IN_SECOND,
-    lambda g, out, a, b, y: g / _beta_density(out, a, b),
-    risky=True,
-    notation="I⁻¹({2}; {0}, {1})",
-    domain={**_UNIT, "hold": (0, 1)},
-    doc="The x whose regularised incomplete beta is y; no derivative in a and b.",
-)
-special(
-    "gammaincinv",
-    _IN_FIRST,
-    lambda g, out, a, y: g / _gamma_density(out, a),
-    risky=True,
-    notation="P⁻¹({0}, {1})",
-    domain={**_UNIT, "hold": (0,)},
-    doc="The x whose regularised lower incomplete gamma is y; no derivative in a.",
-)
-special(
-    "gammainccinv",
-    _IN_FIRST,
-    lambda g, out, a, y: -g / _gamma_density(out, a),
-    risky=True,
-    notation="Q⁻¹({0}, {1})",
-    domain={**_UNIT, "hold": (0,)},
-    doc="The x whose regularised upper incomplete gamma is y; no derivative in a.",
-)
-special(
-    "chdtr",
-    _IN_FIRST,
-    lambda g, out, v, x: g * _chi_square_density(x, v),
-    risky=True,
-    notation="χ²({0}; {1})",
-    domain=_FIRST_HELD,
-    doc="Chi-square distribution function of x; no derivative in the degrees of freedom v.",
-)
-special(
-    "chdtrc",
-    _IN_FIRST,
-    lambda g, out, v, x: -g * _chi_square_density(x, v),
-    risky=True,
-    notation="1 − χ²({0}; {1})",
-    domain=_FIRST_HELD,
-    doc="Chi-square survival function of x; no derivative in the degrees of freedom v.",
-)
-special(
-    "stdtr",
-    _IN_FIRST,
-    lambda g, out, v, t: g * _student_density(t, v),
-    notation="T({0}; {1})",
-    domain=_FIRST_HELD,
-    doc="Student's t distribution function of t; no derivative in the degrees of freedom v.",
-)
-special(
-    "stdtrit",
-    _IN_FIRST,
-    lambda g, out, v, p: g / _student_density(out, v),
-    risky=True,
-    notation="T⁻¹({0}; {1})",
-    domain={**_UNIT, "hold": (0,)},
-    doc="The t whose Student distribution function is p; no derivative in the degrees of freedom v.",
-)
+# ---- error functions
 special(
     "erfi",
     lambda g, out, x: g * (TWO_OVER_ROOT_PI * np.exp(x * x)),
