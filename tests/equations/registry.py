@@ -31,6 +31,9 @@ WHOLE: dict[str, dict[int, Any]] = {
     **{f"eval_{name}": {0: COLUMN} for name in _POLYNOMIALS.split()},
     **{name: {0: COLUMN} for name in ("expn", "kn", "yn")},
     **{f"{name}_by_order": {0: 1.0} for name in ("jv", "yv", "iv", "ive", "kv", "kve")},
+    "hyp0f1_by": {0: 1.0, 1: 0.0},
+    **{name: {0: 1.0, 1: 0.0, 2: 0.0} for name in ("hyp1f1_by", "hyperu_by")},
+    "hyp2f1_by": {0: 1.0, 1: 0.0, 2: 0.0, 3: 0.0},
     **{name: {0: 1.0} for name in ("zeta_by_s", "zetac_by_s")},
     **{f"mathieu_{kind}": {0: COLUMN + 1.0} for kind in "ab"},
     **{f"mathieu_{kind}_by_q": {0: 1.0, 1: COLUMN + 1.0} for kind in "ab"},
@@ -74,7 +77,7 @@ def pointwise_case(op: Op) -> tuple[Callable[..., Any], Any, tuple[Any, ...]]:
     count = max(len(op.partials), 1)
     held = WHOLE.get(op.name, {})
     hold = {*(op.domain or {}).get("hold", ()), *held}
-    shapes = [(4, 3), (3,), (4, 1), (4, 3), (4, 3), (4, 3)]
+    shapes = [(4, 3), (3,), (4, 1), (4, 3), (4, 3), (3,), (4, 1), (4, 3)]
     arguments = [held[i] if i in held else sampled(op, shapes[i], i) for i in range(count)]
     if (op.domain or {}).get("first") == "bool":
         arguments[0] = arguments[0] > 0.3

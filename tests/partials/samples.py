@@ -326,6 +326,8 @@ CASES |= {
     )
 }
 BESSEL = ("jv", "yv", "iv", "ive", "kv", "kve", "hankel1", "hankel2", "hankel1e", "hankel2e")
+HYPER = (("hyp0f1", 2), ("hyp1f1", 3), ("hyperu", 3), ("hyp2f1", 4))
+ORDERS = {2: [(1, 0), (1, 1)], 3: [(1, 0, 0), (0, 1, 1)], 4: [(1, 0, 0, 0), (0, 1, 1, 0)]}
 HELD_OF = {
     **{f"mathieu_{kind}": (0.7,) for kind in ("cem", "sem", "modcem1", "modcem2", "modsem1", "modsem2")},
     **{f"{shape}_{kind}": (1.3,) for shape in ("pro", "obl") for kind in ("ang1", "rad1")},
@@ -358,6 +360,7 @@ CASES |= {
     },
     "yn": [case(DEGREES, (3,))],
     **{f"{name}_by_order": [case(1, (2, 1), (3,)), case(2, (), ())] for name in BESSEL},
+    **{f"{name}_by": [case(*orders, *[(2, 1), *[()] * (k - 2), (3,)]) for orders in ORDERS[k]] for name, k in HYPER},
     "zeta_by_s": [case(1, (2, 1), (3,)), case(2, (), ())],
     "zetac_by_s": [case(1, (4,)), case(2, ())],
     "expn": [case(DEGREES, (3,))],

@@ -348,7 +348,7 @@ def complex_numbers(op: Op, chosen: Case) -> None:
     """Complex arguments, all and one by one, held against differences in the real and the imaginary parts: value, both
     modes, and H·v. Where NumPy takes none, so is the recorded operation refused."""
     args = arguments(op, chosen)
-    real = 1 if op.name in REAL_ORDER else 0
+    real = REAL_ORDERS.get(op.name, 0)
     places = [k for k in smooth_in(op, chosen) if np.asarray(args[k]).dtype.kind == "f" and k >= real]
     if not carries(op) or not places:
         return
@@ -422,8 +422,12 @@ def _complex_in(op: Op, chosen: Case, args: tuple[Any, ...], places: list[int], 
 REAL_DERIVATIVE = ("ive", "psi", "jve", "yve", "airye_bi", "airye_bip", "zeta", "riemann_zeta")
 """Complex values without a complex derivative rule: refused."""
 
-REAL_ORDER = ("jv", "yv", "iv", "kv", "kve", "hankel1", "hankel2", "hankel1e", "hankel2e")
-"""Of complex arguments but real order, in which there is a derivative at real arguments alone: test_special_orders."""
+REAL_ORDERS = {
+    **dict.fromkeys(["jv", "yv", "iv", "kv", "kve", "hankel1", "hankel2", "hankel1e", "hankel2e", "hyp0f1"], 1),
+    "hyp1f1": 2,
+    "hyp2f1": 3,
+}
+"""Of complex arguments but of as many real orders, in which derivatives are of real arguments: test_special_orders."""
 
 REAL_SECOND_DERIVATIVE = ("gamma", "loggamma", "rgamma")
 

@@ -44,6 +44,7 @@ from . import (  # noqa: F401  (importing a family enters its records)
     special_distributions,
     special_elliptic,
     special_forms,
+    special_hypergeometric,
     special_integrals,
     special_noncentral,
     special_orders,

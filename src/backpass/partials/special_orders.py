@@ -97,7 +97,7 @@ def _modified_first_kind(scaled: bool) -> Integral:
     return integral
 
 
-def _first_kind_beyond(n: int, v: np.ndarray, x: np.ndarray) -> np.ndarray:
+def _beyond(n: int, v: np.ndarray, x: np.ndarray) -> np.ndarray:
     """J at ν ≥ x, where it is far smaller than Y: 1/(2πi) ∫ exp(x sinh t − νt) dt from ∞ − iπ to ∞ + iπ (10.9.17)."""
     growth = np.sqrt((v + 1 - x) * (v + 1 + x) + x ** (4 / 3)) / x
     t, dt, apart = _loop(growth, 0.6 * growth * x)
@@ -126,10 +126,10 @@ def _hankel(n: int, v: Any, x: Any, scaled: bool = False) -> Any:
     return apart * np.sum(f, axis=1) / (1j * np.pi)
 
 
-def _first_kind(n: int, v: np.ndarray, x: np.ndarray) -> np.ndarray:
+def first_kind(n: int, v: np.ndarray, x: np.ndarray) -> np.ndarray:
     found = _hankel(n, v, x).real
     beyond = v >= x
-    found[beyond] = _first_kind_beyond(n, v[beyond], x[beyond])
+    found[beyond] = _beyond(n, v[beyond], x[beyond])
     return found
 
 
@@ -148,7 +148,7 @@ def _neighbours(name: str, below: Any, above: Any, own: Any = 0.0) -> Any:
 
 
 for _name, _letter, _integral, _at_zero, _weights in (
-    ("jv", "J", _first_kind, 0.0, (0.5, -0.5)),
+    ("jv", "J", first_kind, 0.0, (0.5, -0.5)),
     ("yv", "Y", lambda n, v, x: _hankel(n, v, x).imag, np.nan, (0.5, -0.5)),
     ("iv", "I", _modified_first_kind(scaled=False), 0.0, (0.5, 0.5)),
     ("ive", "exp(−{2}) I", _modified_first_kind(scaled=True), 0.0, (0.5, 0.5, -1.0)),

@@ -1,7 +1,7 @@
-"""Orthogonal polynomials, Legendre and hypergeometric functions of ``scipy.special``.
+"""Orthogonal polynomials and Legendre functions of ``scipy.special``.
 
-Each derivative is a function of the same family, one degree lower with shifted parameters (DLMF 18.9.15–28, 15.5.1,
-13.3.15, 13.3.22). Degrees and parameters are held: a derivative in one is refused.
+Each derivative is a function of the same family, one degree lower with shifted parameters (DLMF 18.9.15–28). Degrees
+and parameters are held: a derivative in one is refused.
 """
 
 from __future__ import annotations
@@ -108,46 +108,6 @@ special(
     doc="Associated Legendre function of whole order (14.10.5); no derivative in order and degree.",
 )
 
-# ---- hypergeometric functions
-_HYPER = {"low": 0.3, "high": 0.8}
-special(
-    "hyp0f1",
-    _PARAMETER,
-    lambda g, out, v, z: g * _apply("hyp0f1")(v + 1, z) / v,
-    notation="₀F₁({0}; {1})",
-    domain={**_HYPER, "hold": (0,)},
-    doc="₀F₁ in its last argument (16.3.1); no derivative in v.",
-)
-special(
-    "hyp1f1",
-    _PARAMETER,
-    _PARAMETER,
-    lambda g, out, a, b, z: g * (a / b) * _apply("hyp1f1")(a + 1, b + 1, z),
-    notation="₁F₁({0}; {1}; {2})",
-    domain={**_HYPER, "hold": (0, 1)},
-    doc="Kummer's ₁F₁ in its last argument (13.3.15); no derivative in a and b.",
-)
-special(
-    "hyp2f1",
-    _PARAMETER,
-    _PARAMETER,
-    _PARAMETER,
-    lambda g, out, a, b, c, z: g * (a * b / c) * _apply("hyp2f1")(a + 1, b + 1, c + 1, z),
-    risky=True,
-    notation="₂F₁({0}, {1}; {2}; {3})",
-    domain={**_HYPER, "hold": (0, 1, 2)},
-    doc="Gauss's ₂F₁ in its last argument (15.5.1); no derivative in a, b and c.",
-)
-special(
-    "hyperu",
-    _PARAMETER,
-    _PARAMETER,
-    lambda g, out, a, b, x: g * -a * _apply("hyperu")(a + 1, b + 1, x),
-    risky=True,
-    notation="U({0}, {1}, {2})",
-    domain={"low": 0.6, "high": 2.0, "hold": (0, 1)},
-    doc="Tricomi's U in its last argument (13.3.22); no derivative in a and b.",
-)
 special(
     "binom",
     lambda g, out, n, k: g * out * (_apply("psi")(n + 1) - _apply("psi")(n - k + 1)),

@@ -1,0 +1,219 @@
+"""Hypergeometric functions of ``scipy.special``, with their derivatives in parameters, of every order.
+
+₀F₁, ₁F₁ and ₂F₁ are summed up as jets of their parameters, at an argument at which the series of positive parameters
+has positive terms; Tricomi's U is an integral, or a recurrence from one. Sections of the NIST DLMF stand beside the
+formulas.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from .jets import Linear, constant, derivative, over, times, times_exponential, times_gamma
+from .special import _apply, real_only, repeated, special
+from .special_orders import first_kind
+
+_MOST = 5000
+"""Terms after which a series counts as not converging: ₂F₁ within 0.007 of 1."""
+_LOST = 1e6
+"""Where terms are larger than their sum by this factor, the sum is not given."""
+
+
+def _series(jet: np.ndarray, upper: list[Linear], lower: list[Linear], z: np.ndarray) -> np.ndarray:
+    """Σ (upper)ₖ/(lower)ₖ zᵏ/k! times the jet (16.2.1); NaN where it does not converge or cancels."""
+    parameters = tuple(range(jet.ndim - 1))
+    size = lambda jet: np.max(np.abs(jet), axis=parameters)  # noqa: E731
+    term = total = jet
+    largest, open_ = size(jet), np.ones(len(z), bool)
+    for k in range(_MOST):
+        for a in upper:
+            term = times(term, a.plus(k))
+        for b in lower:
+            term = over(term, b.plus(k))
+        term = term * (z / (k + 1))
+        total, now = total + term, size(term)
+        largest = np.maximum(largest, now)
+        quiet, open_ = ~open_, now > 1e-17 * size(total)
+        if np.all(quiet & ~open_):
+            break
+    return np.where(open_ | (largest > _LOST * size(total)), np.nan, total)
+
+
+def _started(orders: tuple[int, ...], upper: list[Linear], lower: list[Linear], nz: int, size: int) -> np.ndarray:
+    """The factor of the nzth derivative by z: that of parameters that are larger by nz (15.5.2, 13.3.16, 16.3.1)."""
+    jet = constant(orders, np.ones(size))
+    for k in range(nz):
+        for a in upper:
+            jet = times(jet, a.plus(k))
+        for b in lower:
+            jet = over(jet, b.plus(k))
+    return jet
+
+
+def _parted(where: np.ndarray, one: Any, other: Any, *args: np.ndarray) -> np.ndarray:
+    """``one(*args)`` where this holds, and ``other(*args)`` elsewhere; the entries are the last axis."""
+    found = np.empty(len(where))
+    for chosen, function in ((where, one), (~where, other)):
+        if np.any(chosen):
+            found[chosen] = function(*[a[..., chosen] for a in args])
+    return found
+
+
+def _hyp0f1(n: int, nz: int, v: np.ndarray, z: np.ndarray) -> np.ndarray:
+    start = _started((n,), [], [Linear(v, (1,))], nz, len(v))
+
+    def series(start: np.ndarray, v: np.ndarray, z: np.ndarray) -> np.ndarray:
+        return derivative(_series(start, [], [Linear(v, (1,))], z))
+
+    def oscillating(start: np.ndarray, v: np.ndarray, z: np.ndarray) -> np.ndarray:
+        """Γ(v) r^{1 − v} J_{v−1}(2r), r = √−z (10.16.9)."""
+        r = np.sqrt(-z)
+        bessel = [first_kind(k, v - 1, 2 * r) / math.factorial(k) for k in range(n + 1)]
+        jet = times_gamma(times_exponential(np.stack(bessel), -np.log(r)), v) * r ** (1 - v)
+        return derivative(np.stack([sum(start[i] * jet[k - i] for i in range(k + 1)) for k in range(n + 1)]))
+
+    return _parted(z > -1, series, oscillating, start, v + nz, z)
+
+
+def _hyp1f1(na: int, nb: int, nz: int, a: np.ndarray, b: np.ndarray, z: np.ndarray) -> np.ndarray:
+    start = _started((na, nb), [Linear(a, (1, 0))], [Linear(b, (0, 1))], nz, len(z))
+
+    def growing(start: np.ndarray, a: np.ndarray, b: np.ndarray, z: np.ndarray) -> np.ndarray:
+        return derivative(_series(start, [Linear(a, (1, 0))], [Linear(b, (0, 1))], z))
+
+    def decaying(start: np.ndarray, a: np.ndarray, b: np.ndarray, z: np.ndarray) -> np.ndarray:
+        """eᶻ ₁F₁(b − a; b; −z) (13.2.39)."""
+        return np.exp(z) * derivative(_series(start, [Linear(b - a, (-1, 1))], [Linear(b, (0, 1))], -z))
+
+    return _parted(z >= 0, growing, decaying, start, a + nz, b + nz, z)
+
+
+def _hyp2f1(na: int, nb: int, nc: int, nz: int, a: Any, b: Any, c: Any, z: Any) -> np.ndarray:
+    first, second, below = (1, 0, 0), (0, 1, 0), (0, 0, 1)
+    start = _started((na, nb, nc), [Linear(a, first), Linear(b, second)], [Linear(c, below)], nz, len(z))
+
+    def near(start: Any, a: Any, b: Any, c: Any, z: Any) -> np.ndarray:
+        return derivative(_series(start, [Linear(a, first), Linear(b, second)], [Linear(c, below)], z))
+
+    def left(start: Any, a: Any, b: Any, c: Any, z: Any) -> np.ndarray:
+        """(1 − z)⁻ᵃ ₂F₁(a, c − b; c; z/(z − 1)) (15.8.1)."""
+        jet = _series(start, [Linear(a, first), Linear(c - b, (0, -1, 1))], [Linear(c, below)], z / (z - 1))
+        return (1 - z) ** -a * derivative(times_exponential(jet, -np.log1p(-z)))
+
+    return _parted(z >= 0, near, left, start, a + nz, b + nz, c + nz, np.where(z < 1, z, np.nan))
+
+
+def _tricomi(na: int, nb: int, nx: int, a: np.ndarray, b: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """The jet of U at a > 0: 1/Γ(a) ∫₀^∞ exp(−xt) t^{a−1} (1 + t)^{b−a−1} dt (13.4.4), at t = c exp(s − exp(−s)) around
+    the peak c of the integrand (Takahasi & Mori 1974)."""
+    half = 0.5 * (b - x)
+    root = np.sqrt(half * half + a * x)
+    peak = np.where(half > 0, (half + root) / x, a / (root - half))
+    low, high = -np.log(1 + 60 / a + np.log1p(60 * peak / a)), np.log(6 + (80 + 2 * np.abs(b)) / (x * peak))
+    step = np.minimum(0.08, 0.3 / np.sqrt(a + 1))
+    count = int(np.max((high - low) / step, initial=0.0)) + 1
+    s = low[:, None] + ((high - low) / count)[:, None] * np.arange(count + 1)
+    t = peak[:, None] * np.exp(s - np.exp(-s))
+    logs, shifted = np.log(t), np.log1p(t)
+    exponent = -x[:, None] * t + a[:, None] * logs + (b - a - 1)[:, None] * shifted
+    f = np.exp(exponent) * (1 + np.exp(-s)) * ((high - low) / count)[:, None]
+    jet = np.empty((na + 1, nb + 1, nx + 1, len(x)))
+    for i, j, k in np.ndindex(na + 1, nb + 1, nx + 1):
+        jet[i, j, k] = np.sum(f * (logs - shifted) ** i * shifted**j * (-t) ** k, axis=1)
+        jet[i, j, k] /= math.factorial(i) * math.factorial(j) * math.factorial(k)
+    return times_gamma(jet, a, -1)
+
+
+def _hyperu(na: int, nb: int, nx: int, a: np.ndarray, b: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """At a ≤ 0 by U(a − 1) = (2a − b + x) U(a) − a (a − b + 1) U(a + 1) from above (13.3.7)."""
+    usable = (x > 0) & np.isfinite(a + b + x)
+    a, b, x = (np.where(usable, value, 1.0) for value in (a, b, x))
+    steps = np.maximum(np.ceil(1e-3 - a), 0.0)
+    at = a + steps
+    here = _tricomi(na, nb, nx, at, b, x)
+    above = _tricomi(na, nb, nx, at + 1, b, x) if np.any(steps) else here
+    for k in range(int(np.max(steps, initial=0.0))):
+        first, second = Linear(at, (1, 0, 0)), Linear(at - b + 1, (1, -1, 0))
+        below = times(here, Linear(2 * at - b + x, (2, -1, 1))) - times(times(above, first), second)
+        moves = k < steps
+        here, above, at = np.where(moves, below, here), np.where(moves, here, above), np.where(moves, at - 1, at)
+    return np.where(usable, derivative(here), np.nan)
+
+
+def _raised(name: str, place: int, counts: int) -> Any:
+    """The derivative of a derivative in one of its arguments: one more in its count."""
+
+    def rule(g: Any, out: Any, *args: Any) -> Any:
+        return g * _apply(name)(*[n + 1 if k == place else n for k, n in enumerate(args[:counts])], *args[counts:])
+
+    return rule
+
+
+def _in_parameter(name: str, place: int, counts: int) -> Any:
+    first = [int(k == place) for k in range(counts)]
+
+    def rule(g: Any, out: Any, *args: Any) -> Any:
+        real_only(args[-1])
+        return g * _apply(f"{name}_by")(*first, *args)
+
+    return rule
+
+
+_HYPER = {"low": 0.5, "high": 0.9}
+for _name, _nth, _parameters, _text, _slope, _about in (
+    (
+        "hyp0f1",
+        _hyp0f1,
+        "v",
+        "₀F₁({0}; {1})",
+        lambda g, out, v, z: g * _apply("hyp0f1")(v + 1, z) / v,
+        {"domain": _HYPER, "doc": "₀F₁; in its last argument (16.3.1)."},
+    ),
+    (
+        "hyp1f1",
+        _hyp1f1,
+        "ab",
+        "₁F₁({0}; {1}; {2})",
+        lambda g, out, a, b, z: g * (a / b) * _apply("hyp1f1")(a + 1, b + 1, z),
+        {"domain": _HYPER, "doc": "Kummer's ₁F₁; in its last argument (13.3.15)."},
+    ),
+    (
+        "hyp2f1",
+        _hyp2f1,
+        "abc",
+        "₂F₁({0}, {1}; {2}; {3})",
+        lambda g, out, a, b, c, z: g * (a * b / c) * _apply("hyp2f1")(a + 1, b + 1, c + 1, z),
+        {
+            "domain": {"low": 0.4, "high": 0.7},
+            "risky": True,
+            "doc": "Gauss's ₂F₁; in its last argument (15.5.1), in parameters at z < 0.99.",
+        },
+    ),
+    (
+        "hyperu",
+        _hyperu,
+        "ab",
+        "U({0}, {1}, {2})",
+        lambda g, out, a, b, x: g * -a * _apply("hyperu")(a + 1, b + 1, x),
+        {"domain": {"low": 0.6, "high": 2.0}, "risky": True, "doc": "Tricomi's U; in its last argument (13.3.22)."},
+    ),
+):
+    _counts = len(_parameters) + 1
+    special(_name, *[_in_parameter(_name, _k, _counts) for _k in range(_counts - 1)], _slope, notation=_text, **_about)
+    repeated(
+        f"{_name}_by",
+        _name,
+        _nth,
+        *[_raised(f"{_name}_by", _k, _counts) for _k in range(_counts)],
+        numbers=_counts,
+        risky=True,
+        notation="∂^"
+        + "".join(f"{{{_k}}}" for _k in range(_counts))
+        + " "
+        + _text.format(*[f"{{{_k + _counts}}}" for _k in range(_counts)]),
+        domain=_about["domain"],
+        doc=f"The derivative of {_name} taken as often in each argument as the first numbers say.",
+    )
