@@ -360,7 +360,10 @@ CASES |= {
     },
     "yn": [case(DEGREES, (3,))],
     **{f"{name}_by_order": [case(1, (2, 1), (3,)), case(2, (), ())] for name in BESSEL},
-    **{f"{name}_by": [case(*orders, *[(2, 1), *[()] * (k - 2), (3,)]) for orders in ORDERS[k]] for name, k in HYPER},
+    **{
+        f"{name}_derivative": [case(*orders, *[(2, 1), *[()] * (k - 2), (3,)]) for orders in ORDERS[k]]
+        for name, k in HYPER
+    },
     "zeta_by_s": [case(1, (2, 1), (3,)), case(2, (), ())],
     "zetac_by_s": [case(1, (4,)), case(2, ())],
     "expn": [case(DEGREES, (3,))],
@@ -408,9 +411,8 @@ FEW = {
 
 def in_special_files(op: Op) -> bool:
     """Declared in one of the later files of scipy.special, which are many functions of one form: fewer shapes do."""
-    return any(getattr(rule, "__module__", "").startswith("backpass.partials.special_") for rule in op.partials) and (
-        op.name not in OLD_FORMS
-    )
+    later = any(getattr(rule, "__module__", "").startswith("backpass.partials.special_") for rule in op.partials)
+    return (later or op.name.endswith("_derivative")) and op.name not in OLD_FORMS
 
 
 OLD_FORMS = ("betainc", "betaincinv")
@@ -621,9 +623,6 @@ NOT_ANALYTIC = {
         "SciPy has no complex version: differences",
     ),
     **dict.fromkeys(LATER, "differences, and complex_numbers where SciPy takes complex arguments"),
-    **dict.fromkeys(
-        ["gammainc_derivative", "betaprime_derivative", "stdtr_derivative"], "of real parameters: differences"
-    ),
     "gammainc": "SciPy has no complex version: differences",
     "gammaincc": "SciPy has no complex version: differences",
 }

@@ -16,9 +16,6 @@ from typing import Any
 
 import numpy as np
 
-from .declare import Op
-from .special import repeated
-
 Order = tuple[int, ...]
 _FALL = 40.0
 """Where f is less than exp(−40) of its value at x, the integral ends."""
@@ -66,18 +63,3 @@ def tail(fall: Callable[[Any], tuple[Any, Any]], curvature: Any, integrand: Call
     places, weights = nodes()
     s = end * places
     return end * (weights @ (np.exp(-fall(s)[0]) * integrand(s)))
-
-
-def law(name: str, of: str, count: int, entries: Callable[..., Any], **record: Any) -> Op:
-    """Declare ∂^ν F(θ, x) of the distribution function `of`, an operation of the `count` orders ν and of θ and x;
-    ``entries(*ν, *θ, x)`` computes it."""
-
-    def partial(i: int) -> Callable[..., Any]:
-        def rule(g: Any, out: Any, *args: Any) -> Any:
-            orders = [n + (i == k) for k, n in enumerate(args[:count])]
-            return g * op(*orders, *args[count:])
-
-        return rule
-
-    op = repeated(name, of, entries, *map(partial, range(count)), numbers=count, risky=True, **record)
-    return op

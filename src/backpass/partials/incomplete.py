@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from .cumulants import Order, bell, law, tail
-from .special import _polygamma
+from .cumulants import Order, bell, tail
+from .special import _polygamma, family
 from .stirling import log_minus, polygamma_step, stirling_error
 
 
@@ -64,7 +64,7 @@ def _gamma(n: int, m: int, a: Any, x: Any) -> Any:
     return np.where(valid, found, np.where((a > 0) & ((x == 0) | np.isposinf(x)), 0.0, np.nan))
 
 
-GAMMA = law(
+GAMMA = family(
     "gammainc_derivative",
     "gammainc",
     2,
@@ -140,7 +140,7 @@ def _beta(i: int, j: int, m: int, a: Any, b: Any, r: Any) -> Any:
     return np.where(valid, found, np.where((a > 0) & (b > 0) & ((r == 0) | np.isposinf(r)), 0.0, np.nan))
 
 
-BETA = law(
+BETA = family(
     "betaprime_derivative",
     "betainc",
     3,

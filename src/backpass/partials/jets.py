@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .special import _apply
+from .special import _apply, _polygamma
 
 
 class Linear(NamedTuple):
@@ -35,47 +35,57 @@ def derivative(jet: np.ndarray) -> np.ndarray:
     return jet[(-1,) * (jet.ndim - 1)] * math.prod(math.factorial(n - 1) for n in jet.shape[:-1])
 
 
-def _moved(jet: np.ndarray, axis: int) -> np.ndarray:
-    """The jet times ε of this axis."""
+def _moved(jet: np.ndarray, slopes: tuple[float, ...]) -> np.ndarray:
+    """The jet times Σ slope · ε."""
     moved = np.zeros_like(jet)
-    np.moveaxis(moved, axis, 0)[1:] = np.moveaxis(jet, axis, 0)[:-1]
+    for axis, slope in enumerate(slopes):
+        if slope:
+            np.moveaxis(moved, axis, 0)[1:] += slope * np.moveaxis(jet, axis, 0)[:-1]
     return moved
 
 
-def _turned(jet: np.ndarray, slopes: tuple[float, ...]) -> Any:
-    return sum(slope * _moved(jet, axis) for axis, slope in enumerate(slopes) if slope and jet.shape[axis] > 1)
+def _reach(jet: np.ndarray, slopes: tuple[float, ...]) -> int:
+    """The highest power of Σ slope · ε that the jet has room for."""
+    return sum(n - 1 for n, slope in zip(jet.shape, slopes, strict=False) if slope)
 
 
 def times(jet: np.ndarray, factor: Linear) -> np.ndarray:
-    return factor.value * jet + _turned(jet, factor.slopes)
+    return factor.value * jet + _moved(jet, factor.slopes)
 
 
 def over(jet: np.ndarray, divisor: Linear) -> np.ndarray:
     """1/(v + ε) = 1/v − ε/v² + …, as far as the jet goes."""
     term = total = jet / divisor.value
-    for _ in range(sum(n - 1 for n, slope in zip(jet.shape, divisor.slopes, strict=False) if slope)):
-        term = -_turned(term, divisor.slopes) / divisor.value
+    for _ in range(_reach(jet, divisor.slopes)):
+        term = -_moved(term, divisor.slopes) / divisor.value
         total = total + term
     return total
 
 
-def times_exponential(jet: np.ndarray, logs: Any, power: int = 1) -> np.ndarray:
-    """The jet times exp(logs · ε^power), ε of the first parameter."""
+def rising(jet: np.ndarray, start: Linear, count: int) -> np.ndarray:
+    """The jet times start (start + 1) … (start + count − 1)."""
+    for k in range(count):
+        jet = times(jet, start.plus(k))
+    return jet
+
+
+def times_exponential(jet: np.ndarray, logs: Any, slopes: tuple[float, ...], power: int = 1) -> np.ndarray:
+    """The jet times exp(logs · (Σ slope · ε)^power)."""
     term = total = jet
-    for k in range(1, (jet.shape[0] - 1) // power + 1):
+    for k in range(1, _reach(jet, slopes) // power + 1):
         for _ in range(power):
-            term = _moved(term, 0)
+            term = _moved(term, slopes)
         term = term * (logs / k)
         total = total + term
     return total
 
 
-def times_gamma(jet: np.ndarray, x: Any, power: int = 1) -> np.ndarray:
-    """The jet times Γ(x + ε)^±1, ε of the first parameter: log Γ has the derivatives ψ, ψ′, …"""
-    for k in range(1, jet.shape[0]):
-        slope = _apply("psi")(x) if k == 1 else (-1.0) ** k * math.factorial(k - 1) * _apply("zeta")(float(k), x)
-        jet = times_exponential(jet, power * slope / math.factorial(k), k)
-    return jet * (_apply("gamma" if power > 0 else "rgamma")(x))
+def times_gamma(jet: np.ndarray, x: Linear, power: int = 1) -> np.ndarray:
+    """The jet times Γ(x) or 1/Γ(x); the derivatives of log Γ are ψ, ψ′, …"""
+    for k in range(1, _reach(jet, x.slopes) + 1):
+        slope = _apply("psi")(x.value) if k == 1 else _polygamma(k - 1, x.value)
+        jet = times_exponential(jet, power * slope / math.factorial(k), x.slopes, k)
+    return jet * _apply("gamma" if power > 0 else "rgamma")(x.value)
 
 
-__all__ = ["Linear", "constant", "derivative", "over", "times", "times_exponential", "times_gamma"]
+__all__ = ["Linear", "constant", "derivative", "over", "rising", "times", "times_exponential", "times_gamma"]

@@ -144,6 +144,31 @@ def repeated(name: str, of: str, nth: Callable[..., Any], *partials: Any, number
     return op
 
 
+def family(name: str, of: str, count: int, nth: Callable[..., Any], **record: Any) -> Op:
+    """Declare the derivatives of the operation `of` in all arguments that have any, as an operation of as many orders
+    and of the arguments: its own derivatives are itself with one order more."""
+
+    def partial(place: int) -> Callable[..., Any]:
+        def rule(g: Any, out: Any, *args: Any) -> Any:
+            orders = [n + (place == k) for k, n in enumerate(args[:count])]
+            return g * op(*orders, *args[count:])
+
+        return rule
+
+    op = repeated(name, of, nth, *map(partial, range(count)), numbers=count, risky=True, **record)
+    return op
+
+
+def in_parameter(name: str, place: int, count: int) -> Callable[..., Any]:
+    """The derivative of a function in one of its arguments by its `family`."""
+
+    def rule(g: Any, out: Any, *args: Any) -> Any:
+        real_only(args[-1])
+        return g * _apply(f"{name}_derivative")(*[int(k == place) for k in range(count)], *args)
+
+    return rule
+
+
 def in_order(name: str) -> Callable[..., Any]:
     """∂/∂ν of a Bessel function, see special_orders.py."""
 

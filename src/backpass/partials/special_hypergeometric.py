@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from .jets import Linear, constant, derivative, over, times, times_exponential, times_gamma
-from .special import _apply, real_only, repeated, special
+from .jets import Linear, constant, derivative, over, rising, times, times_exponential, times_gamma
+from .special import _apply, family, in_parameter, special
 from .special_orders import first_kind
 
 _MOST = 5000
@@ -22,7 +22,7 @@ _LOST = 1e6
 """Where terms are larger than their sum by this factor, the sum is not given."""
 
 
-def _series(jet: np.ndarray, upper: list[Linear], lower: list[Linear], z: np.ndarray) -> np.ndarray:
+def series(jet: np.ndarray, upper: list[Linear], lower: list[Linear], z: np.ndarray) -> np.ndarray:
     """Σ (upper)ₖ/(lower)ₖ zᵏ/k! times the jet (16.2.1); NaN where it does not converge or cancels."""
     parameters = tuple(range(jet.ndim - 1))
     size = lambda jet: np.max(np.abs(jet), axis=parameters)  # noqa: E731
@@ -42,18 +42,18 @@ def _series(jet: np.ndarray, upper: list[Linear], lower: list[Linear], z: np.nda
     return np.where(open_ | (largest > _LOST * size(total)), np.nan, total)
 
 
-def _started(orders: tuple[int, ...], upper: list[Linear], lower: list[Linear], nz: int, size: int) -> np.ndarray:
+def started(orders: tuple[int, ...], upper: list[Linear], lower: list[Linear], nz: int, size: int) -> np.ndarray:
     """The factor of the nzth derivative by z: that of parameters that are larger by nz (15.5.2, 13.3.16, 16.3.1)."""
     jet = constant(orders, np.ones(size))
-    for k in range(nz):
-        for a in upper:
-            jet = times(jet, a.plus(k))
-        for b in lower:
+    for a in upper:
+        jet = rising(jet, a, nz)
+    for b in lower:
+        for k in range(nz):
             jet = over(jet, b.plus(k))
     return jet
 
 
-def _parted(where: np.ndarray, one: Any, other: Any, *args: np.ndarray) -> np.ndarray:
+def parted(where: np.ndarray, one: Any, other: Any, *args: np.ndarray) -> np.ndarray:
     """``one(*args)`` where this holds, and ``other(*args)`` elsewhere; the entries are the last axis."""
     found = np.empty(len(where))
     for chosen, function in ((where, one), (~where, other)):
@@ -63,47 +63,47 @@ def _parted(where: np.ndarray, one: Any, other: Any, *args: np.ndarray) -> np.nd
 
 
 def _hyp0f1(n: int, nz: int, v: np.ndarray, z: np.ndarray) -> np.ndarray:
-    start = _started((n,), [], [Linear(v, (1,))], nz, len(v))
+    start = started((n,), [], [Linear(v, (1,))], nz, len(v))
 
-    def series(start: np.ndarray, v: np.ndarray, z: np.ndarray) -> np.ndarray:
-        return derivative(_series(start, [], [Linear(v, (1,))], z))
+    def growing(start: np.ndarray, v: np.ndarray, z: np.ndarray) -> np.ndarray:
+        return derivative(series(start, [], [Linear(v, (1,))], z))
 
     def oscillating(start: np.ndarray, v: np.ndarray, z: np.ndarray) -> np.ndarray:
         """Γ(v) r^{1 − v} J_{v−1}(2r), r = √−z (10.16.9)."""
         r = np.sqrt(-z)
         bessel = [first_kind(k, v - 1, 2 * r) / math.factorial(k) for k in range(n + 1)]
-        jet = times_gamma(times_exponential(np.stack(bessel), -np.log(r)), v) * r ** (1 - v)
+        jet = times_gamma(times_exponential(np.stack(bessel), -np.log(r), (1,)), Linear(v, (1,))) * r ** (1 - v)
         return derivative(np.stack([sum(start[i] * jet[k - i] for i in range(k + 1)) for k in range(n + 1)]))
 
-    return _parted(z > -1, series, oscillating, start, v + nz, z)
+    return parted(z > -1, growing, oscillating, start, v + nz, z)
 
 
 def _hyp1f1(na: int, nb: int, nz: int, a: np.ndarray, b: np.ndarray, z: np.ndarray) -> np.ndarray:
-    start = _started((na, nb), [Linear(a, (1, 0))], [Linear(b, (0, 1))], nz, len(z))
+    start = started((na, nb), [Linear(a, (1, 0))], [Linear(b, (0, 1))], nz, len(z))
 
     def growing(start: np.ndarray, a: np.ndarray, b: np.ndarray, z: np.ndarray) -> np.ndarray:
-        return derivative(_series(start, [Linear(a, (1, 0))], [Linear(b, (0, 1))], z))
+        return derivative(series(start, [Linear(a, (1, 0))], [Linear(b, (0, 1))], z))
 
     def decaying(start: np.ndarray, a: np.ndarray, b: np.ndarray, z: np.ndarray) -> np.ndarray:
         """eᶻ ₁F₁(b − a; b; −z) (13.2.39)."""
-        return np.exp(z) * derivative(_series(start, [Linear(b - a, (-1, 1))], [Linear(b, (0, 1))], -z))
+        return np.exp(z) * derivative(series(start, [Linear(b - a, (-1, 1))], [Linear(b, (0, 1))], -z))
 
-    return _parted(z >= 0, growing, decaying, start, a + nz, b + nz, z)
+    return parted(z >= 0, growing, decaying, start, a + nz, b + nz, z)
 
 
 def _hyp2f1(na: int, nb: int, nc: int, nz: int, a: Any, b: Any, c: Any, z: Any) -> np.ndarray:
     first, second, below = (1, 0, 0), (0, 1, 0), (0, 0, 1)
-    start = _started((na, nb, nc), [Linear(a, first), Linear(b, second)], [Linear(c, below)], nz, len(z))
+    start = started((na, nb, nc), [Linear(a, first), Linear(b, second)], [Linear(c, below)], nz, len(z))
 
     def near(start: Any, a: Any, b: Any, c: Any, z: Any) -> np.ndarray:
-        return derivative(_series(start, [Linear(a, first), Linear(b, second)], [Linear(c, below)], z))
+        return derivative(series(start, [Linear(a, first), Linear(b, second)], [Linear(c, below)], z))
 
     def left(start: Any, a: Any, b: Any, c: Any, z: Any) -> np.ndarray:
         """(1 − z)⁻ᵃ ₂F₁(a, c − b; c; z/(z − 1)) (15.8.1)."""
-        jet = _series(start, [Linear(a, first), Linear(c - b, (0, -1, 1))], [Linear(c, below)], z / (z - 1))
-        return (1 - z) ** -a * derivative(times_exponential(jet, -np.log1p(-z)))
+        jet = series(start, [Linear(a, first), Linear(c - b, (0, -1, 1))], [Linear(c, below)], z / (z - 1))
+        return (1 - z) ** -a * derivative(times_exponential(jet, -np.log1p(-z), first))
 
-    return _parted(z >= 0, near, left, start, a + nz, b + nz, c + nz, np.where(z < 1, z, np.nan))
+    return parted(z >= 0, near, left, start, a + nz, b + nz, c + nz, np.where(z < 1, z, np.nan))
 
 
 def _tricomi(na: int, nb: int, nx: int, a: np.ndarray, b: np.ndarray, x: np.ndarray) -> np.ndarray:
@@ -124,7 +124,7 @@ def _tricomi(na: int, nb: int, nx: int, a: np.ndarray, b: np.ndarray, x: np.ndar
     for i, j, k in np.ndindex(na + 1, nb + 1, nx + 1):
         jet[i, j, k] = np.sum(f * (logs - shifted) ** i * shifted**j * (-t) ** k, axis=1)
         jet[i, j, k] /= math.factorial(i) * math.factorial(j) * math.factorial(k)
-    return times_gamma(jet, a, -1)
+    return times_gamma(jet, Linear(a, (1, 0, 0)), -1)
 
 
 def _hyperu(na: int, nb: int, nx: int, a: np.ndarray, b: np.ndarray, x: np.ndarray) -> np.ndarray:
@@ -143,77 +143,58 @@ def _hyperu(na: int, nb: int, nx: int, a: np.ndarray, b: np.ndarray, x: np.ndarr
     return np.where(usable, derivative(here), np.nan)
 
 
-def _raised(name: str, place: int, counts: int) -> Any:
-    """The derivative of a derivative in one of its arguments: one more in its count."""
-
-    def rule(g: Any, out: Any, *args: Any) -> Any:
-        return g * _apply(name)(*[n + 1 if k == place else n for k, n in enumerate(args[:counts])], *args[counts:])
-
-    return rule
-
-
-def _in_parameter(name: str, place: int, counts: int) -> Any:
-    first = [int(k == place) for k in range(counts)]
-
-    def rule(g: Any, out: Any, *args: Any) -> Any:
-        real_only(args[-1])
-        return g * _apply(f"{name}_by")(*first, *args)
-
-    return rule
-
-
 _HYPER = {"low": 0.5, "high": 0.9}
-for _name, _nth, _parameters, _text, _slope, _about in (
-    (
-        "hyp0f1",
-        _hyp0f1,
-        "v",
-        "₀F₁({0}; {1})",
-        lambda g, out, v, z: g * _apply("hyp0f1")(v + 1, z) / v,
-        {"domain": _HYPER, "doc": "₀F₁; in its last argument (16.3.1)."},
-    ),
-    (
-        "hyp1f1",
-        _hyp1f1,
-        "ab",
-        "₁F₁({0}; {1}; {2})",
-        lambda g, out, a, b, z: g * (a / b) * _apply("hyp1f1")(a + 1, b + 1, z),
-        {"domain": _HYPER, "doc": "Kummer's ₁F₁; in its last argument (13.3.15)."},
-    ),
-    (
-        "hyp2f1",
-        _hyp2f1,
-        "abc",
-        "₂F₁({0}, {1}; {2}; {3})",
-        lambda g, out, a, b, c, z: g * (a * b / c) * _apply("hyp2f1")(a + 1, b + 1, c + 1, z),
-        {
-            "domain": {"low": 0.4, "high": 0.7},
-            "risky": True,
-            "doc": "Gauss's ₂F₁; in its last argument (15.5.1), in parameters at z < 0.99.",
-        },
-    ),
-    (
-        "hyperu",
-        _hyperu,
-        "ab",
-        "U({0}, {1}, {2})",
-        lambda g, out, a, b, x: g * -a * _apply("hyperu")(a + 1, b + 1, x),
-        {"domain": {"low": 0.6, "high": 2.0}, "risky": True, "doc": "Tricomi's U; in its last argument (13.3.22)."},
-    ),
+_TRICOMI = {"low": 0.6, "high": 2.0}
+special(
+    "hyp0f1",
+    in_parameter("hyp0f1", 0, 2),
+    lambda g, out, v, z: g * _apply("hyp0f1")(v + 1, z) / v,
+    notation="₀F₁({0}; {1})",
+    domain=_HYPER,
+    doc="₀F₁ (16.2.1); in its last argument by 16.3.1.",
+)
+special(
+    "hyp1f1",
+    in_parameter("hyp1f1", 0, 3),
+    in_parameter("hyp1f1", 1, 3),
+    lambda g, out, a, b, z: g * (a / b) * _apply("hyp1f1")(a + 1, b + 1, z),
+    notation="₁F₁({0}; {1}; {2})",
+    domain=_HYPER,
+    doc="Kummer's ₁F₁ (13.2.2); in its last argument by 13.3.15.",
+)
+special(
+    "hyp2f1",
+    in_parameter("hyp2f1", 0, 4),
+    in_parameter("hyp2f1", 1, 4),
+    in_parameter("hyp2f1", 2, 4),
+    lambda g, out, a, b, c, z: g * (a * b / c) * _apply("hyp2f1")(a + 1, b + 1, c + 1, z),
+    risky=True,
+    notation="₂F₁({0}, {1}; {2}; {3})",
+    domain={"low": 0.4, "high": 0.7},
+    doc="Gauss's ₂F₁ (15.2.1); in its last argument by 15.5.1, in parameters at z < 0.99.",
+)
+special(
+    "hyperu",
+    in_parameter("hyperu", 0, 3),
+    in_parameter("hyperu", 1, 3),
+    lambda g, out, a, b, x: g * -a * _apply("hyperu")(a + 1, b + 1, x),
+    risky=True,
+    notation="U({0}, {1}, {2})",
+    domain=_TRICOMI,
+    doc="Tricomi's U (13.2.6); in its last argument by 13.3.22.",
+)
+for _name, _count, _nth, _text, _where in (
+    ("hyp0f1", 2, _hyp0f1, "∂^({0},{1}) ₀F₁({2}; {3})", _HYPER),
+    ("hyp1f1", 3, _hyp1f1, "∂^({0},{1},{2}) ₁F₁({3}; {4}; {5})", _HYPER),
+    ("hyp2f1", 4, _hyp2f1, "∂^({0},{1},{2},{3}) ₂F₁({4}, {5}; {6}; {7})", {"low": 0.4, "high": 0.7}),
+    ("hyperu", 3, _hyperu, "∂^({0},{1},{2}) U({3}, {4}, {5})", _TRICOMI),
 ):
-    _counts = len(_parameters) + 1
-    special(_name, *[_in_parameter(_name, _k, _counts) for _k in range(_counts - 1)], _slope, notation=_text, **_about)
-    repeated(
-        f"{_name}_by",
+    family(
+        f"{_name}_derivative",
         _name,
+        _count,
         _nth,
-        *[_raised(f"{_name}_by", _k, _counts) for _k in range(_counts)],
-        numbers=_counts,
-        risky=True,
-        notation="∂^"
-        + "".join(f"{{{_k}}}" for _k in range(_counts))
-        + " "
-        + _text.format(*[f"{{{_k + _counts}}}" for _k in range(_counts)]),
-        domain=_about["domain"],
-        doc=f"The derivative of {_name} taken as often in each argument as the first numbers say.",
+        notation=_text,
+        domain=_where,
+        doc=f"The derivatives of {_name}, taken in each argument as often as the first numbers say.",
     )

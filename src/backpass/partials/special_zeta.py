@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .special import _apply, real_only, repeated, special
+from .special import _apply, _polygamma, real_only, repeated, special
 
 TERMS = 16
 """Terms that are summed one by one before the Euler–Maclaurin formula takes the rest."""
@@ -54,14 +54,12 @@ def _riemann(n: int, s: np.ndarray) -> np.ndarray:
 
 def _reflected(n: int, t: np.ndarray) -> np.ndarray:
     """The nth derivative of ζ(1 − t) = 2 (2π)⁻ᵗ Γ(t) cos(πt/2) ζ(t) by t (25.4.2), at t > 1."""
-    one = np.ones_like(t)
-    slopes = [_apply("psi")(t) - math.log(2 * math.pi)]
-    slopes += [(-1.0) ** (k + 1) * math.factorial(k) * _hurwitz(0, (k + 1) * one, t) for k in range(1, n)]
+    slopes = [_apply("psi")(t) - math.log(2 * math.pi), *[_polygamma(k, t) for k in range(1, n)]]
     growth = [2 * np.exp(_apply("gammaln")(t) - t * math.log(2 * math.pi))]
     for k in range(n):
         growth.append(sum(math.comb(k, i) * slopes[i] * growth[k - i] for i in range(k + 1)))
     turned = [(0.5 * math.pi) ** k * np.cos(0.5 * math.pi * (t + k)) for k in range(n + 1)]
-    zeta = [_hurwitz(k, t, one) for k in range(n + 1)]
+    zeta = [_hurwitz(k, t, np.ones_like(t)) for k in range(n + 1)]
     return _product(_product(growth, turned), zeta)[n]
 
 

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from .cumulants import Order, bell, law, nodes, tail
+from .cumulants import Order, bell, nodes, tail
+from .special import family
 from .stirling import log_minus, polygamma_step, stirling_error
 
 
@@ -93,7 +94,7 @@ def _student(n: int, m: int, v: Any, t: Any) -> Any:
     return np.where(valid, found, np.where((v > 0) & ~np.isnan(t), 0.0, np.nan))
 
 
-STUDENT = law(
+STUDENT = family(
     "stdtr_derivative",
     "stdtr",
     2,
