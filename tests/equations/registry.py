@@ -330,6 +330,15 @@ OTHERS: dict[str, list[tuple[Callable[..., Any], list[np.ndarray]]]] = {
         (_apply("correlate"), [R.normal(size=6), R.normal(size=3)]),
         (lambda a, v: np.convolve(a, v, "same"), [R.normal(size=6), R.normal(size=3)]),
     ],
+    "convolve_nd": [
+        (_apply("convolve_nd", mode="full"), [R.normal(size=(4, 3)), R.normal(size=(2, 2))]),
+        (_apply("convolve_nd", mode="valid"), [R.normal(size=(4, 3)), R.normal(size=(3, 2))]),
+    ],
+    "lfilter": [(_apply("lfilter"), [R.normal(size=3), R.uniform(1.0, 1.2, 2), R.normal(size=(2, 5))])],
+    "upfirdn": [(_apply("upfirdn", up=2, down=3), [R.normal(size=4), R.normal(size=(2, 5))])],
+    "dct": [(_apply("dct", type=2, axis=0), [R.normal(size=(4, 3))])],
+    "dst": [(_apply("dst", type=3, axis=1), [R.normal(size=(4, 3))])],
+    "spline_filter": [(_apply("spline_filter", order=3, axis=0, mode=3), [R.normal(size=(5, 3))])],
     "reshape": [
         (_apply("reshape", shape=(2, 12)), [R.normal(size=(2, 3, 4))]),
         (_apply("reshape", shape=(2, 3, 4)), [R.normal(size=(2, 12))]),

@@ -566,6 +566,7 @@ def test_modules_are_as_they_were():
         assert isinstance(np.zeros(2), np.ndarray)
         assert not isinstance(x[0], np.ndarray)
         assert np.zeros(3).dtype == np.float64
+        assert x.dtype in (np.float32, np.float64)
         assert issubclass(np.float32, np.floating)
         assert np.pi == math.pi
         assert repr(np.add) is not None

@@ -86,6 +86,13 @@ def test_one_trace_per_signature():
     assert len(fast.graphs) == 6
 
 
+def test_how_it_lies_is_known_where_it_follows_from_the_graph():
+    told = []
+    square = np.eye(3)
+    Compiled(lambda x: told.append([v.flags.c_contiguous for v in (x, x.T.copy(), x[:, ::2])]) or x)(square)
+    assert told == [[True, True, False]]
+
+
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 def test_python_floats_promote_weakly(dtype):
     x = X.astype(dtype)

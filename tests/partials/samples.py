@@ -119,6 +119,27 @@ CASES: dict[str, list[Case]] = {
     "cast_discrete": [case((2, 3), dtype="int64"), case((), dtype="bool"), case((0, 2), dtype="int32")],
     "ldexp": [case((2, 3), np.array([1, -2, 0])), case((), 3), case((0,), np.array([1]))],
     "correlate": [case((4,), (2,)), case((2,), (4,)), case((1,), (1,))],
+    "convolve_nd": [
+        case((4,), (2,), mode="full"),
+        case((2,), (4,), mode="full"),
+        case((5,), (3,), mode="valid"),
+        case((3, 4), (2, 2), mode="full"),
+        case((4, 3), (3, 2), mode="valid"),
+        case((2, 3, 2), (1, 3, 2), mode="valid"),
+    ],
+    "lfilter": [case((3,), (2,), (5,)), case((1,), (3,), (2, 4)), case((2,), (1,), (3,)), case((4,), (4,), (2,))],
+    "upfirdn": [
+        case((3,), (4,), up=1, down=1),
+        case((4,), (2, 3), up=2, down=3),
+        case((2,), (5,), up=1, down=4),
+        case((5,), (1,), up=3, down=2),
+    ],
+    **{name: [case((4, 3), type=t, axis=t % 2) for t in (1, 2, 3, 4)] for name in ("dct", "dst")},
+    "spline_filter": [case((5, 3), order=3, axis=0, mode=m) for m in (3, 5)] + [case((3, 4), order=4, axis=1, mode=3)],
+    "rank_filter": [
+        case((4, 3), np.ones((2, 2), bool), rank=1),
+        case((5,), np.array([True, False, True]), rank=0),
+    ],
     "vecdot": [case((3,), (3,)), case((2, 3), (3,)), case((2, 1, 3), (2, 3)), case((0, 3), (3,)), case((2, 0), (2, 0))],
     "var": [
         case((3,), axis=(0,), keepdims=False, ddof=0),
@@ -526,6 +547,7 @@ ANALYTIC: dict[str, Callable[..., Any]] = {
     "add_at": lambda x, v, *indices, key: OPS["add_at"].run(x + 0j, v, *indices, key=key),
     "ldexp": lambda x, n: x * 2.0**n,
     "fraction": lambda x: x,  # less a constant
+    **{name: OPS[name].run for name in ("convolve_nd", "lfilter", "upfirdn", "dct", "dst")},
     "correlate": lambda a, v: np.correlate(a, np.conj(v), "full"),
     "vecdot": lambda a, b: np.sum(a * b, axis=-1),
     "cast": lambda x, dtype: x,  # the identity but for its rounding
@@ -603,6 +625,7 @@ NOT_ANALYTIC = {
         ["expm", "solve_triangular", "solve_banded", "solve_sylvester", "sqrtm", "logm"],
         "LAPACK rounds a tiny imaginary part away",
     ),
+    "spline_filter": "SciPy takes real numbers alone: differences",
     "rfft": "NumPy takes real numbers alone: differences",
     "irfft": "it reads real parts apart: differences",
     "eigh": "LAPACK's complex version is of Hermitian matrices, not analytic in the entries: differences",

@@ -150,6 +150,10 @@ def test_traced_indices() -> None:
         identical(bp.grad(function)(x), wanted)
         identical(bp.trace(bp.grad(function), x)(x), wanted)
     identical(bp.grad(lambda x: np.sum(x[x > 1.5] ** 2))(x), np.array([6.0, 0.0, 4.0]))
+    without_largest = lambda x: np.sum(np.delete(x, np.argmax(x)) ** 2)  # noqa: E731
+    identical(bp.grad(without_largest)(x), np.array([0.0, 2.0, 4.0]))
+    with pytest.raises(bp.errors.TracingError, match=r"Np\.delete needs the value"):
+        bp.compile(without_largest)(x)
 
 
 def test_rows_are_added_up() -> None:

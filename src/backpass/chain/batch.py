@@ -347,6 +347,18 @@ def _solve_banded(op: Op, args: Any, flags: Any, avals: list[Aval], attrs: dict[
     return np.moveaxis(np.reshape(op(args[0], columns, **attrs), (n, size, count)), 1, 0)
 
 
+def _of_one_filter(op: Op, args: Any, flags: Any, avals: list[Aval], attrs: dict[str, Any], size: int) -> Any:
+    """Signals, the last argument, may have more axes; filters are taken one after another."""
+    return _one_by_one(op, args, flags, avals, attrs, size) if any(flags[:-1]) else op(*args, **attrs)
+
+
+def _convolve_nd(op: Op, args: Any, flags: Any, avals: list[Aval], attrs: dict[str, Any], size: int) -> Any:
+    """Examples lie along an axis over which the kernel is one entry long."""
+    if flags[1]:
+        return _one_by_one(op, args, flags, avals, attrs, size)
+    return op(args[0], np.expand_dims(args[1], 0), **attrs)
+
+
 # ---- loops and branches
 def batched_graph(graph: Graph, flags: Flags, size: int, forced: Flags | None = None) -> tuple[Graph, Flags]:
     """The body on batches, and which of its results have the batch's axis (those `forced` have it anyway)."""
@@ -552,6 +564,9 @@ _RULES: dict[str, Rule] = {
     "searchsorted": _searchsorted,
     "interp_piece": _interp_piece,
     "solve_banded": _solve_banded,
+    "lfilter": _of_one_filter,
+    "upfirdn": _of_one_filter,
+    "convolve_nd": _convolve_nd,
 }
 _ENTRY_BY_ENTRY = ("alias", "cast", "cast_discrete", "round", "stop_gradient", "real", "imag", "conjugate")
 _LEADING = (
@@ -578,7 +593,7 @@ def rule_of(op: Op) -> Rule:
 
 _NAMES_ITS_AXIS = (
     *("sum", "any", "all", "argmax", "argmin", "lead", "argsort", "cumsum", "cumprod", "recurrence", "concatenate"),
-    *("fft", "ifft", "rfft", "irfft"),
+    *("fft", "ifft", "rfft", "irfft", "dct", "dst", "spline_filter"),
 )
 
 

@@ -54,7 +54,7 @@ _CALLED = {
 _NUMBERS = ("float", "complex")
 _ROOMS = {
     name: re.compile(rb"(?<![\"']scipy\.)(?<!autograd\.scipy\.)\b%b\b" % name.encode())
-    for name in ("stats", "sparse", "polynomial", "interpolate")
+    for name in ("stats", "sparse", "polynomial", "interpolate", "ShortTimeFFT", "CZT", "ZoomFFT")
 }
 """Of SciPy and NumPy, with classes whose methods are exchanged."""
 _OWN = re.compile(rb"\s*(?:self|cls)\s*\)")
@@ -111,7 +111,7 @@ def slots_of(globals: dict[str, Any]) -> list[Slot]:
     for name in _asked(globals):
         if name in ("stats", "sparse", "polynomial"):
             found.append(scipy_names.DENSITIES)
-        elif name == "interpolate":
+        elif name in _ROOMS:
             answers = bool(classes)
         elif name not in globals:
             found.append((globals, name, None, stand_ins.BUILTINS[name]))

@@ -14,6 +14,7 @@ with plain arrays.
 from __future__ import annotations
 
 import functools
+import inspect
 import sys
 from collections.abc import Callable, Mapping
 from types import FunctionType, MappingProxyType, MethodType, ModuleType
@@ -32,6 +33,7 @@ MODULES = (
     "scipy.linalg",
     "scipy.integrate",
     "scipy.signal",
+    "scipy.signal.windows",
     "scipy.ndimage",
     "scipy.interpolate",
     "scipy.optimize",
@@ -252,9 +254,9 @@ class Distribution:
         return repr(self._own)
 
 
-# ---- interpolants
-INTERPOLANTS = Methods()
-ANSWERS = (INTERPOLANTS, "", False, True)
+# ---- interpolants, and transforms that are objects
+READERS = Methods()
+ANSWERS = (READERS, "", False, True)
 """The slot of it; see modules.py."""
 CLASSES: set[Any] = set()
 """These classes, and the modules that have them."""
@@ -263,22 +265,26 @@ CLASSES: set[Any] = set()
 def place_methods() -> None:
     """Exchange the methods of all classes that were imported, those that came in the middle of a trace, too."""
     LAWS.place()
-    INTERPOLANTS.place()
+    READERS.place()
 
 
-_READ = (
-    ("PPoly", "__call__"), ("PPoly", "integrate"), ("BSpline", "__call__"), ("interp1d", "__call__"),
-    ("UnivariateSpline", "__call__"), ("RegularGridInterpolator", "__call__"),
-)  # fmt: skip
+_READ = {
+    "scipy.interpolate": {
+        "PPoly": ("__call__", "integrate"), "BSpline": ("__call__",), "interp1d": ("__call__",),
+        "UnivariateSpline": ("__call__",), "RegularGridInterpolator": ("__call__",),
+    },
+    "scipy.signal": {"ShortTimeFFT": ("stft", "stft_detrend", "spectrogram", "istft"), "CZT": ("__call__",)},
+}  # fmt: skip
 
 
-def _enter_interpolants(module: ModuleType) -> None:
-    for name, method in _READ:
+def _enter_readers(module: ModuleType) -> None:
+    for name, methods in _READ[module.__name__].items():
         cls = getattr(module, name)
-        owner = next(base for base in cls.__mro__ if method in vars(base))
-        own = vars(owner)[method]
-        INTERPOLANTS.entries.append((owner, method, own, _answered(cls, method, own)))
-    CLASSES.update((module, sys.modules["scipy"]))
+        CLASSES.update((cls, *cls.__subclasses__()))
+        for method in methods:
+            owner = next(base for base in cls.__mro__ if method in vars(base))
+            own = vars(owner)[method]
+            READERS.entries.append((owner, method, own, _answered(cls, method, own)))
 
 
 def _answered(cls: type, method: str, own: Any) -> Callable[..., Any]:
@@ -320,16 +326,18 @@ def enter(known: Callable[[Any, Any], None], namespace: Callable[[ModuleType], A
             if isinstance(found, type) and name == "scipy.interpolate" and not issubclass(found, BaseException):
                 text = {"own": found, "__module__": name, "__doc__": found.__doc__}
                 known(found, _MadeType(found.__name__, (), text))
-                CLASSES.add(found)
+                CLASSES.update((found, module, sys.modules["scipy"]))
             if not callable(found) or isinstance(found, (type, np.ufunc)) or found is np.sinc:
                 continue
             if not hasattr(found, "random_state"):  # as every distribution has, also one that draws nothing
-                known(found, exchanged(found))
+                call = exchanged(found)
+                known(found, call)
+                known(inspect.unwrap(found), call)  # as SciPy's own modules have it
             elif not hasattr(found, "freeze"):
                 known(found, Distribution(found))
         if name == "scipy.stats":
             _enter_methods(module)
-        elif name == "scipy.interpolate":
-            _enter_interpolants(module)
+        elif name in _READ:
+            _enter_readers(module)
         elif name == "scipy.sparse":
             _enter_products()

@@ -81,7 +81,7 @@ class StandInType(type):
     def __eq__(cls, other: object) -> bool:
         if other is Traced or other is Buffer:
             raise messages.type_compared(cls.own.__name__)
-        return other is cls or other is cls.own
+        return other is cls or cls.own == other
 
     def __hash__(cls) -> int:
         return hash(cls.own)

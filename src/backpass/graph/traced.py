@@ -20,7 +20,7 @@ from . import messages
 from .aval import Aval, aval_of
 from .errors import BackpassError, DtypeError, NoRuleError, ShapeError, TracingError
 from .kept import kept
-from .layout import contiguous, in_order, packed, shared_when_staged, strides_of
+from .layout import contiguous, in_order, lying, packed, shared_when_staged, strides_of
 from .memory import Memory, View, derived, read_entry, shared, type_of, write
 from .op import FUNCTIONS, HANDLES, OUT, PACKED, UFUNCS, WATCHED, Kind, Op, declare
 from .origin import Origin, here, state
@@ -576,16 +576,11 @@ class Traced:
 
     @property
     def flags(self) -> Any:
-        return self._in_memory().flags
+        return lying(self).flags
 
     @property
     def strides(self) -> tuple[int, ...]:
         return strides_of(self)
-
-    def _in_memory(self) -> Any:
-        if type(self.node.value) is Aval:
-            raise messages.value_unknown(self, "how it lies in memory")
-        return np.asarray(self.node.value)
 
     @property
     def flat(self) -> Any:

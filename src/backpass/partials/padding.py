@@ -8,7 +8,7 @@ import numpy as np
 
 from backpass.graph import messages
 
-from .declare import Traced, as_array, dtype_of, normal_axis, rule_for, shape_of
+from .declare import Traced, as_array, dtype_of, is_staged, normal_axis, rule_for, shape_of, value_of
 from .indexing import take
 
 _REPEATS = ("edge", "reflect", "symmetric", "wrap")
@@ -117,8 +117,10 @@ def _repeated(array: Any, widths: list[Any], mode: Any, odd: bool) -> Any:
 def delete(arr, obj, axis=None):
     if axis is None:
         arr, axis = np.ravel(arr), 0
+    if is_staged(obj):
+        raise messages.value_unknown(obj, "np.delete")
     axis = normal_axis(axis, len(shape_of(arr)))
-    return take(arr, np.delete(np.arange(shape_of(arr)[axis]), obj), axis)
+    return take(arr, np.delete(np.arange(shape_of(arr)[axis]), value_of(obj)), axis)
 
 
 @rule_for(np.insert)

@@ -7,7 +7,9 @@ intercepts the call looks the function up there.
 
 from __future__ import annotations
 
+import functools
 import importlib
+import inspect
 import sys
 from types import MethodType
 from typing import Any
@@ -17,7 +19,7 @@ import numpy as np
 from backpass.graph import messages
 
 from .composite import LOGSUMEXP, log_softmax, softmax
-from .declare import FUNCTIONS, as_array, floating, normal_axis, reduced_axes, shape_of, value_of
+from .declare import FUNCTIONS, as_array, floating, reduced_axes, shape_of, value_of
 from .special import _apply, _polygamma
 
 LATE = {"scipy.interpolate": "splines"}
@@ -52,6 +54,22 @@ def _rule(module: str, *names: str) -> Any:
         return implementation
 
     return enter
+
+
+def _as_written(module: str, *names: str, source: str | None = None) -> None:
+    """These functions by SciPy's own lines, which are in the module `source`, with what they call exchanged."""
+
+    def implementation(name: str) -> Any:
+        @functools.cache
+        def copy() -> Any:
+            from backpass.graph.followed import followed  # what only a trace needs is imported by the first one
+
+            return followed(inspect.unwrap(getattr(sys.modules[f"scipy.{source or module}"], name)))
+
+        return lambda *args, **kwargs: copy()(*args, **kwargs)
+
+    for name in names:
+        _rule(module, name)(implementation(name))
 
 
 # ---- scipy.special
@@ -247,94 +265,8 @@ def rosen_hess_prod(x, p):
     return np.matmul(rosen_hess(x), as_array(p))
 
 
-# ---- scipy.integrate
-@_rule("integrate")
-def trapezoid(y, x=None, dx=1.0, axis=-1):
-    return np.trapezoid(y, x, dx, axis)
-
-
-@_rule("integrate")
-def cumulative_trapezoid(y, x=None, dx=1.0, axis=-1, initial=None):
-    y = as_array(y)
-    axis = normal_axis(axis, len(shape_of(y)))
-    head = (slice(None),) * axis
-    steps = _steps(y, x, dx, axis)
-    areas = steps * (y[(*head, slice(1, None))] + y[(*head, slice(None, -1))]) / 2.0
-    total = np.cumsum(areas, axis=axis)
-    if initial is None:
-        return total
-    return np.concatenate([np.full_like(value_of(y[(*head, slice(0, 1))]), initial), total], axis=axis)
-
-
-def _steps(y: Any, x: Any, dx: Any, axis: int) -> Any:
-    if x is None:
-        return dx
-    steps = np.diff(as_array(x), axis=-1 if len(shape_of(x)) == 1 else axis)
-    if len(shape_of(steps)) == 1:
-        steps = np.reshape(steps, tuple(-1 if i == axis else 1 for i in range(len(shape_of(y)))))
-    return steps
-
-
-@_rule("integrate")
-def simpson(y, x=None, *, dx=1.0, axis=-1):
-    """Composite Simpson; for an even number of points SciPy's correction of the last interval (Cartwright 2017)."""
-    y = np.moveaxis(as_array(y), axis, -1)
-    n = shape_of(y)[-1]
-    if x is None:
-        h = dx * np.ones(n - 1)
-    else:
-        x = as_array(x)
-        h = np.diff(x if len(shape_of(x)) == 1 else np.moveaxis(x, axis, -1), axis=-1)
-    if n == 1:
-        return 0.0 * y[..., 0]
-    if n == 2:
-        return 0.5 * h[..., 0] * (y[..., 0] + y[..., 1])
-    m = n if n % 2 else n - 1
-    h0, h1 = h[..., 0 : m - 1 : 2], h[..., 1 : m - 1 : 2]
-    y0, y1, y2 = y[..., 0 : m - 2 : 2], y[..., 1 : m - 1 : 2], y[..., 2:m:2]
-    total = h0 + h1
-    ratio = h0 / h1
-    found = np.sum(
-        total / 6.0 * (y0 * (2.0 - 1.0 / ratio) + y1 * (total * total / (h0 * h1)) + y2 * (2.0 - ratio)), axis=-1
-    )
-    if n % 2 == 0:
-        a, b = h[..., -2], h[..., -1]
-        found = (
-            found
-            + (2 * b**2 + 3 * a * b) / (6 * (b + a)) * y[..., -1]
-            + (b**2 + 3 * a * b) / (6 * a) * y[..., -2]
-            - b**3 / (6 * a * (a + b)) * y[..., -3]
-        )
-    return found
-
-
-@_rule("integrate")
-def romb(y, dx=1.0, axis=-1, show=False):
-    """Romberg: trapezoids of 1, 2, 4, … steps, extrapolated to none."""
-    y = np.moveaxis(as_array(y), axis, -1)
-    count = shape_of(y)[-1] - 1
-    levels = count.bit_length() - 1
-    if count < 1 or count != 1 << levels:
-        raise ValueError("Number of samples must be one plus a non-negative power of 2.")
-    h = count * dx
-    row = [(y[..., 0] + y[..., -1]) / 2.0 * h]
-    step = count
-    for i in range(1, levels + 1):
-        half = step // 2
-        h = h / 2.0
-        new = [0.5 * (row[0] + 2 * h * np.sum(y[..., half::step], axis=-1))]
-        for k in range(1, i + 1):
-            new.append(new[k - 1] + (new[k - 1] - row[k - 1]) / (4.0**k - 1))
-        row, step = new, half
-    return row[-1]
-
-
-@_rule("integrate")
-def fixed_quad(func, a, b, args=(), n=5):
-    """Gauss and Legendre's rule of n points; also by the ends, and by what `func` reads."""
-    points, weights = np.polynomial.legendre.leggauss(int(n))
-    y = (b - a) * (points + 1) / 2.0 + a
-    return (b - a) / 2.0 * np.sum(weights * func(y, *args), axis=-1), None
+# ---- scipy.integrate, as SciPy writes it
+_as_written("integrate", "trapezoid", "cumulative_trapezoid", "simpson", "cumulative_simpson", "romb", "fixed_quad")
 
 
 __all__ = ["RULES", "enter_scipy"]

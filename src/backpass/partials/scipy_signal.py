@@ -1,322 +1,313 @@
-"""``scipy.signal``, ``scipy.ndimage`` and ``scipy.fft``: filters as sums over their taps, transforms as NumPy's."""
+"""``scipy.signal``: convolution, recursive and polyphase filters; all else as SciPy itself writes it in NumPy."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from backpass.graph import messages
+from backpass.graph.aval import Aval
 
-from .declare import as_array, conjugated, floating, normal_axes, normal_axis, shape_of
-from .scipy_functions import _rule
-from .sliding import sliding_window_view
+from .declare import (
+    Kind,
+    Op,
+    as_array,
+    conjugated,
+    declare,
+    dtype_of,
+    linear,
+    shape_of,
+    value_of,
+)
+from .scipy_functions import RULES, _as_written, _rule
+from .sliding import CONVOLVE
 
-LETTERS = "abcdefgh"
+
+# ---- convolution
+def _cut(full: Any, sizes: Sequence[int], late: bool = False) -> Any:
+    """The middle of a full convolution; where it has two, the first one, or the late one."""
+    starts = [(n - w + late) // 2 for n, w in zip(shape_of(full), sizes, strict=True)]
+    return full[tuple([slice(s, s + w) for s, w in zip(starts, sizes, strict=True)])]
 
 
-# ---- scipy.signal
-def _cut(full: Any, a: tuple[int, ...], b: tuple[int, ...], mode: str) -> Any:
-    """The part of a full convolution that a mode keeps; its middle, as SciPy centres it."""
-    if mode == "full":
-        return full
-    if mode == "same":
-        want = a
-    elif mode == "valid":
-        want = tuple([abs(m - n) + 1 for m, n in zip(a, b, strict=True)])
-    else:
+def _convolved(a: Any, b: Any, mode: str) -> Any:
+    big, small = shape_of(a), shape_of(b)
+    if mode == "valid":
+        if all(m <= n for m, n in zip(big, small, strict=True)):
+            a, b = b, a
+        elif not all(m >= n for m, n in zip(big, small, strict=True)):
+            raise ValueError("For 'valid' mode, one must be at least as large as the other in every dimension")
+        return CONVOLVE(a, b, mode="valid")
+    if mode not in ("full", "same"):
         raise ValueError("acceptable mode flags are 'valid', 'same', or 'full'")
-    starts = [(n - w) // 2 for n, w in zip(shape_of(full), want, strict=True)]
-    return full[tuple([slice(s, s + w) for s, w in zip(starts, want, strict=True)])]
+    whole = CONVOLVE(a, b, mode="full") if math.prod(big) >= math.prod(small) else CONVOLVE(b, a, mode="full")
+    return whole if mode == "full" else _cut(whole, big)
 
 
-def _full_convolution(a: Any, b: Any) -> Any:
-    """Σ over the entries of the smaller one, as one product of windows of the larger."""
-    if np.prod(shape_of(a)) < np.prod(shape_of(b)):
-        a, b = b, a
-    if len(shape_of(a)) == 1:
-        return np.convolve(a, b)
-    sizes = shape_of(b)
-    windows = sliding_window_view(np.pad(a, [(n - 1, n - 1) for n in sizes]), sizes)
-    letters = LETTERS[: len(sizes)]
-    flipped = b[(slice(None, None, -1),) * len(sizes)]
-    return np.einsum(f"...{letters},{letters}->...", windows, flipped)
-
-
-@_rule("signal", "convolve")
+@_rule("signal")
 def convolve(in1, in2, mode="full", method="auto"):
+    import scipy.signal
+
     a, b = as_array(in1), as_array(in2)
     if len(shape_of(a)) != len(shape_of(b)):
-        raise ValueError("in1 and in2 should have the same dimensionality")
+        raise ValueError("volume and kernel should have the same dimensionality")
     if not shape_of(a):
         return a * b
-    return _cut(_full_convolution(a, b), shape_of(a), shape_of(b), mode)
+    if method == "auto":
+        like = [np.broadcast_to(np.zeros((), dtype_of(x)), shape_of(x)) for x in (a, b)]
+        method = scipy.signal.choose_conv_method(*like, mode=mode)
+    return RULES["scipy.signal"]["fftconvolve"](a, b, mode) if method == "fft" else _convolved(a, b, mode)
 
 
-@_rule("signal", "correlate")
+def _reversed(x: Any) -> Any:
+    return conjugated(x[(slice(None, None, -1),) * len(shape_of(x))])
+
+
+@_rule("signal")
 def correlate(in1, in2, mode="full", method="auto"):
-    b = as_array(in2)
-    return convolve(in1, conjugated(b[(slice(None, None, -1),) * len(shape_of(b))]), mode)
+    return convolve(in1, _reversed(as_array(in2)), mode, method)
 
 
-@_rule("signal", "fftconvolve", "oaconvolve")
-def fftconvolve(in1, in2, mode="full", axes=None):
-    if axes is not None:
-        raise messages.option_refused("scipy.signal.fftconvolve", "axes", "Leave it out.")
-    return convolve(floating(in1), floating(in2), mode)
+def _on_a_plane(name: str, swapped: bool) -> None:
+    extensions = {"wrap": "wrap", "circular": "wrap", "symm": "symmetric", "symmetric": "symmetric"}
+
+    def implementation(in1, in2, mode="full", boundary="fill", fillvalue=0):
+        a, b = as_array(in1), as_array(in2)
+        b = _reversed(b) if swapped else b
+        if mode == "valid":
+            return _convolved(a, b, mode)
+        filled = {} if boundary in extensions else {"constant_values": fillvalue}
+        widths = [(n - 1, n - 1) for n in shape_of(b)]
+        whole = CONVOLVE(np.pad(a, widths, extensions.get(boundary, "constant"), **filled), b, mode="valid")  # type: ignore[call-overload]
+        return whole if mode == "full" else _cut(whole, shape_of(a), late=swapped)
+
+    _rule("signal", name)(implementation)
 
 
-def _plane(name: str, boundary: str, fillvalue: Any) -> None:
-    if boundary != "fill" or fillvalue != 0:
-        raise messages.option_refused(f"scipy.signal.{name}", "boundary", "Pad with np.pad and use mode='valid'.")
+_on_a_plane("convolve2d", False)
+_on_a_plane("correlate2d", True)
 
 
-@_rule("signal")
-def convolve2d(in1, in2, mode="full", boundary="fill", fillvalue=0):
-    _plane("convolve2d", boundary, fillvalue)
-    return convolve(in1, in2, mode)
+# ---- filters given by rational functions
+def _reverse(x: Any) -> Any:
+    return x[..., ::-1]
 
 
-@_rule("signal")
-def correlate2d(in1, in2, mode="full", boundary="fill", fillvalue=0):
-    _plane("correlate2d", boundary, fillvalue)
-    return correlate(in1, in2, mode)
+def _lagged(g: Any, x: Any, count: int) -> Any:
+    """Σₙ gₙ xₙ₋ₖ for k = 0 … count − 1"""
+    n = shape_of(x)[-1]
+    return np.stack([np.sum(g[..., min(k, n) :] * x[..., : max(n - k, 0)]) for k in range(count)])
+
+
+def _poles_adjoint(g: Any, a: Any) -> Any:
+    return _reverse(LFILTER(np.ones(1, dtype_of(a)), a, _reverse(g)))
+
+
+def _lfilter_tangent(t: Any, out: Any, b: Any, a: Any, x: Any) -> Any:
+    db, da, dx = t
+    fed = [] if dx is None else [LFILTER(b, np.ones(1, dtype_of(b)), dx)]
+    fed += [] if db is None else [LFILTER(db, np.ones(1, dtype_of(b)), x)]
+    fed += [] if da is None else [-LFILTER(da, np.ones(1, dtype_of(a)), out)]
+    return LFILTER(np.ones(1, dtype_of(a)), a, sum(fed[1:], fed[0]))
+
+
+def _lfilter_run(b: Any, a: Any, x: Any) -> Any:
+    import scipy.signal
+
+    dtype = np.result_type(b, a, x, np.float32)
+    return scipy.signal.lfilter(*[part.astype(dtype, copy=False) for part in (b, a, x)])
+
+
+def _lfilter_aval(b: Aval, a: Aval, x: Aval) -> Aval:
+    if len(b.shape) != 1 or len(a.shape) != 1 or not x.shape:
+        raise ValueError(f"lfilter: coefficients have one axis, not {b.shape} and {a.shape}; the signal {x.shape}")
+    return Aval(x.shape, np.result_type(b.dtype, a.dtype, x.dtype, np.float32))
+
+
+LFILTER = declare(
+    Op(
+        name="lfilter",
+        kind=Kind.CUSTOM,
+        run=_lfilter_run,
+        aval=_lfilter_aval,
+        adjoints=(
+            lambda g, out, b, a, x: _lagged(_poles_adjoint(g, a), x, shape_of(b)[0]),
+            lambda g, out, b, a, x: -_lagged(_poles_adjoint(g, a), out, shape_of(a)[0]),
+            lambda g, out, b, a, x: _reverse(LFILTER(b, a, _reverse(g))),
+        ),
+        tangent=_lfilter_tangent,
+        notation="({0}/{1}) ∗ {2}",
+        domain={"low": 1.0, "high": 1.4},
+        doc="The y of Σₖ aₖ yₙ₋ₖ = Σₖ bₖ xₙ₋ₖ along the last axis.",
+    )
+)
+
+
+def _states(coefficients: Any, past: Any, count: int) -> Any:
+    """Σₘ c[i + 1 + m] past[−1 − m] for i = 0 … count − 1: what the past adds to the outputs to come."""
+    taps = shape_of(coefficients)[0]
+    near = _reverse(past)[..., :count]
+    places = np.arange(count)[:, None] + np.arange(shape_of(near)[-1]) + 1
+    matrix = np.where(places < taps, coefficients[np.minimum(places, taps - 1)], 0.0)
+    return np.matmul(near, np.transpose(matrix))
 
 
 @_rule("signal")
 def lfilter(b, a, x, axis=-1, zi=None):
-    """a₀ yₙ = Σ bₖ xₙ₋ₖ − Σ aₖ yₙ₋ₖ, one step after another."""
-    if zi is not None:
-        raise messages.option_refused("scipy.signal.lfilter", "zi", "Leave it out.")
-    b, a, x = np.atleast_1d(as_array(b)), np.atleast_1d(as_array(a)), floating(x)
-    b, a = b / a[0], a / a[0]
-    axis = normal_axis(axis, len(shape_of(x)))
-    x = np.moveaxis(x, axis, 0)
-    n, order = shape_of(x)[0], shape_of(a)[0] - 1
-    padded = np.concatenate([np.zeros((shape_of(b)[0] - 1, *shape_of(x)[1:])), x])
-    fed: Any = sum(b[k] * padded[shape_of(b)[0] - 1 - k :][:n] for k in range(shape_of(b)[0]))
-    if order:
-        steps: list[Any] = []
-        for i in range(n):
-            back = [a[k] * steps[i - k] for k in range(1, min(order, i) + 1)]
-            steps.append(fed[i] - sum(back[1:], back[0]) if back else fed[i])
-        fed = np.stack(steps)
-    return np.moveaxis(fed, 0, axis)
+    b, a, x = np.atleast_1d(as_array(b)), np.atleast_1d(as_array(a)), as_array(x)
+    wide = np.result_type(dtype_of(b), dtype_of(a), dtype_of(x), *([] if zi is None else [dtype_of(as_array(zi))]))
+    wide = wide if wide.kind in "fc" else np.dtype(np.float64)
+    b, a, x = (part if dtype_of(part) == wide else part.astype(wide) for part in (b, a, x))
+    x = np.moveaxis(x, axis, -1)
+    y = LFILTER(b, a, x)
+    if zi is None:
+        return np.moveaxis(y, -1, axis)
+    count, n = max(shape_of(b)[0], shape_of(a)[0]) - 1, shape_of(x)[-1]
+    zi = np.broadcast_to(np.moveaxis(as_array(zi), axis, -1), (*shape_of(x)[:-1], count))
+    late = np.concatenate([zi, np.zeros((*shape_of(x)[:-1], n))], axis=-1)
+    y = y + LFILTER(a[:1], a, late[..., :n])
+    state = late[..., n : n + count] + (_states(b, x, count) - _states(a, y, count)) / a[0]
+    return np.moveaxis(y, -1, axis), np.moveaxis(state, -1, axis)
 
 
 @_rule("signal")
-def detrend(data, axis=-1, type="linear", bp=0, overwrite_data=False):
-    data = floating(data)
-    axis = normal_axis(axis, len(shape_of(data)))
-    if type in ("constant", "c"):
-        return data - np.mean(data, axis=axis, keepdims=True)
-    if type not in ("linear", "l") or np.any(np.asarray(bp) != 0):
-        raise messages.option_refused("scipy.signal.detrend", "bp", "Leave it out.")
-    t = np.arange(1, shape_of(data)[axis] + 1) / shape_of(data)[axis]
-    basis = np.linalg.qr(np.stack([t, np.ones_like(t)], axis=1))[0]
-    moved = np.moveaxis(data, axis, -1)
-    return np.moveaxis(moved - np.matmul(np.matmul(moved, basis), basis.T), -1, axis)
+def sosfilt(sos, x, axis=-1, zi=None):
+    """One section after another."""
+    sos, x = as_array(sos), as_array(x)
+    states = []
+    for k in range(shape_of(sos)[0]):
+        b, a = sos[k, :3], sos[k, 3:]
+        if zi is None:
+            x = lfilter(b, a, x, axis)
+        else:
+            x, state = lfilter(b, a, x, axis, zi[k])
+            states.append(state)
+    return x if zi is None else (x, np.stack(states))
 
 
 @_rule("signal")
-def hilbert(x, N=None, axis=-1):
-    """The analytic signal: negative frequencies taken away, positive ones doubled."""
-    x = as_array(x)
-    n = shape_of(x)[axis] if N is None else int(N)
-    weights = np.zeros(n)
-    weights[0] = 1.0
-    weights[1 : (n + 1) // 2] = 2.0
-    if n % 2 == 0:
-        weights[n // 2] = 1.0
-    place = normal_axis(axis, len(shape_of(x)))
-    shaped = weights.reshape(tuple(-1 if i == place else 1 for i in range(len(shape_of(x)))))
-    return np.fft.ifft(np.fft.fft(x, n, axis=axis) * shaped, axis=axis)
+def lfilter_zi(b, a):
+    """The z of z = Aᵀ z + b − a b₀ that a step leaves a filter in, A the companion of a."""
+    b, a = (np.atleast_1d(as_array(part)) for part in (b, a))
+    n = max(shape_of(b)[0], shape_of(a)[0])
+    b, a = (np.concatenate([part / a[0], np.zeros(n - shape_of(part)[0])]) for part in (b, a))
+    shifts = np.concatenate([a[1:, None], np.zeros((n - 1, n - 2))], axis=1) - np.eye(n - 1, k=1)
+    return np.linalg.solve(np.eye(n - 1) + shifts, b[1:] - a[1:] * b[0])
 
 
-# ---- scipy.ndimage
-_MODES = {"reflect": "symmetric", "constant": "constant", "nearest": "edge", "mirror": "reflect", "wrap": "wrap"}
-_MODES |= {"grid-mirror": "symmetric", "grid-constant": "constant", "grid-wrap": "wrap"}
+# ---- filters that change the rate
+def _upfirdn_run(h: Any, x: Any, up: int, down: int) -> Any:
+    import scipy.signal
+
+    return scipy.signal.upfirdn(h, x, up, down)
 
 
-def _padded(x: Any, before: int, after: int, axis: int, mode: str, cval: Any) -> Any:
-    widths = [(before, after) if k == axis else (0, 0) for k in range(len(shape_of(x)))]
-    if mode not in _MODES:
-        raise RuntimeError("boundary mode not supported")
-    options = {"constant_values": cval} if _MODES[mode] == "constant" else {}
-    return np.pad(x, widths, _MODES[mode], **options)  # type: ignore[call-overload]
+def _upfirdn_aval(h: Aval, x: Aval, up: int, down: int) -> Aval:
+    if len(h.shape) != 1 or not h.size or not x.shape or up < 1 or down < 1:
+        raise ValueError(f"upfirdn: h of shape {h.shape} has one axis, rates {up} and {down} are 1 at least")
+    length = ((x.shape[-1] - 1) * up + h.size - 1) // down + 1
+    return Aval((*x.shape[:-1], length), np.result_type(h.dtype, x.dtype, np.float32))
 
 
-def _no_output(name: str, output: Any) -> None:
-    if output is not None:
-        raise messages.option_refused(f"scipy.ndimage.{name}", "output", "Use the returned value.")
+def _upfirdn_taps(g: Any, out: Any, h: Any, x: Any, up: int, down: int) -> Any:
+    # ∂L/∂hₖ = Σₘ gₘ x[(m down − k)/up]
+    at = np.arange(shape_of(g)[-1])[:, None] * down - np.arange(shape_of(h)[0])
+    inside = (at % up == 0) & (at >= 0) & (at < up * shape_of(x)[-1])
+    seen = np.where(inside, np.take(x, np.where(inside, at // up, 0), axis=-1), 0.0)
+    return np.tensordot(g, seen, len(shape_of(g)))
 
 
-def _taps(x: Any, weights: Any, axis: int, mode: str, cval: Any, origin: int) -> Any:
-    """Σₖ wₖ x[i + k − n // 2 − origin] along an axis."""
-    n = shape_of(weights)[0]
-    before = n // 2 + origin
-    wide = _padded(x, before, n - 1 - before, axis, mode, cval)
-    length = shape_of(x)[axis]
-    head = (slice(None),) * axis
-    parts = [weights[k] * wide[(*head, slice(k, k + length))] for k in range(n)]
-    return sum(parts[1:], parts[0])
+def _upfirdn_signal(g: Any, out: Any, h: Any, x: Any, up: int, down: int) -> Any:
+    # The rates change places, and the filter runs backwards; it ends where a step of `up` does.
+    taps, n = shape_of(h)[0], shape_of(x)[-1]
+    whole = np.concatenate([h, np.zeros((1 - taps) % up, dtype_of(h))])
+    first = (shape_of(whole)[0] - 1) // up
+    back = UPFIRDN(_reverse(whole), g, up=down, down=up)[..., first : first + n]
+    short = n - shape_of(back)[-1]
+    return np.concatenate([back, np.zeros((*shape_of(back)[:-1], short), dtype_of(back))], axis=-1) if short else back
 
 
-@_rule("ndimage")
-def correlate1d(input, weights, axis=-1, output=None, mode="reflect", cval=0.0, origin=0):
-    _no_output("correlate1d", output)
-    x = floating(input)
-    return _taps(x, as_array(weights), normal_axis(axis, len(shape_of(x))), mode, cval, origin)
+UPFIRDN = linear(
+    "upfirdn",
+    _upfirdn_run,
+    _upfirdn_aval,
+    _upfirdn_taps,
+    _upfirdn_signal,
+    mixes=True,
+    notation="upfirdn({0}, {1})",
+    domain={"low": -2.0, "high": 2.0},
+    doc="yₘ = Σₙ h[m down − n up] xₙ along the last axis: zeros between the entries, a filter, and every down-th kept.",
+)
+_REPEATED = ("symmetric", "reflect", "edge", "wrap", "constant")
 
 
-@_rule("ndimage")
-def convolve1d(input, weights, axis=-1, output=None, mode="reflect", cval=0.0, origin=0):
-    w = as_array(weights)[::-1]
-    return correlate1d(input, w, axis, output, mode, cval, -origin - (1 if shape_of(w)[0] % 2 == 0 else 0))
+def _lengthened(x: Any, width: int, mode: str, cval: Any) -> Any:
+    """x with `width` entries more on either side; "line" and "smooth" go straight on, by two of its entries."""
+    ends = [(0, 0)] * (len(shape_of(x)) - 1) + [(width, width)]
+    if mode in _REPEATED:
+        filled = {"constant_values": cval} if mode == "constant" else {}
+        return np.pad(x, ends, mode, **filled)  # type: ignore[call-overload]
+    if mode not in ("line", "smooth"):
+        raise messages.option_refused(
+            "scipy.signal.upfirdn", f"mode={mode!r}", f"Use one of {', '.join(_REPEATED)}, line and smooth."
+        )
+    steps, reach = np.arange(1, width + 1), shape_of(x)[-1] - 1 if mode == "line" else 1
+    rise = (x[..., reach : reach + 1] - x[..., :1]) / reach, (x[..., -1:] - x[..., -1 - reach : -reach]) / reach
+    return np.concatenate([x[..., :1] - rise[0] * steps[::-1], x, x[..., -1:] + rise[1] * steps], axis=-1)
 
 
-def _gaussian(sigma: Any, truncate: float, radius: Any, order: int) -> Any:
-    if order:
-        raise messages.option_refused("scipy.ndimage.gaussian_filter", "order", "Derivatives are np.gradient of it.")
-    from .declare import value_of
-
-    reach = int(truncate * float(value_of(sigma)) + 0.5) if radius is None else int(radius)
-    k = np.arange(-reach, reach + 1)
-    w = np.exp(-0.5 / (sigma * sigma) * k**2)
-    return w / np.sum(w)
-
-
-@_rule("ndimage")
-def gaussian_filter1d(
-    input, sigma, axis=-1, order=0, output=None, mode="reflect", cval=0.0, truncate=4.0, *, radius=None
-):
-    return correlate1d(input, _gaussian(sigma, truncate, radius, order), axis, output, mode, cval)
+@_rule("signal")
+def upfirdn(h, x, up=1, down=1, axis=-1, mode="constant", cval=0):
+    h, x, up, down = as_array(h), np.moveaxis(as_array(x), axis, -1), int(up), int(down)
+    if mode == "constant" and not np.any(value_of(cval)):
+        return np.moveaxis(UPFIRDN(h, x, up=up, down=down), -1, axis)
+    step = down // math.gcd(up, down)
+    width = -(-shape_of(h)[0] // (up * step)) * step
+    whole = UPFIRDN(h, _lengthened(x, width, mode, cval), up=up, down=down)
+    first, length = width * up // down, ((shape_of(x)[-1] - 1) * up + shape_of(h)[0] - 1) // down + 1
+    return np.moveaxis(whole[..., first : first + length], -1, axis)
 
 
-@_rule("ndimage")
-def gaussian_filter(
-    input, sigma, order=0, output=None, mode="reflect", cval=0.0, truncate=4.0, *, radius=None, axes=None
-):
-    x = floating(input)
-    along = normal_axes(axes, len(shape_of(x)))
-    sigmas = [sigma] * len(along) if not shape_of(as_array(sigma)) else list(sigma)
-    modes = [mode] * len(along) if isinstance(mode, str) else list(mode)
-    for axis, s, m in zip(along, sigmas, modes, strict=True):
-        x = gaussian_filter1d(x, s, axis, order, output, m, cval, truncate, radius=radius)
-    return x
+# ---- methods of its classes
+def _method(owner: str, name: str) -> None:
+    def implementation(self: Any, *args: Any, **kwargs: Any) -> Any:
+        from backpass.graph.followed import followed_object  # what only a trace needs is imported by the first one
+
+        return getattr(followed_object(self, public=True), name)(*args, **kwargs)
+
+    _rule("signal", f"{owner}.{name}")(implementation)
 
 
-@_rule("ndimage")
-def uniform_filter1d(input, size, axis=-1, output=None, mode="reflect", cval=0.0, origin=0):
-    return correlate1d(input, np.full(int(size), 1.0 / size), axis, output, mode, cval, origin)
+for _name in ("stft", "stft_detrend", "spectrogram", "istft"):
+    _method("ShortTimeFFT", _name)
+_method("CZT", "__call__")
 
 
-@_rule("ndimage")
-def uniform_filter(input, size=3, output=None, mode="reflect", cval=0.0, origin=0, *, axes=None):
-    x = floating(input)
-    for k in normal_axes(axes, len(shape_of(x))):
-        x = uniform_filter1d(x, size if isinstance(size, int) else size[k], k, output, mode, cval, origin)
-    return x
+@_rule("signal._polyutils", "_lstsq")
+def lstsq(a, b, xp=None, rcond=None):
+    return np.linalg.lstsq(a, b, rcond)
 
 
-@_rule("ndimage", "correlate")
-def correlate_nd(input, weights, output=None, mode="reflect", cval=0.0, origin=0, *, axes=None):
-    _no_output("correlate", output)
-    if axes is not None or np.any(np.asarray(origin) != 0):
-        raise messages.option_refused("scipy.ndimage.correlate", "axes or origin", "Leave these out.")
-    x, w = floating(input), as_array(weights)
-    sizes = shape_of(w)
-    wide = x
-    for axis, n in enumerate(sizes):
-        wide = _padded(wide, n // 2, n - 1 - n // 2, axis, mode, cval)
-    letters = LETTERS[: len(sizes)]
-    return np.einsum(f"...{letters},{letters}->...", sliding_window_view(wide, sizes), w)
+@_rule("signal")
+def medfilt2d(input, kernel_size=3):
+    return RULES["scipy.signal"]["medfilt"](input, kernel_size)
 
 
-@_rule("ndimage", "convolve")
-def convolve_nd(input, weights, output=None, mode="reflect", cval=0.0, origin=0, *, axes=None):
-    w = as_array(weights)
-    if any(n % 2 == 0 for n in shape_of(w)):
-        raise messages.option_refused("scipy.ndimage.convolve", "weights of even length", "Use an odd length.")
-    return correlate_nd(input, w[(slice(None, None, -1),) * len(shape_of(w))], output, mode, cval, origin, axes=axes)
+# ---- as SciPy writes them
+_as_written("signal", "bilinear", "butter", "cheby1", "cheby2", "chirp", "coherence", "csd", "czt", "decimate")
+_as_written("signal", "deconvolve", "detrend", "envelope", "fftconvolve", "filtfilt", "firls", "firwin", "firwin2")
+_as_written("signal", "freqs", "freqz", "freqz_sos", "freqz_zpk", "gausspulse", "group_delay", "hilbert", "hilbert2")
+_as_written("signal", "iirfilter", "iirnotch", "iirpeak", "istft", "lfiltic", "lombscargle", "medfilt")
+_as_written("signal", "normalize", "oaconvolve", "order_filter", "periodogram", "resample", "resample_poly")
+_as_written("signal", "savgol_filter", "sawtooth", "sos2tf", "sosfilt_zi", "sosfiltfilt", "sosfreqz", "spectrogram")
+_as_written("signal", "square", "stft", "sweep_poly", "vectorstrength", "welch", "wiener", "zoom_fft", "zpk2tf")
+_as_written("signal", "gauss_spline", "cspline1d", "cspline1d_eval", "qspline1d", "qspline1d_eval")
 
+_as_written("signal.windows", "gaussian", "general_gaussian", "kaiser", "tukey", "general_hamming", "general_cosine")
+_as_written("signal", "lp2lp_zpk", "lp2hp_zpk", "lp2bp_zpk", "lp2bs_zpk", "bilinear_zpk", "zpk2sos", "get_window")
+_as_written("signal.windows", "get_window", "exponential", "kaiser_bessel_derived", "chebwin")
 
-@_rule("ndimage")
-def laplace(input, output=None, mode="reflect", cval=0.0, *, axes=None):
-    x = floating(input)
-    parts = [correlate1d(x, np.array([1.0, -2.0, 1.0]), k, output, mode, cval) for k in
-             normal_axes(axes, len(shape_of(x)))]  # fmt: skip
-    return sum(parts[1:], parts[0])
-
-
-def _edge(smooth: list[float]) -> Any:
-    def implementation(input, axis=-1, output=None, mode="reflect", cval=0.0):
-        x = floating(input)
-        axis = normal_axis(axis, len(shape_of(x)))
-        found = correlate1d(x, np.array([-1.0, 0.0, 1.0]), axis, output, mode, cval)
-        for k in range(len(shape_of(x))):
-            if k != axis:
-                found = correlate1d(found, np.array(smooth), k, output, mode, cval)
-        return found
-
-    return implementation
-
-
-_rule("ndimage", "sobel")(_edge([1.0, 2.0, 1.0]))
-_rule("ndimage", "prewitt")(_edge([1.0, 1.0, 1.0]))
-
-
-# ---- scipy.fft
-def _transform(name: str) -> None:
-    def implementation(x, n=None, axis=-1, norm=None, overwrite_x=False, workers=None, *, plan=None):
-        return getattr(np.fft, name)(x, n, axis, norm)
-
-    _rule("fft", name)(implementation)
-
-
-def _transforms(name: str, default: Any) -> None:
-    def implementation(x, s=None, axes=default, norm=None, overwrite_x=False, workers=None, *, plan=None):
-        return getattr(np.fft, name)(x, s, axes, norm)
-
-    _rule("fft", name)(implementation)
-
-
-for _name in ("fft", "ifft", "rfft", "irfft", "hfft", "ihfft"):
-    _transform(_name)
-for _name in ("fft2", "ifft2", "rfft2", "irfft2"):
-    _transforms(_name, (-2, -1))
-for _name in ("fftn", "ifftn", "rfftn", "irfftn"):
-    _transforms(_name, None)
-_rule("fft", "fftshift")(lambda x, axes=None: np.fft.fftshift(x, axes))
-_rule("fft", "ifftshift")(lambda x, axes=None: np.fft.ifftshift(x, axes))
-
-
-def _cosines(n: int, inverse: bool, norm: str | None) -> np.ndarray:
-    """The matrix of the cosine transform II (Makhoul 1980), or of its inverse."""
-    k, i = np.indices((n, n))
-    m = 2.0 * np.cos(math.pi * k * (2 * i + 1) / (2 * n))
-    if norm == "ortho":
-        m *= np.where(k == 0, math.sqrt(1.0 / (4 * n)), math.sqrt(1.0 / (2 * n)))
-        return m.T.copy() if inverse else m
-    if norm == "forward":
-        m /= 2 * n
-    return np.linalg.inv(m) if inverse else m
-
-
-def _cosine_transform(inverse: bool) -> Any:
-    def implementation(x, type=2, n=None, axis=-1, norm=None, overwrite_x=False, workers=None, orthogonalize=None):
-        name = "idct" if inverse else "dct"
-        if type != 2 or n is not None or orthogonalize is not None:
-            raise messages.option_refused(f"scipy.fft.{name}", "type, n or orthogonalize", "Type 2 has a rule.")
-        moved = np.moveaxis(floating(x), axis, -1)
-        found = np.matmul(moved, _cosines(shape_of(moved)[-1], inverse, norm).T)
-        return np.moveaxis(found, -1, axis)
-
-    return implementation
-
-
-_rule("fft", "dct")(_cosine_transform(False))
-_rule("fft", "idct")(_cosine_transform(True))
-
-__all__ = ["convolve", "correlate"]
+__all__ = ["LFILTER", "UPFIRDN", "convolve", "correlate"]

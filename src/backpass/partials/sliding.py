@@ -1,4 +1,4 @@
-"""Products that slide along each other: ``np.correlate`` and ``np.convolve``."""
+"""Products that slide along each other: ``np.correlate`` and ``np.convolve``, and convolution over several axes."""
 
 from __future__ import annotations
 
@@ -61,6 +61,53 @@ def convolve(a: Any, v: Any, mode: str = "full") -> Any:
     if shape_of(v)[0] > shape_of(a)[0]:
         a, v = v, a
     return correlate(a, conjugated(v[::-1]), mode)
+
+
+def _convolve_run(a: Any, b: Any, mode: Any) -> Any:
+    """A sum over the entries of b, or one for each result, whichever are fewer."""
+    if a.ndim == 1:
+        return np.convolve(a, b, mode)
+    if mode == "full":
+        a = np.pad(a, [(n - 1, n - 1) for n in b.shape])
+    shape = tuple([m - n + 1 for m, n in zip(a.shape, b.shape, strict=True)])
+    out = np.zeros(shape, np.result_type(a, b))
+    backwards = b[(slice(None, None, -1),) * b.ndim]
+    if b.size <= out.size:
+        for place, weight in np.ndenumerate(backwards):
+            out += weight * a[tuple([slice(k, k + n) for k, n in zip(place, shape, strict=True)])]
+    else:
+        for place in np.ndindex(shape):
+            out[place] = np.sum(backwards * a[tuple([slice(k, k + n) for k, n in zip(place, b.shape, strict=True)])])
+    return out
+
+
+def _convolve_aval(a: Aval, b: Aval, mode: str) -> Aval:
+    way = 1 if mode == "full" else -1
+    shape = tuple([m + way * (n - 1) for m, n in zip(a.shape, b.shape, strict=True)])
+    if not shape or not a.size or not b.size or min(shape) < 1:
+        raise ValueError(
+            f"{mode} convolution of {a.shape} and {b.shape}: one has no entry, or is longer than the other"
+        )
+    return Aval(shape, np.result_type(a.dtype, b.dtype))
+
+
+def _turned(x: Any) -> Any:
+    return x[(slice(None, None, -1),) * len(shape_of(x))]
+
+
+CONVOLVE = linear(
+    "convolve_nd",
+    _convolve_run,
+    _convolve_aval,
+    lambda g, out, a, b, mode: CONVOLVE(g, _turned(b), mode="valid" if mode == "full" else "full"),
+    lambda g, out, a, b, mode: (
+        CONVOLVE(g, _turned(a), mode="valid") if mode == "full" else CONVOLVE(_turned(a), g, mode="valid")
+    ),
+    mixes=True,
+    notation="{0} ∗ {1}",
+    domain=ANY,
+    doc="Convolution over all axes, out_j = Σₖ a[j − k] b[k], where the two overlap at all (full) or wholly (valid).",
+)
 
 
 @rule_for(np.lib.stride_tricks.sliding_window_view)
