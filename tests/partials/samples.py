@@ -328,23 +328,10 @@ CASES: dict[str, list[Case]] = {
 }
 
 DEGREES = np.array([0, 1, 4])
+REAL_DEGREE = "chebyt chebyu chebyc chebys sh_chebyt sh_chebyu legendre sh_legendre laguerre".split()  # noqa: SIM905
+CASES |= {f"eval_{name}": [case(DEGREES, (3,)), case((2, 1), (3,))] for name in REAL_DEGREE}
 CASES |= {
-    f"eval_{name}": [case(DEGREES, (3,)), case(np.array([[2], [3]]), (3,))]
-    for name in (
-        [
-            "chebyt",
-            "chebyu",
-            "chebyc",
-            "chebys",
-            "sh_chebyt",
-            "sh_chebyu",
-            "legendre",
-            "sh_legendre",
-            "laguerre",
-            "hermite",
-            "hermitenorm",
-        ]
-    )
+    f"eval_{name}": [case(DEGREES, (3,)), case(np.array([[2], [3]]), (3,))] for name in ("hermite", "hermitenorm")
 }
 BESSEL = ("jv", "yv", "iv", "ive", "kv", "kve", "hankel1", "hankel2", "hankel1e", "hankel2e")
 HYPER = (("hyp0f1", 2), ("hyp1f1", 3), ("hyperu", 3), ("hyp2f1", 4))
@@ -358,10 +345,19 @@ HELD_OF = {
 """Wave functions → what they are held at besides their orders: q or c, and the characteristic value."""
 WAVES = tuple(HELD_OF)
 CASES |= {
-    "eval_gegenbauer": [case(DEGREES, 0.7, (3,))],
-    "eval_genlaguerre": [case(DEGREES, 0.7, (3,))],
-    "eval_jacobi": [case(DEGREES, 0.7, -0.3, (3,))],
-    "eval_sh_jacobi": [case(DEGREES, 1.7, 0.9, (3,))],
+    "eval_gegenbauer": [case(DEGREES, (3,), (3,))],
+    "eval_genlaguerre": [case(DEGREES, (3,), (3,))],
+    "eval_jacobi": [case(DEGREES, (3,), (), (3,))],
+    "eval_sh_jacobi": [case(DEGREES, (3,), (), (3,))],
+    **{
+        f"eval_{name}_derivative": [case(0, 1, 0, DEGREES, (3,), (3,)), case(1, 0, 1, (2, 1), (), (3,))]
+        for name in ("gegenbauer", "genlaguerre")
+    },
+    "eval_jacobi_derivative": [
+        case(0, 1, 0, 0, DEGREES, (3,), (), (3,)),
+        case(1, 0, 1, 0, (2, 1), (), (), (3,)),
+    ],
+    "lpmv_by_degree": [case(1, np.array([0.0, 1.0, 2.0]), (3,), (3,)), case(2, -1.0, (), ())],
     "lpmv": [case(np.array([0.0, 1.0, 2.0]), np.array([1.5, 2.0, 3.0]), (3,))],
     "kn": [case(DEGREES, (3,))],
     "lambertw": [case((4,), 0, 1e-8), case((3,), -1, 1e-8)],

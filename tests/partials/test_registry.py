@@ -18,6 +18,7 @@ from .samples import (
     ANALYTIC,
     LOSES_A_TINY_IMAGINARY_PART,
     NOT_ANALYTIC,
+    REAL_DEGREE,
     TOLERANCE,
     Case,
     arguments,
@@ -424,7 +425,9 @@ REAL_DERIVATIVE = ("ive", "psi", "jve", "yve", "airye_bi", "airye_bip", "zeta", 
 
 REAL_ORDERS = {
     **dict.fromkeys(["jv", "yv", "iv", "kv", "kve", "hankel1", "hankel2", "hankel1e", "hankel2e", "hyp0f1"], 1),
-    "hyp1f1": 2,
+    **dict.fromkeys([f"eval_{name}" for name in REAL_DEGREE], 1),
+    **dict.fromkeys(["hyp1f1", "eval_gegenbauer", "eval_genlaguerre"], 2),
+    **dict.fromkeys(["eval_jacobi", "eval_sh_jacobi"], 3),
     "hyp2f1": 3,
 }
 """Of complex arguments but of as many real orders, in which derivatives are of real arguments: test_special_orders."""

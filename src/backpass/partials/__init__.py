@@ -43,6 +43,7 @@ from . import (  # noqa: F401  (importing a family enters its records)
     special,
     special_bessel,
     special_characteristic,
+    special_degrees,
     special_distributions,
     special_elliptic,
     special_forms,

@@ -191,6 +191,11 @@ def undefined(what: str) -> Callable[..., Any]:
     return rule
 
 
+def whole(what: str) -> Callable[..., Any]:
+    """Refuse a derivative in an argument that is a whole number: there is none between."""
+    return undefined(f"in {what}, which SciPy takes as a whole number alone")
+
+
 def real_only(x: Any) -> None:
     """Refuse a complex argument of a derivative that is known for real ones alone."""
     if is_complex(x):

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .special import _apply, in_order, real_only, special, undefined
+from .special import _apply, in_order, real_only, special, undefined, whole
 
 _ORDER = undefined("in the order")
 _HELD = {"low": 0.5, "high": 3.0, "hold": (0,)}
@@ -46,7 +46,7 @@ for _name, _letter, _sign, _scale in (("kn", "K", 1.0, -0.5), ("yn", "Y", -1.0, 
     _slope = _middle(_name, _sign, _scale)
     special(
         _name,
-        _ORDER,
+        whole("the order"),
         lambda g, out, n, x, slope=_slope: g * slope(n, x),
         risky=True,
         notation=f"{_letter}_{{0}}({{1}})",

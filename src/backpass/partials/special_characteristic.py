@@ -12,9 +12,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .special import _apply, repeated, special, undefined
+from .special import _apply, repeated, special, whole
 
-_ORDER = undefined("in an order")
+_ORDER = whole("an order")
 
 
 def _derivative(n: int, level: int, fixed: np.ndarray, moving: np.ndarray, at: float) -> float:

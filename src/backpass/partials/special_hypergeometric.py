@@ -54,11 +54,13 @@ def started(orders: tuple[int, ...], upper: list[Linear], lower: list[Linear], n
 
 
 def parted(where: np.ndarray, one: Any, other: Any, *args: np.ndarray) -> np.ndarray:
-    """``one(*args)`` where this holds, and ``other(*args)`` elsewhere; the entries are the last axis."""
-    found = np.empty(len(where))
-    for chosen, function in ((where, one), (~where, other)):
-        if np.any(chosen):
-            found[chosen] = function(*[a[..., chosen] for a in args])
+    """``one(*args)`` where this holds, and ``other(*args)`` elsewhere; entries are the last axis of all of them."""
+    parts = [
+        (chosen, function(*[a[..., chosen] for a in args])) for chosen, function in ((where, one), (~where, other))
+    ]
+    found = np.empty((*parts[0][1].shape[:-1], len(where)))
+    for chosen, part in parts:
+        found[..., chosen] = part
     return found
 
 
@@ -78,32 +80,38 @@ def _hyp0f1(n: int, nz: int, v: np.ndarray, z: np.ndarray) -> np.ndarray:
     return parted(z > -1, growing, oscillating, start, v + nz, z)
 
 
+def kummer(jet: np.ndarray, a: Linear, b: Linear, z: np.ndarray) -> np.ndarray:
+    """The jet times ₁F₁(a; b; z); at z < 0 that is eᶻ ₁F₁(b − a; b; −z) (13.2.39)."""
+    other = tuple(t - s for s, t in zip(a.slopes, b.slopes, strict=True))
+
+    def growing(jet: np.ndarray, a_: np.ndarray, b_: np.ndarray, z: np.ndarray) -> np.ndarray:
+        return series(jet, [Linear(a_, a.slopes)], [Linear(b_, b.slopes)], z)
+
+    def decaying(jet: np.ndarray, a_: np.ndarray, b_: np.ndarray, z: np.ndarray) -> np.ndarray:
+        return np.exp(z) * series(jet, [Linear(b_ - a_, other)], [Linear(b_, b.slopes)], -z)
+
+    return parted(z >= 0, growing, decaying, jet, a.value, b.value, z)
+
+
 def _hyp1f1(na: int, nb: int, nz: int, a: np.ndarray, b: np.ndarray, z: np.ndarray) -> np.ndarray:
-    start = started((na, nb), [Linear(a, (1, 0))], [Linear(b, (0, 1))], nz, len(z))
-
-    def growing(start: np.ndarray, a: np.ndarray, b: np.ndarray, z: np.ndarray) -> np.ndarray:
-        return derivative(series(start, [Linear(a, (1, 0))], [Linear(b, (0, 1))], z))
-
-    def decaying(start: np.ndarray, a: np.ndarray, b: np.ndarray, z: np.ndarray) -> np.ndarray:
-        """eᶻ ₁F₁(b − a; b; −z) (13.2.39)."""
-        return np.exp(z) * derivative(series(start, [Linear(b - a, (-1, 1))], [Linear(b, (0, 1))], -z))
-
-    return parted(z >= 0, growing, decaying, start, a + nz, b + nz, z)
+    upper, lower = Linear(a, (1, 0)), Linear(b, (0, 1))
+    start = started((na, nb), [upper], [lower], nz, len(z))
+    return derivative(kummer(start, upper.plus(nz), lower.plus(nz), z))
 
 
 def _hyp2f1(na: int, nb: int, nc: int, nz: int, a: Any, b: Any, c: Any, z: Any) -> np.ndarray:
     first, second, below = (1, 0, 0), (0, 1, 0), (0, 0, 1)
     start = started((na, nb, nc), [Linear(a, first), Linear(b, second)], [Linear(c, below)], nz, len(z))
 
-    def near(start: Any, a: Any, b: Any, c: Any, z: Any) -> np.ndarray:
-        return derivative(series(start, [Linear(a, first), Linear(b, second)], [Linear(c, below)], z))
+    def right(start: Any, a: Any, b: Any, c: Any, z: Any) -> np.ndarray:
+        return series(start, [Linear(a, first), Linear(b, second)], [Linear(c, below)], z)
 
     def left(start: Any, a: Any, b: Any, c: Any, z: Any) -> np.ndarray:
-        """(1 − z)⁻ᵃ ₂F₁(a, c − b; c; z/(z − 1)) (15.8.1)."""
+        """(1 − z)⁻ᵃ ₂F₁(a, c − b; c; z/(z − 1)) (15.8.1)"""
         jet = series(start, [Linear(a, first), Linear(c - b, (0, -1, 1))], [Linear(c, below)], z / (z - 1))
-        return (1 - z) ** -a * derivative(times_exponential(jet, -np.log1p(-z), first))
+        return (1 - z) ** -a * times_exponential(jet, -np.log1p(-z), first)
 
-    return parted(z >= 0, near, left, start, a + nz, b + nz, c + nz, np.where(z < 1, z, np.nan))
+    return derivative(parted(z >= 0, right, left, start, a + nz, b + nz, c + nz, np.where(z < 1, z, np.nan)))
 
 
 def _tricomi(na: int, nb: int, nx: int, a: np.ndarray, b: np.ndarray, x: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .special import ROOT_TWO_PI, TWO_OVER_ROOT_PI, _apply, special, undefined
+from .special import ROOT_TWO_PI, TWO_OVER_ROOT_PI, _apply, special, undefined, whole
 
 _ANY = {"low": -2.0, "high": 2.0}
 _POSITIVE = {"low": 0.4, "high": 3.0}
@@ -147,7 +147,7 @@ def _expn(g: Any, out: Any, n: Any, x: Any) -> Any:
 
 special(
     "expn",
-    undefined("in the order"),
+    whole("the order"),
     _expn,
     risky=True,
     notation="E_{0}({1})",

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from .special import _apply, repeated, special, undefined
+from .special import _apply, repeated, special, whole
 
-_COUNT = undefined("in a count")
+_COUNT = whole("the number of samples")
 _TOGETHER = 256
 
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from .special import _apply, special, undefined
+from .special import _apply, special, undefined, whole
 
-_ORDER, _SHAPE = undefined("in an order"), undefined("in q, c or the characteristic value")
+_ORDER, _SHAPE = whole("an order"), undefined("in q, c or the characteristic value")
 DEGREE = np.pi / 180
 
 
