@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import cmath
+import itertools
 import statistics
 from cmath import sqrt as complex_root
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 import backpass as bp
 
 X = np.array([0.7, -1.3, 0.4])
+DATA = np.array([1.0, 2.0, 3.0])
 
 
 def roots(x):
@@ -111,13 +113,84 @@ def whole_numbers_at(x):
     return np.sum(counts * x)
 
 
-VALUES_NEEDED = (rounded, negative_base, one_bin, whole_numbers_at, ranges, until_it_is_definite, singular)
+def flattened(x):
+    rows = np.outer(x, x)
+    entries = np.array(rows.flat)
+    return (
+        np.dot(rows.flat, rows.T.flat) + np.sum(np.sin(rows.flat)) + entries[2] + np.max(rows.flat.copy()) + x.flat[1]
+    )
+
+
+def together(x):
+    pairs = np.broadcast(x, np.ones((2, 1)))
+    total = sum(a * b * pairs.index for a, b in pairs)
+    return total * pairs.size + x[0] * len(pairs.shape) * pairs.nd
+
+
+class Place:
+    def __init__(self, place):
+        self.place = place
+
+    def __index__(self):
+        return self.place
+
+
+def compared_with_nothing(x):
+    made = np.ones(3)
+    assert not (x == None).any()  # noqa: E711
+    assert (made != None).all()  # noqa: E711
+    return x[Place(1)] * np.sum(made)
+
+
+def drawn_into(x):
+    rng = np.random.default_rng(3)
+    noise, mixed = np.zeros(3), np.empty((2, 3))
+    rng.standard_normal(out=noise)
+    mixed[0] = x
+    rng.random(out=mixed)
+    return np.sum(noise * x) + np.sum(mixed * x)
+
+
+def counted(x):
+    counts = DATA.astype(np.float16)
+    np.add.at(counts, np.array([0, 0, 2]), 1.0)
+    sums = np.add.reduceat(x, np.array([0, 2])), np.add.reduceat(x, np.zeros(0, int))
+    some = np.fromiter((v * v for v in itertools.cycle(x)), float, 5)
+    close = np.sum(np.isclose(x, 0.7, atol=x[0]))
+    return np.sum(counts * x) * close + np.sum(sums[0] ** 2) + np.sum(sums[1]) + np.sum(some)
+
+
+def of_nothing(x):
+    double = np.vectorize(lambda v: v * v, otypes=[float])
+    return np.sum(double(x)) + np.sum(double(x[:0]))
+
+
+def of_a_plane(x):
+    y = np.array([[1.0, 2.0], [0.5, -3.0]])
+    return np.sum(np.cross(x, y)) + np.cross(x[:2], y[1]) * x[2] + np.sum(np.cross(x[1:], x))
+
+
+def moved(x, axes=range(2), combine=np.subtract):
+    rows = np.moveaxis(np.outer(x, x[:2]), axes, reversed_axes(axes))
+    sign = -1 if combine is np.subtract else 1
+    return np.sum(np.cumsum(rows, axis=1)) * sign + np.sum(np.convolve(x, x, 1)) + np.convolve(x[0], x)[1]
+
+
+def reversed_axes(axes):
+    return range(len(axes) - 1, -1, -1)
+
+
+VALUES_NEEDED = (rounded, negative_base, one_bin, whole_numbers_at, ranges, until_it_is_definite, singular, counted)
 """What a compiled function refuses or, for lack of values, computes as NumPy's types do."""
 
 
+FORMS = (flattened, together, compared_with_nothing, drawn_into, of_nothing, of_a_plane, moved)
+
+
+@pytest.mark.filterwarnings("ignore:Arrays of 2-dimensional vectors:DeprecationWarning")
 @pytest.mark.parametrize(
     "function",
-    [roots, logarithms, complex_functions, polar, filled, grids, spelled_otherwise, *VALUES_NEEDED],
+    [roots, logarithms, complex_functions, polar, filled, grids, spelled_otherwise, *FORMS, *VALUES_NEEDED],
 )
 def test_forms_that_public_code_uses(function):
     value, gradient = bp.value_and_grad(function)(X)

@@ -452,6 +452,18 @@ def test_filling_makes_one_node_for_all_entries():
     assert bp.grad(f)(0.5) == sum(range(300))
 
 
+def made_by_a_default(x, make=np.zeros):
+    out = make(3)
+    out[:] = x[:3]
+    return out.sum()
+
+
+def test_a_function_of_numpy_that_is_held_by_a_default():
+    assert np.array_equal(bp.grad(made_by_a_default)(X), np.arange(X.size) < 3)
+    assert np.array_equal(bp.compile(bp.grad(made_by_a_default))(X), np.arange(X.size) < 3)
+    assert made_by_a_default.__defaults__ == (np.zeros,)
+
+
 # ---- refused, never wrong
 OUTSIDE = np.zeros(3)
 
@@ -464,12 +476,6 @@ def into_a_global(x):
 def into_an_argument(x, buffer):
     buffer[1] = x[0]
     return np.sum(buffer)
-
-
-def made_by_a_default(x, make=np.zeros):
-    out = make(3)
-    out[:] = x[:3]
-    return out.sum()
 
 
 def held_float(x, number=float):
@@ -490,7 +496,6 @@ def method_of_a_plain_array(x):
     [
         into_a_global,
         lambda x: into_an_argument(x, np.zeros(3) if False else OUTSIDE),
-        made_by_a_default,
         held_float,
     ],
 )

@@ -162,4 +162,4 @@ for a in (
 row("roots", np.roots, np.array([2.0, -3.0, 1.0, 5.0]), staged=False)
 row("roots", np.roots, np.array([0.0, 1.0, -6.0, 11.0, -6.0, 0.0]), staged=False, smooth=False)
 row("roots", np.roots, complex_drawn(4), staged=False)
-row("poly", np.poly, z, ulp=4)
+row("poly", np.poly, z, ulp=4, staged=False)

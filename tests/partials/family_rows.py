@@ -116,9 +116,15 @@ row("polyder", lambda p: np.polyder(p, 2), drawn(5))
 row("polyint", lambda p: np.polyint(p, 2, 0.5), p3)
 row("polyint", lambda p: np.polyint(p, 2, [0.5, 1.0]), p3)
 row("poly", np.poly, drawn(4))
+row("poly", lambda a: np.poly(a + a.T), drawn(3, 3), staged=False)
 row("polyfit", lambda x, y: np.polyfit(x, y, 2), drawn(6), drawn(6, seed=4))
 row("polyfit", lambda x, y, w: np.polyfit(x, y, 1, w=w), drawn(6), drawn(6, seed=4), drawn(6, low=0.5, high=2))
 row("polyfit", lambda x, y: np.polyfit(x, y, 1), drawn(6), drawn(6, 2, seed=4))
+for columns, scale in ((6, True), ((6, 2), True), (6, "unscaled")):
+    points = drawn(*np.atleast_1d(columns), seed=4)
+    row("polyfit", lambda x, y, c=scale: np.polyfit(x, y, 2, cov=c)[1], drawn(6), points, ulp=64)
+row("polyfit", lambda x, y: np.polyfit(x, y, 2, full=True)[1], drawn(6), drawn(6, seed=4), ulp=64)
+row("polyfit", lambda x: np.polyfit(x, np.cos(x), 2, full=True)[3], drawn(6), ulp=4)
 for columns in (None, 1, 3, 0):
     row("vander", lambda x, n=columns: np.vander(x, n), drawn(4))
 row("vander", lambda x: np.vander(x, 4, increasing=True), drawn(3))
@@ -168,6 +174,15 @@ for method in ("linear", "lower", "higher", "nearest", "midpoint"):
             smooth=False,
             ulp=1,
         )
+for method in ("inverted_cdf", "averaged_inverted_cdf", "closest_observation", "hazen", "weibull", "normal_unbiased"):
+    call = lambda x, m=method: np.nanquantile(x, [0.2, 0.7], axis=0, method=m)  # noqa: E731
+    row("nanquantile", call, with_nan(4, 5), smooth=False)
+row(
+    "nanquantile",
+    lambda x: np.nanquantile(x, 0.6, axis=1, method="inverted_cdf", weights=np.tile([1, 0, 3, 1, 2], (4, 1))),
+    with_nan(4, 5),
+    smooth=False,
+)
 row("nanquantile", lambda x: np.nanquantile(x, 0.4, keepdims=True), with_nan(4, 3), smooth=False, ulp=1)
 row("nanpercentile", lambda x: np.nanpercentile(x, [20, 50], axis=0), with_nan(4, 3), smooth=False, ulp=1)
 row("nanmedian", lambda x: np.nanmedian(x, axis=1), drawn(3, 4))

@@ -290,6 +290,32 @@ row(
     smooth=False,
     eager_only=True,
 )
+row(np.histogram, (5,), call=lambda a: np.histogram(a, np.argmax(a) + 2)[1], as_="traced bins", eager_only=True)
+row(np.histogram_bin_edges, (5,), call=lambda a: np.histogram_bin_edges(a, 4), as_="", eager_only=True)
+_C = np.array([0.2, 0.4, 0.1, 0.8, 0.5])
+row(np.histogram2d, (5,), call=lambda w: np.histogram2d(_B, _C, (2, 3), weights=w)[0], as_="weights")
+row(np.histogram2d, (5,), call=lambda a: np.histogram2d(a, _C, 3)[1], as_="edges", eager_only=True)
+row(
+    np.histogram2d,
+    (5,),
+    call=lambda a: np.histogram2d(a, a * a, [0.0, 0.5, 2.0, 9.0])[0],
+    as_="counts",
+    smooth=False,
+    eager_only=True,
+)
+row(
+    np.histogramdd,
+    (5,),
+    (5, 3),
+    call=lambda w, a: np.histogramdd(a, (2, 1, 3), density=True, weights=w)[0],
+    low=0.5,
+    as_="density",
+    eager_only=True,
+    float32=False,
+)
+row(np.common_type, (3,), call=lambda a: a.astype(np.common_type(a, np.ones(2, np.float32))), as_="")
+row(np.can_cast, (3,), call=lambda a: a * np.can_cast(a, np.complex128), as_="")
+row(np.min_scalar_type, (3,), call=lambda a: a.astype(np.min_scalar_type(a)), as_="")
 row(np.einsum_path, (2, 3), call=lambda a: a * len(np.einsum_path("ij,ij->", a, a)[0]), as_="")
 row(np.take, (3,), call=lambda a: np.take(np.array([1.0, 2.0, 3.0]), np.argsort(a)) * a, as_="of a plain array")
 row(np.pad, (3,), call=lambda a: np.pad(a, 1, constant_values=a[0]), as_="with a traced value")

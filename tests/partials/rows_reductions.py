@@ -88,6 +88,29 @@ for _method in (
     "normal_unbiased",
 ):
     row(np.quantile, (6,), call=lambda x, m=_method: np.quantile(x, [0.1, 0.33, 0.5, 0.9], method=m), as_=_method)
+_WEIGHTS = np.array([2.0, 0.0, 1.0, 3.0])
+row(
+    np.quantile,
+    (4, 3),
+    call=lambda x: np.quantile(x, [0.0, 0.3, 1.0], axis=0, method="inverted_cdf", weights=_WEIGHTS),
+    as_="weights",
+)
+row(
+    np.percentile,
+    (2, 4, 3),
+    call=lambda x: np.percentile(
+        x, 40, axis=(2, 1), method="inverted_cdf", weights=np.outer([1, 2, 1], _WEIGHTS), keepdims=True
+    ),
+    as_="weights of two axes",
+)
+row(
+    np.quantile,
+    (5,),
+    (5,),
+    call=lambda x, w: np.quantile(x, 0.4, method="inverted_cdf", weights=w),
+    low=0.5,
+    as_="traced weights",
+)
 row(np.quantile, (5,), (), call=lambda x, q: np.quantile(x, 0.5 + 0.1 * q), as_="traced q", eager_only="q is checked")
 row(np.percentile, (5,), call=lambda x: np.percentile(x, 37), as_="37")
 row(np.percentile, (3, 4), call=lambda x: np.percentile(x, [10, 90], axis=0), as_="axis")

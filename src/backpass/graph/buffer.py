@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from . import messages
 from .aval import Aval, aval_of
 from .memory import View, check_swap, derived, made_stale, memory_of, own_copy, root_of, shared, take_away
 from .op import FUNCTIONS, HANDLES, OUT, UFUNCS, WATCHED, WRITERS
@@ -82,6 +83,16 @@ def plain_bind(op: Any, args: Any, attrs: dict[str, Any] | None) -> Any:
 
 
 FUNCTIONS["plain"] = plain_bind
+
+
+def without_rule(function: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+    """Whole numbers and truth values carry no derivative, so a function of these alone needs no rule."""
+    if depends(args) or depends(kwargs):
+        raise messages.no_rule(function)
+    return watched(function(*plain(tuple(args)), **plain(kwargs)))
+
+
+FUNCTIONS["no rule"] = without_rule
 
 
 def promote(handle: Any) -> None:
@@ -217,12 +228,14 @@ class Buffer(Traced):
                 kwargs["out"] = out
             return super().__array_ufunc__(ufunc, method, *args, **kwargs)
         if method == "at":
+            if args[0].__class__ is not Buffer:
+                return getattr(ufunc, method)(*map(plain, args), **plain(kwargs))
             own(args[0])
             return getattr(ufunc, method)(args[0].node, *map(plain, args[1:]), **plain(kwargs))
         if out is not None:
             if not _writable(out):
                 return super().__array_ufunc__(ufunc, method, *args, out=out, **kwargs)
-            return _filled(getattr(ufunc, method), out, args, kwargs)
+            return filled(getattr(ufunc, method), out, args, kwargs)
         result = getattr(ufunc, method)(*map(plain, args), **plain(kwargs))
         return tuple(map(watched, result)) if isinstance(result, tuple) else watched(result)
 
@@ -234,10 +247,10 @@ class Buffer(Traced):
             if not _writable(out):
                 return super().__array_function__(function, types, args, kwargs)
             if rest is args:
-                return _filled(function, out, rest, options)
+                return filled(function, out, rest, options)
             place = OUT[function]
             given = lambda *a, out, **k: function(*a[:place], out, *a[place + 1 :], **k)  # noqa: E731
-            return _filled(given, out, rest, options)
+            return filled(given, out, rest, options)
         result = function(*plain(tuple(args)), **plain(kwargs))
         if _shared_with(result, (*args, *kwargs.values())):
             return super().__array_function__(function, types, args, kwargs)
@@ -292,7 +305,7 @@ def _writable(out: Any) -> bool:
     return all(target.__class__ is not Traced for target in (out if isinstance(out, tuple) else (out,)))
 
 
-def _filled(function: Any, out: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+def filled(function: Any, out: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     """NumPy itself fills the arrays of `out`, buffers among them."""
     args, kwargs = plain(tuple(args)), plain(kwargs)  # before: they may share memory with what is filled
     targets = out if isinstance(out, tuple) else (out,)
@@ -355,7 +368,8 @@ def _binary(name: str, ufunc: Any, swapped: bool) -> Any:
             pair = (other, self) if swapped else (self, other)
             return FUNCTIONS[ufunc](*pair) if ufunc in FUNCTIONS else bind(UFUNCS[ufunc], pair)
         if not (isinstance(other, (np.ndarray, np.generic, bool, int, float, complex, list, tuple)) or kind is Buffer):
-            return NotImplemented
+            if other is not None or name not in ("eq", "ne"):
+                return NotImplemented
         other = plain(other)
         return watched(python(other, self.node) if swapped else python(self.node, other))
 

@@ -151,7 +151,7 @@ class Defaults:
 
 
 def _held_by(function: FunctionType) -> list[Slot]:
-    """NumPy's objects in a function's closure, and its modules among its defaults."""
+    """NumPy's objects in a function's closure and among its defaults."""
     replaced = namespace.REPLACED
     classes = scipy_names.CLASSES
     found: list[Slot] = []
@@ -167,8 +167,9 @@ def _held_by(function: FunctionType) -> list[Slot]:
             found.append(scipy_names.ANSWERS)
     defaults = function.__defaults__
     for value in defaults or ():
-        if value.__class__ is ModuleType and id(value) in replaced:
-            found.append((Defaults(function), "", defaults, tuple(map(_module_or_itself, defaults or ()))))
+        known = replaced.get(id(value))
+        if known is not None and known[0] is value and getattr(value, "__module__", "") != "builtins":
+            found.append((Defaults(function), "", defaults, tuple(map(_stand_in, defaults or ()))))
             break
     if found and str(function.__globals__.get("__name__")).partition(".")[0] in KEEP:
         return []  # what stands for NumPy's functions has these in its closure
@@ -185,8 +186,8 @@ def _entries(held: dict[Any, Any]) -> list[Slot]:
     return found
 
 
-def _module_or_itself(value: Any) -> Any:
-    return namespace.replacement(value) if type(value) is ModuleType else value
+def _stand_in(value: Any) -> Any:
+    return value if getattr(value, "__module__", "") == "builtins" else namespace.replacement(value)
 
 
 def _asked(globals: dict[str, Any]) -> Iterable[str]:

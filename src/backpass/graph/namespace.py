@@ -10,6 +10,7 @@ from __future__ import annotations
 import cmath
 import functools
 import importlib
+import itertools
 import math
 import sys
 from collections.abc import Callable
@@ -25,7 +26,7 @@ from .layout import in_order
 from .memory import base_of
 from .op import FUNCTIONS, UFUNCS
 from .origin import here, state
-from .traced import Traced, bind, is_array, with_value
+from .traced import Flat, Traced, bind, is_array, with_value
 
 _IF_NEEDED = getattr(getattr(np, "_CopyMode", None), "IF_NEEDED", None)
 """Another word for ``copy=None``, which libraries use."""
@@ -33,6 +34,7 @@ FILLED = (np.zeros, np.ones, np.empty, np.zeros_like, np.ones_like, np.empty_lik
 MADE = (
     np.eye, np.identity, np.arange, np.linspace, np.logspace, np.geomspace, np.tri, np.tile, np.repeat, np.concatenate,
     np.stack, np.hstack, np.vstack, np.column_stack, np.append, np.pad, np.diag, np.diagflat, np.fromfunction,
+    np.indices, np.tril_indices, np.triu_indices,
 )  # fmt: skip
 CONVERTED = (
     np.array, np.asarray, np.asanyarray, np.ascontiguousarray, np.asfortranarray, np.copy, np.asarray_chkfinite,
@@ -153,6 +155,7 @@ def _creates(function: Any, whole_numbers: bool) -> Callable[..., Any]:
 def _full(shape: Any, fill_value: Any, dtype: Any = None, order: Any = "C", **kwargs: Any) -> Any:
     if not state.depth:
         return np.full(shape, fill_value, dtype, order, **kwargs)
+    shape = plain(shape)
     if depends(fill_value):
         value = FUNCTIONS["asarray"](fill_value)
         if dtype is None and type(value) is Traced:
@@ -167,7 +170,9 @@ def _full(shape: Any, fill_value: Any, dtype: Any = None, order: Any = "C", **kw
 def _fromiter(iter: Any, dtype: Any, count: int = -1, **kwargs: Any) -> Any:
     if not state.depth:
         return np.fromiter(iter, dtype, count, **kwargs)
-    values = list(iter)[: None if count < 0 else count]
+    values = list(iter if count < 0 else itertools.islice(iter, count))
+    if len(values) < count:
+        raise ValueError(f"iterator too short: Expected {count} but iterator had only {len(values)} items.")
     return _converted(np.array, values, (dtype,), {}) if _holds(values) else watched(np.fromiter(values, dtype))
 
 
@@ -178,7 +183,7 @@ def _converts(function: Any) -> Callable[..., Any]:
     def convert(*args: Any, **kwargs: Any) -> Any:
         if not state.depth or not args:
             return function(*args, **kwargs)
-        first = args[0]
+        first = args[0].copy() if args[0].__class__ is Flat else args[0]
         if isinstance(first, Traced) or (isinstance(first, (list, tuple)) and _holds(first)):
             return _converted(function, first, args[1:], kwargs)
         result = function(*args, **kwargs)
@@ -500,6 +505,7 @@ def fill() -> None:
     for joined in (np.r_, np.c_):
         _enter(joined, stand_ins.Joined(joined))
     _enter(np.nditer, stand_ins.nditer)
+    _enter(np.broadcast, stand_ins.broadcast)
     _enter(np.ndenumerate, stand_ins.ndenumerate)
     _enter(np.vectorize, stand_ins.Vectorize)
     _enter(np.frompyfunc, stand_ins.EntryFunction)

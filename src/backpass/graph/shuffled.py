@@ -15,11 +15,12 @@ array([[0., 0.],
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
 
-from .buffer import plain
+from .buffer import Buffer, filled, plain
 from .op import FUNCTIONS
 from .stand_ins import StandInType
 from .traced import Traced
@@ -48,6 +49,21 @@ def _choice(generator: Any, own: Any, a: Any, size: Any, options: dict[str, Any]
     return FUNCTIONS[np.take](a, own.choice(generator, a.shape[axis], size, **options), axis=axis)
 
 
+def _filling(name: str) -> Any:
+    """A method that may draw into a buffer."""
+    own = getattr(np.random.Generator, name)
+
+    def method(self: Any, *args: Any, out: Any = None, **kwargs: Any) -> Any:
+        if out.__class__ is Buffer:
+            return filled(functools.partial(own, self), out, args, kwargs)
+        if out.__class__ is not Traced:
+            return own(self, *args, out=out, **kwargs)
+        out[...] = own(self, *args, **{"size": out.shape, **kwargs})
+        return out
+
+    return functools.wraps(own)(method)
+
+
 class Generator(np.random.Generator, metaclass=StandInType):
     """numpy.random.Generator."""
 
@@ -74,6 +90,11 @@ class Generator(np.random.Generator, metaclass=StandInType):
             return result
         out[...] = result
         return out
+
+    random = _filling("random")
+    standard_normal = _filling("standard_normal")
+    standard_exponential = _filling("standard_exponential")
+    standard_gamma = _filling("standard_gamma")
 
     def choice(
         self, a: Any, size: Any = None, replace: bool = True, p: Any = None, axis: int = 0, shuffle: bool = True

@@ -369,6 +369,48 @@ def nditer(op: Any, *args: Any, **kwargs: Any) -> Any:
     return np.nditer(op, *args, **kwargs)
 
 
+class Broadcast:
+    """``np.broadcast``: the shape that arrays have together, and their entries side by side, in C order."""
+
+    def __init__(self, *operands: Any):
+        self.operands = tuple([FUNCTIONS["asarray"](o) for o in operands])
+        self.shape = np.broadcast_shapes(*[o.shape for o in self.operands])
+        self.index = 0
+
+    @property
+    def size(self) -> int:
+        return int(np.prod(self.shape, dtype=np.intp))
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    nd = ndim
+
+    @property
+    def numiter(self) -> int:
+        return len(self.operands)
+
+    def reset(self) -> None:
+        self.index = 0
+
+    def __iter__(self) -> Broadcast:
+        return self
+
+    def __next__(self) -> tuple[Any, ...]:
+        if self.index >= self.size:
+            raise StopIteration
+        place = tuple(map(int, np.unravel_index(self.index, self.shape)))
+        self.index += 1
+        return tuple([np.broadcast_to(o, self.shape)[place] for o in self.operands])
+
+
+def broadcast(*args: Any) -> Any:
+    if state.depth and any(isinstance(arg, Traced) for arg in args):
+        return Broadcast(*args)
+    return np.broadcast(*args)
+
+
 def ndenumerate(arr: Any) -> Any:
     if state.depth and isinstance(arr, Traced):
         return ((place, arr[place]) for place in np.ndindex(*arr.shape))
@@ -434,6 +476,9 @@ def mapped(function: Callable[..., Any], arrays: list[Any], inner: list[int], ty
     ]
     results = [function(*[a[place] for a in wide]) for place in np.ndindex(*shape)]
     if not results:
+        if types:
+            empty = [watched(np.empty(shape, kind)) for kind in types]
+            return tuple(empty) if len(empty) > 1 else empty[0]
         raise ValueError("cannot call `vectorize` on size 0 inputs unless `otypes` is set")
     several = isinstance(results[0], tuple)
     stacks = []
@@ -558,6 +603,6 @@ def series(own: Any, value: Any) -> Any:
 
 
 __all__ = [
-    "BUILTINS", "TYPES", "Entries", "EntryFunction", "Joined", "Vectorize", "Vectorized", "dispatched", "instance_of",
-    "mapped", "ndenumerate", "nditer", "scalar_type", "series",
+    "BUILTINS", "TYPES", "Entries", "EntryFunction", "Joined", "Vectorize", "Vectorized", "broadcast", "dispatched",
+    "instance_of", "mapped", "ndenumerate", "nditer", "scalar_type", "series",
 ]  # fmt: skip

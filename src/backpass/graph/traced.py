@@ -230,6 +230,8 @@ def _operator(ufunc: Any, python: Callable[..., Any], swapped: bool = False) -> 
             elif kind in HANDLES:
                 other = other.captured()
             elif not _operand(other):
+                if other is None and ufunc in (np.equal, np.not_equal):
+                    return np.full(self.shape, ufunc is np.not_equal)[()]
                 return NotImplemented
             elif kind not in _PLAIN:
                 check_plain(other)
@@ -505,7 +507,7 @@ class Traced:
             FUNCTIONS["late"]()
             implementation = FUNCTIONS.get(function)
         if implementation is None:
-            raise messages.no_rule(function)
+            return FUNCTIONS["no rule"](function, args, kwargs)
         mine = state.__dict__
         before = mine["origin"]
         if before is None:
@@ -643,7 +645,11 @@ class Traced:
         if kind is not None and kind != np.ndarray:
             raise messages.subclass_view(self, kind)
         if dtype is not None and dtype is not kind and np.dtype(dtype) != self.dtype:
-            raise messages.memory_asked(self, "view")
+            if self.dtype.kind not in "biu" or np.dtype(dtype).kind not in "biu":
+                raise messages.memory_asked(self, "view")
+            bits = np.asarray(self.value).view(dtype)
+            bits.flags.writeable = False
+            return bits
         return self[...]
 
     def conj(self) -> Any:
@@ -779,6 +785,15 @@ class Flat:
         self.array = array
         self.at = -1
 
+    def __array_ufunc__(self, ufunc: Any, method: str, *args: Any, **kwargs: Any) -> Any:
+        return getattr(ufunc, method)(*map(_entries, args), **kwargs)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        return function(*map(_entries, args), **kwargs)
+
+    def copy(self) -> Any:
+        return self.array.flatten()
+
     def __len__(self) -> int:
         return self.array.size
 
@@ -806,6 +821,10 @@ class Flat:
             places = np.arange(self.array.size)[key]
             if places.size:
                 FUNCTIONS[np.put](self.array, places, value)
+
+
+def _entries(value: Any) -> Any:
+    return value.copy() if value.__class__ is Flat else value
 
 
 __all__ = [

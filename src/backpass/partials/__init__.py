@@ -16,6 +16,7 @@ from . import (  # noqa: F401  (importing a family enters its records)
     fourier,
     functional,
     grids,
+    histograms,
     indexing,
     interpolation,
     least_squares,

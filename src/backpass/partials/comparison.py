@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from backpass.graph import messages
@@ -16,6 +18,7 @@ from .declare import (
     as_array,
     bind,
     declare,
+    dtype_of,
     fresh,
     is_complex,
     is_staged,
@@ -216,12 +219,12 @@ def nan_to_num(x, copy=True, nan=0.0, posinf=None, neginf=None):
 
 @rule_for(np.isclose)
 def isclose(a, b, rtol=1e-5, atol=1e-8, equal_nan=False):
-    return np.isclose(value_of(a), value_of(b), rtol, atol, equal_nan)
+    return np.isclose(value_of(a), value_of(b), value_of(rtol), value_of(atol), equal_nan)
 
 
 @rule_for(np.allclose)
 def allclose(a, b, rtol=1e-5, atol=1e-8, equal_nan=False):
-    return np.allclose(value_of(a), value_of(b), rtol, atol, equal_nan)
+    return np.allclose(value_of(a), value_of(b), value_of(rtol), value_of(atol), equal_nan)
 
 
 @rule_for(np.array_equal)
@@ -232,6 +235,21 @@ def array_equal(a1, a2, equal_nan=False):
 @rule_for(np.isreal)
 def isreal(x):
     return np.equal(np.imag(x), 0) if is_complex(x) else np.ones(shape_of(x), bool)
+
+
+@rule_for(np.can_cast)
+def can_cast(from_, to, casting: Any = "safe"):
+    return np.can_cast(dtype_of(from_) if isinstance(from_, Traced) else from_, to, casting)
+
+
+@rule_for(np.min_scalar_type)
+def min_scalar_type(a):
+    return np.min_scalar_type(np.empty(shape_of(a), dtype_of(a)) if is_staged(a) else value_of(a))
+
+
+@rule_for(np.common_type)
+def common_type(*arrays):
+    return np.common_type(*[np.empty(0, dtype_of(a)) for a in arrays])
 
 
 @rule_for(np.isscalar)

@@ -29,6 +29,7 @@ from .declare import (
     floating,
     is_complex,
     is_staged,
+    is_whole,
     normal_axes,
     passes,
     rule_for,
@@ -216,7 +217,7 @@ def average(a, axis=None, weights=None, returned=False, *, keepdims=OMITTED):
     else:
         weights = as_array(weights)
         if shape_of(weights) != shape_of(a):
-            if axis is None or not isinstance(axis, (int, np.integer)) or len(shape_of(weights)) != 1:
+            if axis is None or not is_whole(axis) or len(shape_of(weights)) != 1:
                 raise TypeError("Axis must be specified when shapes of a and weights differ.")
             place = normal_axes(axis, len(shape_of(a)))[0]
             weights = np.reshape(weights, tuple(-1 if i == place else 1 for i in range(len(shape_of(a)))))

@@ -1,14 +1,11 @@
-"""Statistics: covariance, correlation, sums by bin."""
+"""Statistics: covariance and correlation."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from backpass.graph import messages
-
 from .composite import composite
 from .declare import as_array, conjugated, dtype_of, is_complex, is_staged, rule_for, shape_of, value_of
-from .indexing import SCATTER_ADD
 
 
 def _rows(m):
@@ -81,73 +78,3 @@ def corrcoef(x, y=None, rowvar=True, *, dtype=None):
 
 def _within(c):
     return np.where(c > 1, 1.0, np.where(c < -1, -1.0, c))
-
-
-@rule_for(np.bincount)
-def bincount(x, /, weights=None, minlength=0):
-    """Sums of the weights by bin: linear in them. Which bin an entry falls into is held fixed."""
-    if is_staged(x):
-        raise messages.shape_depends_on_values("np.bincount(x)", x)
-    x = np.asarray(value_of(x))
-    length = max(int(minlength), int(x.max()) + 1 if x.size else 0)
-    if weights is None:
-        return np.bincount(x, minlength=minlength)
-    weights = as_array(weights)
-    if shape_of(weights) != x.shape:
-        raise ValueError("The weights and list don't have the same length.")
-    if is_complex(weights):
-        raise TypeError("bincount: the weights are real numbers; count np.real and np.imag of them apart")
-    weights = weights if dtype_of(weights) == np.float64 else weights.astype(np.float64)
-    return SCATTER_ADD(weights, x, shape=(length,), key=("index",))
-
-
-@rule_for(np.digitize)
-def digitize(x, bins, right=False):
-    bins = as_array(bins)
-    if is_staged(bins):
-        raise messages.value_unknown(bins, "the direction in which np.digitize's bins run")
-    known = value_of(bins)
-    side = "left" if right else "right"
-    if np.all(known[1:] >= known[:-1]):
-        return np.searchsorted(bins, x, side=side)
-    if not np.all(known[1:] <= known[:-1]):
-        raise ValueError("bins must be monotonically increasing or decreasing")
-    return len(known) - np.searchsorted(bins[::-1], x, side="right" if right else "left")
-
-
-def _edges(a, bins, range):
-    """The edges as NumPy has them; those between the smallest and the largest entry move with these two."""
-    if not isinstance(bins, (int, np.integer, str)):
-        return as_array(bins)
-    if is_staged(a) and (isinstance(bins, str) or range is None):
-        raise messages.value_unknown(a, "the edges of np.histogram's bins")
-    count = bins if not isinstance(bins, str) else len(np.histogram_bin_edges(value_of(a), bins, range)) - 1
-    if range is not None:
-        low, high = range
-    elif not value_of(a).size:
-        low, high = 0.0, 1.0
-    else:
-        low, high = np.min(a), np.max(a)
-        if value_of(low) == value_of(high):
-            low, high = low - 0.5, high + 0.5
-    return np.linspace(low, high, int(count) + 1)
-
-
-@rule_for(np.histogram)
-def histogram(a, bins=10, range=None, density=None, weights=None):
-    """Which bin an entry falls into is held fixed: counts have derivative 0, sums of weights are linear in these."""
-    a = as_array(a)
-    edges = _edges(a, bins, range)
-    if is_staged(a) or is_staged(edges):
-        raise messages.value_unknown(a, "the bin of each entry in np.histogram")
-    flat, known = np.ravel(value_of(a)), value_of(edges)
-    bound = known if not isinstance(bins, (int, np.integer)) else bins
-    counts = np.histogram(flat, bound, range)[0]
-    if weights is not None:
-        weights = np.ravel(as_array(weights))
-        inside = np.flatnonzero((flat >= known[0]) & (flat <= known[-1]))
-        places = np.clip(np.searchsorted(known, flat[inside], side="right") - 1, 0, len(known) - 2)
-        counts = SCATTER_ADD(weights[inside], places, shape=(len(known) - 1,), key=("index",))
-    if density:
-        counts = counts / np.diff(edges) / np.sum(counts)
-    return counts, edges

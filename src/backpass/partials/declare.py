@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -229,10 +230,10 @@ def normal_axes(axis: Any, ndim: int) -> tuple[int, ...]:
         return ALL_AXES[ndim]
     if axis.__class__ is int and -ndim <= axis < ndim:
         return (axis % ndim,)
-    axes = axis if isinstance(axis, (tuple, list)) else (axis,)
+    axes = axis if isinstance(axis, (tuple, list, range)) else (axis,)
     out = []
     for a in axes:
-        a = int(a)
+        a = operator.index(a)
         if not -ndim <= a < ndim:
             raise np.exceptions.AxisError(a, ndim)
         out.append(a % ndim)
@@ -243,6 +244,16 @@ def normal_axes(axis: Any, ndim: int) -> tuple[int, ...]:
 
 def normal_axis(axis: int, ndim: int) -> int:
     return normal_axes(axis, ndim)[0]
+
+
+def lengths(shape: Any) -> tuple[int, ...]:
+    """A shape, or the length that is all of it."""
+    return (operator.index(shape),) if is_whole(shape) else tuple(map(operator.index, shape))
+
+
+def is_whole(n: Any) -> bool:
+    """Is it one whole number, traced or not?"""
+    return hasattr(n, "__index__") and not shape_of(n)
 
 
 def reduced_axes(axis: Any, ndim: int) -> tuple[int, ...]:
@@ -282,6 +293,8 @@ __all__ = [
     "holds_traced",
     "is_complex",
     "is_staged",
+    "is_whole",
+    "lengths",
     "linear",
     "negates",
     "along",

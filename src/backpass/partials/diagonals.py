@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import operator
 from typing import Any
 
 import numpy as np
@@ -116,9 +117,11 @@ rule_for(np.linalg.trace)(lambda x, /, *, offset=0, dtype=None: trace(x, offset,
 
 @rule_for(np.tril)
 def tril(m, k=0):
-    return np.where(np.tri(*shape_of(m)[-2:], k=k, dtype=bool), m, np.zeros(1, dtype_of(m)))
+    below = np.tri(*shape_of(m)[-2:], k=operator.index(k), dtype=bool)
+    return np.where(below, m, np.zeros(1, dtype_of(m)))
 
 
 @rule_for(np.triu)
 def triu(m, k=0):
-    return np.where(np.tri(*shape_of(m)[-2:], k=k - 1, dtype=bool), np.zeros(1, dtype_of(m)), m)
+    below = np.tri(*shape_of(m)[-2:], k=operator.index(k) - 1, dtype=bool)
+    return np.where(below, np.zeros(1, dtype_of(m)), m)

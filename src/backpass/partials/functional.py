@@ -95,7 +95,7 @@ def _call(ufunc: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     if op is not None and op.complex_form is not None and any(is_complex(a) for a in args):
         return op.complex_form(*args)
     if op is None or kwargs:
-        raise messages.no_rule(ufunc)
+        return FUNCTIONS["no rule"](ufunc, args, kwargs)
     if any(isinstance(a, (list, tuple)) and holds_traced(a) for a in args):
         args = [as_array(a) for a in args]
     if dtype is not None:
@@ -172,6 +172,8 @@ def _reduceat(function: Any, a: Any, indices: Any, axis: int = 0, dtype: Any = N
     axis = normal_axis(axis, len(shape_of(a)))
     head = (slice(None),) * axis
     starts = [int(i) for i in np.asarray(value_of(indices))]
+    if not starts:
+        return a[(*head, slice(0, 0))]
     parts = []
     for k, start in enumerate(starts):
         stop = starts[k + 1] if k + 1 < len(starts) else shape_of(a)[axis]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -193,6 +194,9 @@ def _split_key(x: Any, key: Any) -> tuple[Any, Key, list[Any]]:
         elif type(part) is Traced and part.shape == () and part.dtype.kind in "iu" and not part.node.staged:
             template.append(int(part.node.value))
             axis += 1
+        elif hasattr(part, "__index__") and not isinstance(part, (bool, np.ndarray, Traced)):
+            template.append(operator.index(part))
+            axis += 1
         else:
             array = part if type(part) is Traced else np.asarray(part)
             kind = array.dtype.kind
@@ -332,6 +336,8 @@ rule_for(np.fliplr)(lambda m: flip(m, 1))
 
 @rule_for(np.rot90)
 def rot90(m, k=1, axes=(0, 1)):
+    if len(axes) != 2:
+        raise ValueError("len(axes) must be 2.")
     k %= 4
     if k == 0:
         return m[...]

@@ -6,13 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from backpass.graph import messages
 from backpass.graph.aval import Aval
 
 from .composite import _root_of_squares, composite, squared
 from .declare import as_array, dtype_of, rule_for, shape_of, value_of
 from .reductions import _keep
-from .selection import _last
+from .selection import _last, first_axis, parts_of_one, quantiles, real, weighted_quantiles, weights_beside
 
 
 def _present(a: Any, where: Any = np._NoValue) -> tuple[Any, Any]:
@@ -155,6 +154,8 @@ def _at(ordered: Any, places: Any) -> Any:
 @rule_for(np.nanmedian)
 @composite("nanmedian")
 def nanmedian(a, axis=None, out=None, overwrite_input=False, keepdims=np._NoValue):
+    if not as_array(a).size:
+        return nanmean(a, axis, keepdims=keepdims)
     ordered, count, kept = _ordered(a, axis, keepdims)
     low, high = np.maximum(count - 1, 0) // 2, np.maximum(np.minimum(count // 2, count - 1), 0)
     # Where one entry stands in the middle it is that entry; else the mean of two.
@@ -165,41 +166,37 @@ def nanmedian(a, axis=None, out=None, overwrite_input=False, keepdims=np._NoValu
     return result if kept is None else np.reshape(result, kept)
 
 
-@rule_for(np.nanquantile)
 @composite("nanquantile")
+def _nanquantile(a: Any, q: Any, weak: bool, axis: Any, method: str, keepdims: Any, weights: Any) -> Any:
+    if not a.size:
+        return nanmean(a, axis, keepdims=keepdims)
+    if weights is None:
+        ordered, count, kept = _ordered(a, axis, keepdims)
+        entry = lambda places: _at(ordered, places)  # noqa: E731
+        columns = quantiles(entry, np.maximum(count, 1).astype(dtype_of(q)), np.ravel(q), method, weak)
+        result = np.moveaxis(np.where(count > 0, columns, np.nan).astype(dtype_of(columns)), -1, 0)
+    else:
+        moved, kept = first_axis(a, axis, _keep(keepdims))
+        beside, _ = first_axis(weights_beside(a, weights, axis, method), axis, False)
+        missing = np.isnan(moved)
+        none = np.all(missing, axis=0)
+        beside = np.where(np.logical_and(missing, np.logical_not(none)), 0, beside)
+        result = np.where(none, np.nan, weighted_quantiles(moved, beside, q)).astype(dtype_of(moved))
+    return np.reshape(result, shape_of(q) + (kept if kept is not None else shape_of(result)[1:]))
+
+
+@rule_for(np.nanquantile)
 def nanquantile(
     a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=np._NoValue, *, weights=None
 ):
-    if weights is not None or method not in ("linear", "lower", "higher", "nearest", "midpoint"):
-        raise messages.option_refused(
-            "np.nanquantile", "method or weights", "Methods with a rule: linear, lower, higher, nearest, midpoint."
-        )
-    ordered, count, kept = _ordered(a, axis, keepdims)
-    q = np.asarray(value_of(q), dtype_of(ordered))
-    if np.any(q < 0) or np.any(q > 1):
-        raise ValueError("Quantiles must be in the range [0, 1]")
-    last = np.maximum(count - 1, 0)
-    at = np.ravel(q) * last  # one column for each quantile
-    low, high = np.floor(at), np.ceil(at)
-    if method == "linear":
-        below, above = _at(ordered, low), _at(ordered, np.minimum(low + 1, last))
-        t, step = at - low, above - below
-        result = np.where(t >= 0.5, above - step * (1 - t), below + step * t)
-    elif method == "midpoint":
-        below, above = _at(ordered, low), _at(ordered, high)
-        result = below + (above - below) * np.where(low == high, 0.0, 0.5)
-    else:
-        result = _at(ordered, {"lower": low, "higher": high, "nearest": np.rint(at)}[method])
-    result = np.moveaxis(np.where(count > 0, result, np.nan).astype(dtype_of(ordered)), -1, 0)
-    return np.reshape(result, np.shape(q) + (kept if kept is not None else shape_of(result)[1:]))
+    return _nanquantile(real(a), *parts_of_one(q), axis, method, keepdims, weights)
 
 
 @rule_for(np.nanpercentile)
 def nanpercentile(
     a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=np._NoValue, *, weights=None
 ):
-    q = np.true_divide(value_of(q), dtype_of(a).type(100) if dtype_of(a).kind == "f" else 100)
-    return nanquantile(a, q, axis, method=method, keepdims=keepdims, weights=weights)
+    return _nanquantile(real(a), *parts_of_one(q, 100), axis, method, keepdims, weights)
 
 
 __all__ = ["nanmean", "nanmedian", "nanquantile", "nanstd", "nanvar"]

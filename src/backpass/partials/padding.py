@@ -8,11 +8,11 @@ import numpy as np
 
 from backpass.graph import messages
 
-from .declare import Traced, as_array, dtype_of, is_staged, normal_axis, rule_for, shape_of, value_of
+from .declare import Traced, as_array, dtype_of, is_staged, is_whole, normal_axis, rule_for, shape_of, value_of
 from .indexing import take
 
 _REPEATS = ("edge", "reflect", "symmetric", "wrap")
-_STATISTICS = {"maximum": np.max, "minimum": np.min, "mean": np.mean}
+_STATISTICS = {"maximum": np.max, "minimum": np.min, "mean": np.mean, "median": np.median}
 
 
 @rule_for(np.pad)
@@ -21,9 +21,9 @@ def pad(array, pad_width, mode="constant", **kwargs):
     if isinstance(pad_width, dict):
         given = {normal_axis(axis, ndim): width for axis, width in pad_width.items()}
         pad_width = [given.get(axis, (0, 0)) for axis in range(ndim)]
-        pad_width = [(w, w) if isinstance(w, (int, np.integer)) else w for w in pad_width]
+        pad_width = [(w, w) if is_whole(w) else w for w in pad_width]
     widths = np.broadcast_to(np.asarray(pad_width), (ndim, 2)).tolist()
-    if mode == "constant":
+    if mode in ("constant", "empty"):  # what NumPy leaves in an empty frame is anything
         values = _pairs(kwargs.pop("constant_values", 0), ndim)
         make = lambda a, axis, n, side: np.broadcast_to(  # noqa: E731
             _as(values[axis][side], dtype_of(a)), _with_length(a, axis, n)
@@ -43,9 +43,11 @@ def pad(array, pad_width, mode="constant", **kwargs):
         raise messages.option_refused(
             "np.pad",
             f"mode={mode!r}",
-            f"Modes with a rule: constant, linear_ramp, {', '.join([*_STATISTICS, *_REPEATS])}.",
+            f"Modes with a rule: constant, empty, linear_ramp, {', '.join([*_STATISTICS, *_REPEATS])}.",
         )
     for axis, (before, after) in enumerate(widths):
+        if mode not in ("constant", "empty") and (before or after) and not shape_of(array)[axis]:
+            raise ValueError(f"can't extend empty axis {axis} using modes other than 'constant' or 'empty'")
         array = np.concatenate([make(array, axis, before, 0), array, make(array, axis, after, 1)], axis=axis)
     return array
 
@@ -83,6 +85,8 @@ def _ramp(a: Any, axis: int, n: int, side: int, end: Any) -> Any:
 
 
 def _statistic(function: Any, a: Any, axis: int, n: int, side: int, length: int | None) -> Any:
+    if n == 0:
+        return _along(a, axis, 0, 0)
     size = shape_of(a)[axis]
     length = size if length is None else min(int(length), size)
     chunk = _along(a, axis, size - length, None) if side else _along(a, axis, 0, length)
@@ -117,10 +121,15 @@ def _repeated(array: Any, widths: list[Any], mode: Any, odd: bool) -> Any:
 def delete(arr, obj, axis=None):
     if axis is None:
         arr, axis = np.ravel(arr), 0
-    if is_staged(obj):
-        raise messages.value_unknown(obj, "np.delete")
     axis = normal_axis(axis, len(shape_of(arr)))
-    return take(arr, np.delete(np.arange(shape_of(arr)[axis]), value_of(obj)), axis)
+    places = _places(obj, "the entries that np.delete leaves out")
+    return take(arr, np.delete(np.arange(shape_of(arr)[axis]), places), axis)
+
+
+def _places(obj: Any, what: str) -> Any:
+    if is_staged(obj):
+        raise messages.value_unknown(obj, what)
+    return obj if isinstance(obj, slice) else value_of(obj)
 
 
 @rule_for(np.insert)
@@ -131,6 +140,7 @@ def insert(arr, obj, values, axis=None):
     ndim = len(shape_of(arr))
     axis = normal_axis(axis, ndim)
     n = shape_of(arr)[axis]
+    obj = _places(obj, "the places of np.insert")
     places = np.arange(n)[obj] if isinstance(obj, slice) else np.asarray(obj)
     if places.dtype == bool:
         places = np.flatnonzero(places)

@@ -6,7 +6,7 @@ import numpy as np
 
 from backpass.graph import messages
 
-from .declare import as_array, dtype_of, rule_for, shape_of
+from .declare import as_array, dtype_of, is_complex, is_staged, rule_for, shape_of, value_of
 
 
 def _coefficients(p):
@@ -107,17 +107,27 @@ def polyint(p, m=1, k=None):
 
 @rule_for(np.poly)
 def poly(seq_of_zeros):
+    """∏(x − rᵢ) for roots r, or for the eigenvalues of a matrix: its characteristic polynomial."""
     roots = _coefficients(seq_of_zeros)
-    if len(shape_of(roots)) != 1:
-        raise messages.option_refused(
-            "np.poly",
-            "seq_of_zeros",
-            "The characteristic polynomial of a matrix needs its eigenvalues; give the roots.",
-        )
+    shape = shape_of(roots)
+    if len(shape) == 2 and shape[0] == shape[1] and shape[0]:
+        roots = np.linalg.eigvals(roots)
+    elif len(shape) != 1:
+        raise ValueError("input must be 1d or non-empty square 2d array.")
+    if not shape[0]:
+        return 1.0
     a = np.ones(1, dtype_of(roots))
-    for i in range(shape_of(roots)[0]):
+    for i in range(shape[0]):
         a = np.convolve(a, np.stack([np.ones((), dtype_of(roots)), -roots[i]]), mode="full")
-    return a
+    return np.real(a).copy() if is_complex(a) and _in_conjugate_pairs(roots) else a
+
+
+def _in_conjugate_pairs(roots) -> bool:
+    """Are the coefficients of the polynomial with these roots real, as NumPy tells by their values?"""
+    if is_staged(roots):
+        raise messages.value_unknown(roots, "whether the roots of np.poly come in conjugate pairs")
+    known = value_of(roots)
+    return bool(np.all(np.sort(known) == np.sort(known.conjugate())))
 
 
 @rule_for(np.vander)
@@ -139,8 +149,6 @@ def vander(x, N=None, increasing=False):
 @rule_for(np.polyfit)
 def polyfit(x, y, deg, rcond=None, full=False, w=None, cov=False):
     """Least squares on the Vandermonde matrix with columns of length 1, as NumPy solves it."""
-    if full or cov:
-        raise messages.option_refused("np.polyfit", "full or cov", "Call np.linalg.lstsq on np.vander(x, deg + 1).")
     x, y = as_array(x) + 0.0, as_array(y) + 0.0
     order = int(deg) + 1
     if rcond is None:
@@ -151,5 +159,18 @@ def polyfit(x, y, deg, rcond=None, full=False, w=None, cov=False):
         left = left * np.reshape(w, (-1, 1))
         right = right * (w if len(shape_of(y)) == 1 else np.reshape(w, (-1, 1)))
     scale = np.sqrt(np.sum(left * left, axis=0))
-    c = np.linalg.lstsq(left / scale, right, rcond)[0]
-    return c / (scale if len(shape_of(c)) == 1 else np.reshape(scale, (-1, 1)))
+    left = left / scale
+    c, residuals, rank, singular = np.linalg.lstsq(left, right, rcond)
+    c = c / (scale if len(shape_of(c)) == 1 else np.reshape(scale, (-1, 1)))
+    if full:
+        return c, residuals, rank, singular, rcond
+    if not cov:
+        return c
+    spread = np.linalg.inv(np.matmul(left.T, left)) / np.multiply.outer(scale, scale)
+    if cov != "unscaled":
+        freedom = shape_of(x)[0] - order
+        if freedom <= 0:
+            raise ValueError("the number of data points must exceed order to scale the covariance matrix")
+        residuals = residuals / freedom
+    factor = 1 if cov == "unscaled" else residuals
+    return c, (spread if len(shape_of(y)) == 1 else spread[:, :, np.newaxis]) * factor

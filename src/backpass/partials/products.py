@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import operator
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from .declare import (
     bind,
     conjugated,
     dtype_of,
+    is_whole,
     linear,
     normal_axes,
     rule_for,
@@ -164,11 +166,18 @@ EINSUM = linear(
 
 
 @rule_for(np.einsum)
-def einsum(*operands, out=None, optimize=False, **kwargs):
+def einsum(*operands, out=None, optimize=False, dtype=None, order="K", casting: Any = "safe"):
     if isinstance(operands[0], str):
         subscripts, arrays = operands[0].replace(" ", ""), [as_array(op) for op in operands[1:]]
     else:
         subscripts, arrays = _from_lists(operands)
+    if dtype is not None:
+        for a in arrays:
+            if not np.can_cast(dtype_of(a), dtype, casting):
+                raise TypeError(
+                    f"einsum: cannot cast an operand of {dtype_of(a)} to {np.dtype(dtype)} by rule {casting!r}"
+                )
+        arrays = [as_array(a).astype(dtype) for a in arrays]
     plain = _spelled_out(subscripts, tuple([len(shape_of(a)) for a in arrays]))
     if optimize and len(arrays) > 2:
         return _pairwise(plain, arrays)
@@ -327,11 +336,12 @@ def outer(a, b, out=None):
 
 
 @rule_for(np.tensordot, np.linalg.tensordot)
-def tensordot(a, b, /, axes=2):
+def tensordot(a, b, /, axes: Any = 2):
     a, b = as_array(a), as_array(b)
     n, m = len(shape_of(a)), len(shape_of(b))
-    if isinstance(axes, (int, np.integer)):
-        left, right = tuple(range(n - axes, n)), tuple(range(axes))
+    if is_whole(axes):
+        count = operator.index(axes)
+        left, right = tuple(range(n - count, n)), tuple(range(count))
     else:
         left, right = normal_axes(axes[0], n), normal_axes(axes[1], m)
     keep_left = tuple(i for i in range(n) if i not in left)
@@ -397,14 +407,30 @@ def cross(a, b, axisa=-1, axisb=-1, axisc=-1, axis=None):
     if axis is not None:
         axisa = axisb = axisc = axis
     a, b = _to_last(as_array(a), axisa), _to_last(as_array(b), axisb)
-    if shape_of(a)[-1] != 3 or shape_of(b)[-1] != 3:
-        raise ValueError(f"cross: both arguments need length 3 along their axis, got {shape_of(a)} and {shape_of(b)}")
+    lengths = shape_of(a)[-1], shape_of(b)[-1]
+    if not set(lengths) <= {2, 3}:
+        raise ValueError(f"cross: arguments need length 2 or 3 along their axis, got {shape_of(a)} and {shape_of(b)}")
+    if lengths == (2, 2):
+        return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
+    a, b = _in_space(a), _in_space(b)
     c = CROSS(a, b)
     ndim = len(shape_of(c))
     return c if ndim == 1 or axisc in (-1, ndim - 1) else np.moveaxis(c, -1, axisc)
 
 
-rule_for(np.linalg.cross)(lambda x1, x2, /, *, axis=-1: cross(x1, x2, axis=axis))
+def _in_space(x: Any) -> Any:
+    """Vectors of a plane as vectors of space."""
+    shape = shape_of(x)
+    return x if shape[-1] == 3 else np.concatenate([x, np.zeros((*shape[:-1], 1), dtype_of(x))], axis=-1)
+
+
+@rule_for(np.linalg.cross)
+def _cross_in_space(x1, x2, /, *, axis=-1):
+    if shape_of(x1)[axis] != 3 or shape_of(x2)[axis] != 3:
+        raise ValueError(
+            f"Both input arrays must be (arrays of) 3-dimensional vectors, not {shape_of(x1)} and {shape_of(x2)}"
+        )
+    return cross(x1, x2, axis=axis)
 
 
 @rule_for(np.linalg.multi_dot)

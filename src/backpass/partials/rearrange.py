@@ -10,13 +10,15 @@ import numpy as np
 from backpass.graph import messages
 from backpass.graph.origin import forced_origin
 
-from .declare import as_array, dtype_of, is_staged, normal_axis, rule_for, shape_of, value_of
+from .declare import as_array, dtype_of, is_staged, lengths, normal_axis, rule_for, shape_of, value_of
 
 
 @rule_for(np.resize)
 def resize(a, new_shape):
     a = np.ravel(as_array(a))
-    shape = (new_shape,) if isinstance(new_shape, (int, np.integer)) else tuple(new_shape)
+    shape = lengths(new_shape)
+    if any(length < 0 for length in shape):
+        raise ValueError("all elements of `new_shape` must be non-negative")
     n, size = shape_of(a)[0], int(np.prod(shape, dtype=np.int64))
     if not n:
         return np.zeros(shape, dtype_of(a))

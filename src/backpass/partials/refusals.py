@@ -15,24 +15,19 @@ from .scipy_distributions import enter_private
 from .scipy_functions import enter_scipy
 from .series import enter_series
 
-STEP = "counts are a step function of the values: their derivative is 0 wherever it exists"
 BITS = "it works on the bits of whole numbers, which carry no derivative"
 DATES = "dates carry no derivative"
 TEXT = "it makes text or a file of values; under bp.grad, t.value is the array"
 POSITIONS = "it turns positions into positions, which carry no derivative"
 MEMORY = "it asks how an array lies in memory, and a traced value has none"
-TYPES = "it answers about types; ask it about t.dtype"
 
 NUMPY = {
-    "histogram2d histogramdd": f"{STEP}; sums of weights by bin are np.bincount(bins, weights)",
-    "histogram_bin_edges": "edges follow from the values by a rule of thumb; give them as an array",
     "packbits unpackbits bitwise_count": BITS,
     "is_busday busday_offset busday_count datetime_as_string isnat": DATES,
     "array2string array_repr array_str savetxt save savez savez_compressed": TEXT,
     "unravel_index ravel_multi_index": POSITIONS,
     "bmat": "np.matrix is not traced; use np.block",
     "may_share_memory shares_memory isfortran": MEMORY,
-    "can_cast min_scalar_type common_type": TYPES,
 }
 
 _PARAMETER = (

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from backpass.graph import messages
 from backpass.graph.aval import Aval
 
 from .declare import (
@@ -17,7 +17,9 @@ from .declare import (
     bind,
     declare,
     dtype_of,
+    is_complex,
     is_staged,
+    normal_axes,
     normal_axis,
     rule_for,
     scalar_if_0d,
@@ -100,6 +102,8 @@ def _last(a: Any, axis: Any, keepdims: bool) -> tuple[Any, tuple[int, ...] | Non
 def median(a, axis=None, out=None, overwrite_input=False, keepdims=False):
     moved, kept = _last(a, axis, keepdims)
     n = shape_of(moved)[-1]
+    if not n:
+        return np.mean(a, axis=axis, keepdims=keepdims)
     ordered = np.sort(moved, axis=-1)
     # NumPy takes the mean of the middle entries, and any NaN (sorted last) makes the result NaN.
     middle = ordered[..., n // 2] if n % 2 else np.mean(ordered[..., n // 2 - 1 : n // 2 + 1], axis=-1)
@@ -143,57 +147,111 @@ _PLACES = {
 _WHOLE = ("lower", "higher", "nearest", "inverted_cdf", "closest_observation")
 
 
-@rule_for(np.quantile)
-def quantile(a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False, *, weights=None):
-    if weights is not None:
-        raise messages.option_refused(
-            "np.quantile", "weights", "Leave the weights out, or sort and interpolate by hand."
-        )
+def quantiles(entry: Callable[[Any], Any], n: Any, q: Any, method: str, weak: bool) -> Any:
+    """Quantiles of n sorted entries, of which `entry` gives those at places that are counted from 0.
+
+    As NumPy: of a `weak` q, a bare number, the entries' dtype stays; an array of quantiles takes part in promotion.
+    """
     if method not in _PLACES:
         raise ValueError(f"{method!r} is not a method of np.quantile; there are {', '.join(_PLACES)}")
-    # As NumPy: a bare number leaves the array's dtype, an array of quantiles takes part in promotion.
-    bare = type(q) in (int, float)
-    q = as_array(q)
-    if not is_staged(q) and not np.all((value_of(q) >= 0) & (value_of(q) <= 1)):
-        raise ValueError("Quantiles must be in the range [0, 1]")
-    moved, kept = _first(a, axis, keepdims)
-    n = shape_of(moved)[0]
-    ordered = np.sort(moved, axis=0)
     at = _PLACES[method](n, q)
     if method in _WHOLE:
-        result = ordered[_as_index(at)]
+        return entry(at)
+    low = np.floor(at)
+    part = at - low
+    if method == "midpoint":
+        part = np.where(part == 0, 0.0, 0.5).astype(dtype_of(at))
+    elif method == "averaged_inverted_cdf":
+        part = np.where(part == 0, 0.5, 1.0).astype(dtype_of(at))
+    lower, upper = entry(np.clip(low, 0, n - 1)), entry(np.clip(low + 1, 0, n - 1))
+    dtype = dtype_of(lower)
+    up, down = (share.astype(dtype) if weak and dtype.kind == "f" else share for share in (part, 1 - part))
+    step = upper - lower
+    return np.where(part >= 0.5, upper - step * down, lower + step * up)
+
+
+def weighted_quantiles(a: Any, weights: Any, q: Any) -> Any:
+    """For each q the first of the entries, by size along axis 0, up to which the weights sum to the part q of all."""
+    order = np.argsort(a, axis=0)
+    ordered = np.take_along_axis(a, order, axis=0)
+    heaped = np.cumsum(np.take_along_axis(weights, order, axis=0), axis=0, dtype=np.float64)
+    heaped = heaped / heaped[-1]
+    if not is_staged(heaped) and np.isnan(value_of(heaped[-1])).any():
+        raise ValueError("Weights included NaN, inf or were all zero.")
+    if dtype_of(q).kind == "f":
+        heaped = heaped.astype(dtype_of(q))
+    heaped = np.where(heaped == 0, -1, heaped)  # an entry without weight is not the first
+    shape = shape_of(a)
+    before = np.sum(heaped[:, None] < np.reshape(q, (-1, *[1] * (len(shape) - 1))), axis=0)
+    return np.take_along_axis(ordered, np.minimum(before, shape[0] - 1), axis=0)
+
+
+def weights_beside(a: Any, weights: Any, axis: Any, method: str) -> Any:
+    """Weights in the shape of the entries."""
+    if method != "inverted_cdf":
+        raise ValueError(f"Only method 'inverted_cdf' supports weights. Got: {method}.")
+    weights, shape = as_array(weights), shape_of(a)
+    if shape_of(weights) != shape:
+        if axis is None:
+            raise TypeError("Axis must be specified when shapes of a and weights differ.")
+        axes = normal_axes(axis, len(shape))
+        if shape_of(weights) != tuple([shape[i] for i in axes]):
+            raise ValueError("Shape of weights must be consistent with shape of a along specified axis.")
+        weights = np.transpose(weights, sorted(range(len(axes)), key=axes.__getitem__))
+        weights = np.reshape(weights, tuple([n if i in axes else 1 for i, n in enumerate(shape)]))
+        weights = np.broadcast_to(weights, shape)
+    if not is_staged(weights) and np.any(value_of(weights) < 0):
+        raise ValueError("Weights must be non-negative.")
+    return weights
+
+
+def parts_of_one(q: Any, scale: int = 1) -> tuple[Any, bool]:
+    """Quantiles, or percentiles by `scale`, as an array of parts of 1; and whether it is a bare number."""
+    weak = type(q) in (int, float)
+    q = np.true_divide(as_array(q), scale)
+    if not is_staged(q) and not np.all((value_of(q) >= 0) & (value_of(q) <= 1)):
+        raise ValueError(f"{'Quantiles' if scale == 1 else 'Percentiles'} must be in the range [0, {scale}]")
+    return q, weak
+
+
+def real(a: Any) -> Any:
+    a = as_array(a)
+    if is_complex(a):
+        raise TypeError("a must be an array of real numbers")
+    return a
+
+
+def _quantile(a: Any, q: Any, weak: bool, axis: Any, method: str, keepdims: bool, weights: Any) -> Any:
+    moved, kept = first_axis(a, axis, keepdims)
+    rest = shape_of(moved)[1:]
+    ordered = np.sort(moved, axis=0)
+    if weights is None:
+        spread = np.reshape(q, shape_of(q) + (1,) * len(rest))
+        entry = lambda place: ordered[_as_index(np.reshape(place, shape_of(q)))]  # noqa: E731
+        result = quantiles(entry, shape_of(moved)[0], spread, method, weak)
     else:
-        low = np.floor(at)
-        below, above = np.clip(low, 0, n - 1), np.clip(low + 1, 0, n - 1)
-        part = at - low
-        if method == "midpoint":
-            part = np.where(part == 0, 0.0, 0.5)
-        elif method == "averaged_inverted_cdf":
-            part = np.where(part == 0, 0.5, 1.0)
-        if bare:
-            part = float(part)
-        else:
-            part = np.reshape(part, shape_of(part) + (1,) * (len(shape_of(moved)) - 1))
-        lower, upper = ordered[_as_index(below)], ordered[_as_index(above)]
-        step = upper - lower
-        result = np.where(part >= 0.5, upper - step * (1 - part), lower + step * part)
+        beside, _ = first_axis(weights_beside(a, weights, axis, method), axis, False)
+        result = np.reshape(weighted_quantiles(moved, beside, q), shape_of(q) + rest)
     last = ordered[-1]
     result = np.where(np.isnan(last), last.astype(dtype_of(result)), result)
     return scalar_if_0d(result) if kept is None else np.reshape(result, shape_of(q) + kept)
+
+
+@rule_for(np.quantile)
+def quantile(a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False, *, weights=None):
+    return _quantile(real(a), *parts_of_one(q), axis, method, keepdims, weights)
+
+
+@rule_for(np.percentile)
+def percentile(a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False, *, weights=None):
+    return _quantile(real(a), *parts_of_one(q, 100), axis, method, keepdims, weights)
 
 
 def _as_index(place: Any) -> Any:
     return place.astype(np.intp)
 
 
-def _first(a: Any, axis: Any, keepdims: bool) -> tuple[Any, tuple[int, ...] | None]:
+def first_axis(a: Any, axis: Any, keepdims: bool) -> tuple[Any, tuple[int, ...] | None]:
     """As `_last`, with the joined axis in front."""
     moved, kept = _last(a, axis, keepdims)
     return np.moveaxis(moved, -1, 0), kept
-
-
-@rule_for(np.percentile)
-def percentile(a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False, *, weights=None):
-    bare = type(q) in (int, float)
-    q = np.true_divide(q if bare else as_array(q), 100)
-    return quantile(a, float(q) if bare else q, axis, method=method, keepdims=keepdims, weights=weights)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,6 +25,8 @@ from .declare import (
     bind,
     declare,
     fresh,
+    is_whole,
+    lengths,
     linear,
     normal_axes,
     normal_axis,
@@ -324,7 +327,7 @@ rule_for(np.atleast_3d)(_at_least(3, lambda shape: (1,) * (2 - len(shape)) + sha
 
 @rule_for(np.broadcast_to)
 def broadcast_to(array, shape, subok=False):
-    shape = (int(shape),) if isinstance(shape, (int, np.integer)) else tuple(int(n) for n in shape)
+    shape = lengths(shape)
     if shape_of(array) != shape or array.__class__ is not Traced:
         return bind(BROADCAST_TO, (array,), {"shape": shape})
     return shared(type(array)(array.node), OddView(array, lambda x: type(x)(x.node), read_only))
@@ -446,11 +449,12 @@ def _leaves(x: Any) -> list[Any]:
 def _pieces(a: Any, sections: Any, axis: int, strict: bool) -> list[Any]:
     axis = normal_axis(axis, len(shape_of(a)))
     length = shape_of(a)[axis]
-    if isinstance(sections, (int, np.integer)):
-        if strict and length % sections:
+    if is_whole(sections):
+        count = operator.index(sections)
+        each, extra = divmod(length, count)
+        if strict and extra:
             raise ValueError("array split does not result in an equal division")
-        each, extra = divmod(length, int(sections))
-        sizes: Sequence[int] = [each + 1] * extra + [each] * (int(sections) - extra)
+        sizes: Sequence[int] = [each + 1] * extra + [each] * (count - extra)
         cuts = np.cumsum(sizes)[:-1].tolist()
     else:
         cuts = [int(c) for c in sections]

@@ -36,9 +36,15 @@ CORRELATE = linear(
 )
 
 
+_MODES = ("valid", "same", "full")
+
+
 @rule_for(np.correlate)
-def correlate(a: Any, v: Any, mode: str = "valid") -> Any:
+def correlate(a: Any, v: Any, mode: Any = "valid") -> Any:
     a, v = as_array(a), as_array(v)
+    mode = _MODES[mode] if mode in (0, 1, 2) else mode
+    if mode not in _MODES:
+        raise ValueError(f"Use one of 'valid', 'same', or 'full' for convolve/correlate mode, not {mode!r}")
     full = CORRELATE(a, v)
     n, m = shape_of(a)[0], shape_of(v)[0]
     long, short = max(n, m), min(n, m)
@@ -46,8 +52,6 @@ def correlate(a: Any, v: Any, mode: str = "valid") -> Any:
         return full
     if mode == "valid":
         return full[short - 1 : long]
-    if mode != "same":
-        raise ValueError(f"mode must be 'full', 'same' or 'valid', not {mode!r}")
     # As NumPy: short // 2 places hang over on the left, of the array that is the longer one.
     start = short - 1 - short // 2
     if n < m:
@@ -56,8 +60,10 @@ def correlate(a: Any, v: Any, mode: str = "valid") -> Any:
 
 
 @rule_for(np.convolve)
-def convolve(a: Any, v: Any, mode: str = "full") -> Any:
-    a, v = as_array(a), as_array(v)
+def convolve(a: Any, v: Any, mode: Any = "full") -> Any:
+    a, v = np.atleast_1d(as_array(a)), np.atleast_1d(as_array(v))
+    if not shape_of(a)[0] or not shape_of(v)[0]:
+        raise ValueError(f"{'v' if shape_of(a)[0] else 'a'} cannot be empty")
     if shape_of(v)[0] > shape_of(a)[0]:
         a, v = v, a
     return correlate(a, conjugated(v[::-1]), mode)

@@ -87,6 +87,8 @@ def _chebyshev(x: Any, coefficients: tuple[float, ...]) -> Any:
 @rule_for(np.i0)
 def i0(x):
     x = as_array(x)
+    if is_complex(x):
+        raise TypeError("i0 not supported for complex values")
     if dtype_of(x).kind != "f":
         x = x.astype(float)
     # |x|, but smooth through 0 to every order, as I₀ is even: sign(0) = 0 would end the second derivative there.
