@@ -127,6 +127,25 @@ def together(x):
     return total * pairs.size + x[0] * len(pairs.shape) * pairs.nd
 
 
+class Cell:
+    def __init__(self, sides):
+        self.sides = np.zeros(3)
+        self.sides[:] = sides
+
+    def __array__(self, dtype=None, copy=None):
+        return self.sides
+
+
+def wrapped(x):
+    outer, plain = Cell(x), Cell(1.0)
+    return np.sum(np.asarray(outer) ** 2) + np.dot(outer, x) + np.sum(np.array(plain) * x)
+
+
+def shaped(x):
+    rows = np.outer(x, x[:2]).reshape(np.sort(np.array([3, 2])))
+    return np.sum(rows[0] * x) + np.sum(rows.ravel()[:4])
+
+
 class Place:
     def __init__(self, place):
         self.place = place
@@ -184,7 +203,7 @@ VALUES_NEEDED = (rounded, negative_base, one_bin, whole_numbers_at, ranges, unti
 """What a compiled function refuses or, for lack of values, computes as NumPy's types do."""
 
 
-FORMS = (flattened, together, compared_with_nothing, drawn_into, of_nothing, of_a_plane, moved)
+FORMS = (flattened, together, compared_with_nothing, drawn_into, of_nothing, of_a_plane, moved, wrapped, shaped)
 
 
 @pytest.mark.filterwarnings("ignore:Arrays of 2-dimensional vectors:DeprecationWarning")

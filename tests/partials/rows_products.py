@@ -117,4 +117,6 @@ for _n in (-2, -1, 0, 1, 2, 3, 5):
         np.linalg.matrix_power, (3, 3), call=lambda a, n=_n: np.linalg.matrix_power(0.3 * a + 0.4 * EYE, n), as_=str(_n)
     )
 row(np.linalg.multi_dot, (2, 3), (3, 2), (2, 2), call=lambda *ms: np.linalg.multi_dot(ms), as_="three", ulps=4, why=DOT)
+row(np.linalg.multi_dot, (3, 4), (4, 2), (2, 5), (5, 1), call=lambda *ms: np.linalg.multi_dot(ms), as_="four")
+row(np.linalg.multi_dot, (4,), (4, 2), (2, 4), (4,), call=lambda *ms: np.linalg.multi_dot(ms), as_="between vectors")
 row(np.linalg.multi_dot, (3,), (3, 2), call=lambda *ms: np.linalg.multi_dot(ms), as_="two")

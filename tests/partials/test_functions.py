@@ -126,6 +126,7 @@ BY_NAME = {
     "getitem": "test_indexing",
     "setitem": "tests/graph/test_mutation",
     "plain": "tests/graph/test_mutation",
+    "no rule": "tests/graph/test_whole_numbers",
     "astype": "rows_shapes",
     "late": "test_coverage",
     "cotangents": "test_conventions",

@@ -184,6 +184,8 @@ def _converts(function: Any) -> Callable[..., Any]:
         if not state.depth or not args:
             return function(*args, **kwargs)
         first = args[0].copy() if args[0].__class__ is Flat else args[0]
+        if hasattr(first.__class__, "__array__") and not isinstance(first, (np.ndarray, np.generic)):
+            first = FUNCTIONS["asarray"](first)
         if isinstance(first, Traced) or (isinstance(first, (list, tuple)) and _holds(first)):
             return _converted(function, first, args[1:], kwargs)
         result = function(*args, **kwargs)

@@ -190,7 +190,9 @@ def as_array(x: Any) -> Any:
         return x
     if isinstance(x, (list, tuple)) and holds_traced(x):
         return FUNCTIONS[np.stack]([as_array(item) for item in x])
-    return np.asarray(x)
+    own: Any = getattr(x, "__array__", None)
+    made = None if own is None else own()  # an object of the user's own may hold a traced value
+    return made if isinstance(made, Traced) else np.asarray(x)
 
 
 rule_for("asarray")(as_array)

@@ -435,14 +435,43 @@ def _cross_in_space(x1, x2, /, *, axis=-1):
 
 @rule_for(np.linalg.multi_dot)
 def multi_dot(arrays, *, out=None):
-    result = arrays[0]
-    for array in arrays[1:]:
-        result = np.dot(result, array)
-    return result
+    """The product in the order that takes the fewest multiplications, as NumPy chooses it."""
+    if len(arrays) < 2:
+        raise ValueError("Expecting at least two arrays.")
+    first, *inner, last = map(as_array, arrays)
+    lines = [len(shape_of(end)) == 1 for end in (first, last)]
+    if lines[0]:
+        first = np.reshape(first, (1, -1))
+    if lines[1]:
+        last = np.reshape(last, (-1, 1))
+    chain = [first, *inner, last]
+    result = _product_of(chain, (*[shape_of(a)[0] for a in chain], shape_of(last)[1]))
+    return result[0, 0] if all(lines) else np.ravel(result) if any(lines) else result
+
+
+def _product_of(chain: list[Any], lengths: tuple[int, ...]) -> Any:
+    if len(chain) == 1:
+        return chain[0]
+    cut = _multiplications(lengths)[1]
+    return np.dot(_product_of(chain[:cut], lengths[: cut + 1]), _product_of(chain[cut:], lengths[cut:]))
+
+
+@functools.lru_cache(4096)
+def _multiplications(lengths: tuple[int, ...]) -> tuple[int, int]:
+    """The fewest that a chain of matrices of these lengths takes, and after how many matrices it is cut then."""
+    if len(lengths) == 2:
+        return 0, 0
+    ends = lengths[0] * lengths[-1]
+    return min(
+        (_multiplications(lengths[: k + 1])[0] + _multiplications(lengths[k:])[0] + ends * lengths[k], k)
+        for k in range(1, len(lengths) - 1)
+    )
 
 
 @rule_for(np.linalg.matrix_power)
 def matrix_power(a, n):
+    if len(shape_of(a)) < 2 or shape_of(a)[-1] != shape_of(a)[-2]:
+        raise np.linalg.LinAlgError("Last 2 dimensions of the array must be square")
     if n < 0:
         a, n = np.linalg.inv(a), -n
     if n == 0:

@@ -191,7 +191,7 @@ def reshape(a, /, shape: Any = None, order="C", *, copy=None):
             raise ValueError("Unable to avoid creating a copy while reshaping.")
         return result
     have = shape_of(a)
-    want = tuple(map(int, shape)) if isinstance(shape, (tuple, list)) else (int(shape),)
+    want = lengths(shape)
     if order != "C" and _memory_order(a, order) == "F":
         reverse = tuple(range(len(have)))[::-1]
         flipped = reshape(np.transpose(a, reverse), _filled(have[::-1], want)[::-1])

@@ -500,6 +500,8 @@ rule_for(np.linalg.svdvals)(lambda x, /: svd(x, compute_uv=False))
 @rule_for(np.linalg.cond)
 def cond(x, p=None):
     x = as_array(x)
+    if 0 in shape_of(x)[-2:]:
+        raise np.linalg.LinAlgError("cond is not defined on empty arrays")
     if p is None or p in (2, -2):
         s = svd(x, compute_uv=False)
         return s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
