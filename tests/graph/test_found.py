@@ -127,6 +127,35 @@ def together(x):
     return total * pairs.size + x[0] * len(pairs.shape) * pairs.nd
 
 
+def parts_apart(x):
+    z = x + 0j
+    z.imag[1] = np.inf
+    z.imag += [0.5, 0.0, np.nan]
+    z.real *= x
+    return np.sum(z.real * x) + z.imag[0] * x[0]
+
+
+def by_turns(x):
+    whole, rest = divmod(7.0, x[2])
+    assert x[1] in np.outer(x, np.ones(2))
+    assert 9.0 not in np.outer(x, x)
+    held = x.conj(np.zeros(3)) * 2 + x.flat.__array__()
+    falling = np.digitize(x, [0.6, 0.5, -1.2]) + 4 * np.digitize(x, [0.6, 0.5, -1.2], right=True)
+    return rest * whole + np.sum(held * falling) + np.linalg.norm(x[:0], np.inf)
+
+
+def along_other_axes(x):
+    rows, columns = np.outer(x, x), np.outer(np.sin(x), x)
+    total = np.sum(np.vecdot(rows, x, axis=0) * x) + np.sum(np.vecdot(rows, columns, keepdims=True) * rows)
+    total += np.sum(np.matmul(rows, columns, axes=[(1, 0), (0, 1), (1, 0)]) * rows)
+    return total + np.sum(np.vecdot(rows, x, axes=[0, 0, ()]) ** 2) + np.sum(np.kaiser(5, x[0]) * np.arange(5))
+
+
+def signs_of_infinities(x):
+    z = np.array([complex(np.inf, 0), complex(0, -np.inf), 0]) + x
+    return np.sum(np.sign(z).real * x) + np.sum(np.sign(z).imag)
+
+
 class Cell:
     def __init__(self, sides):
         self.sides = np.zeros(3)
@@ -199,11 +228,34 @@ def reversed_axes(axes):
     return range(len(axes) - 1, -1, -1)
 
 
-VALUES_NEEDED = (rounded, negative_base, one_bin, whole_numbers_at, ranges, until_it_is_definite, singular, counted)
+VALUES_NEEDED = (
+    rounded,
+    negative_base,
+    one_bin,
+    whole_numbers_at,
+    ranges,
+    until_it_is_definite,
+    singular,
+    counted,
+    by_turns,
+    signs_of_infinities,
+)
 """What a compiled function refuses or, for lack of values, computes as NumPy's types do."""
 
 
-FORMS = (flattened, together, compared_with_nothing, drawn_into, of_nothing, of_a_plane, moved, wrapped, shaped)
+FORMS = (
+    flattened,
+    together,
+    compared_with_nothing,
+    drawn_into,
+    of_nothing,
+    of_a_plane,
+    moved,
+    wrapped,
+    shaped,
+    parts_apart,
+    along_other_axes,
+)
 
 
 @pytest.mark.filterwarnings("ignore:Arrays of 2-dimensional vectors:DeprecationWarning")

@@ -130,6 +130,8 @@ for columns in (None, 1, 3, 0):
 row("vander", lambda x: np.vander(x, 4, increasing=True), drawn(3))
 row("i0", lambda x: 1e-4 * np.i0(x), drawn(6, low=-12, high=12), ulp=1)
 row("i0", np.i0, np.float64(0.3), ulp=1)
+row("kaiser", lambda beta: np.kaiser(6, beta), np.float64(2.3), ulp=4)
+row("kaiser", lambda beta: np.kaiser(1, beta[0]) * beta, np.array([1.5, 2.0]))
 
 # statistics
 row("cov", np.cov, drawn(3, 6))
@@ -144,6 +146,7 @@ row("corrcoef", np.corrcoef, drawn(6), drawn(6, seed=5))
 row("bincount", lambda w: np.bincount([0, 2, 2, 5, 0], w, minlength=8), f)
 row("digitize", lambda x: np.digitize(x, knots), f, smooth=False)
 row("digitize", lambda x: np.digitize(x, knots[::-1], right=True), f, smooth=False)
+row("digitize", lambda x: np.digitize(x, knots[::-1]), knots, smooth=False)
 
 # NaN left out
 for axis in (None, 0, 1, (0, 1)):

@@ -198,9 +198,6 @@ class Buffer(Traced):
     def __complex__(self) -> complex:
         return complex(self.node)
 
-    def __contains__(self, item: Any) -> bool:
-        return bool(np.any(self == item))
-
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         if copy or (dtype is not None and np.dtype(dtype) != self.dtype):
             return np.array(self.node, dtype=dtype)
@@ -276,7 +273,9 @@ class Buffer(Traced):
         own(self)
         self.node[plain(key)] = value
 
-    def conj(self) -> Any:
+    def conj(self, out: Any = None) -> Any:
+        if out is not None:
+            return np.conjugate(self, out=out)
         return watched(self.node.conj()) if self.dtype.kind == "c" else self
 
     conjugate = conj

@@ -155,7 +155,7 @@ def _creates(function: Any, whole_numbers: bool) -> Callable[..., Any]:
 def _full(shape: Any, fill_value: Any, dtype: Any = None, order: Any = "C", **kwargs: Any) -> Any:
     if not state.depth:
         return np.full(shape, fill_value, dtype, order, **kwargs)
-    shape = plain(shape)
+    shape = shape if depends(shape) else plain(shape)
     if depends(fill_value):
         value = FUNCTIONS["asarray"](fill_value)
         if dtype is None and type(value) is Traced:

@@ -539,6 +539,9 @@ class Traced:
             raise ValueError(f"there is one device, 'cpu', not {device!r}")
         return self
 
+    def __contains__(self, item: Any) -> bool:
+        return bool(np.any(self == item))
+
     def __getitem__(self, key: Any) -> Any:
         if self.kin is not None:
             found = read_entry(self, key)
@@ -652,7 +655,9 @@ class Traced:
             return bits
         return self[...]
 
-    def conj(self) -> Any:
+    def conj(self, out: Any = None) -> Any:
+        if out is not None:
+            return np.conjugate(self, out=out)
         return self if self.dtype.kind != "c" else FUNCTIONS[np.conjugate](self)
 
     conjugate = conj
@@ -726,6 +731,9 @@ class Traced:
     def __divmod__(self, other: Any) -> Any:
         return self // other, self % other
 
+    def __rdivmod__(self, other: Any) -> Any:
+        return other // self, other % self
+
     def __pow__(self, exponent: Any, modulo: None = None) -> Any:
         # ndarray.__pow__ itself takes these shortcuts, so values stay NumPy's to the bit.
         if type(exponent) in (int, float) and self.ndim and self.dtype.kind in "fc":
@@ -793,6 +801,10 @@ class Flat:
 
     def copy(self) -> Any:
         return self.array.flatten()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        entries = self.copy()
+        return entries if dtype is None else entries.astype(dtype)
 
     def __len__(self) -> int:
         return self.array.size

@@ -19,11 +19,13 @@ from .declare import (
     declare,
     dtype_of,
     is_complex,
+    is_staged,
     negates,
     passes,
     pointwise,
     rule_for,
     ufunc_aval,
+    value_of,
 )
 
 ANY = {"low": -3.0, "high": 3.0}
@@ -221,7 +223,10 @@ for _ufunc, _sign in (
 def _complex_sign(z):
     """z/|z|, 0 at 0."""
     size = np.absolute(z)
-    return np.where(np.equal(size, 0), 0.0, z / np.where(np.equal(size, 0), 1.0, size))
+    if is_staged(size) or np.isfinite(value_of(size)).all():
+        return np.where(np.equal(size, 0), 0.0, z / np.where(np.equal(size, 0), 1.0, size))
+    known = np.isfinite(value_of(size))
+    return np.where(known, _complex_sign(np.where(known, z, 1.0)), np.sign(value_of(z)))
 
 
 pointwise(np.sign, None, complex_form=_complex_sign, notation="sign({0})", domain=ANY, kinks=_STEPS)
@@ -238,6 +243,18 @@ CONJUGATE = declare(
         doc="The complex conjugate; a real value as it is.",
     )
 )
+
+
+def _joined(real, imaginary):
+    """real + i imaginary; where the one is not finite the other stays as it is, unlike in that sum."""
+    if not is_staged(imaginary) and np.isfinite(value_of(imaginary)).all():
+        return real + 1j * imaginary
+    rest = np.where(np.isnan(imaginary), complex(0, np.nan), 0)
+    for infinite in (np.inf, -np.inf):
+        rest = np.where(imaginary == infinite, complex(0, infinite), rest)
+    return real + 1j * np.where(np.isfinite(imaginary), imaginary, 0) + rest
+
+
 REAL_PART = declare(
     Op(
         name="real",
@@ -245,7 +262,7 @@ REAL_PART = declare(
         run=lambda z: z.real if z.__class__ is np.ndarray else np.real(np.asarray(z))[()],
         aval=lambda z: Aval(z.shape, z.dtype.type(0).real.dtype),
         adjoints=(lambda g, out, z: g,),
-        window=Window(lambda z, new: write(z, new + 1j * IMAGINARY_PART(z))),
+        window=Window(lambda z, new: write(z, _joined(new, IMAGINARY_PART(z)))),
         notation="Re({0})",
         domain=ANY,
         doc="The real part.",
@@ -259,7 +276,7 @@ IMAGINARY_PART = declare(
         aval=lambda z: Aval(z.shape, z.dtype.type(0).imag.dtype),
         # Im(dz) = Re(−i dz)
         adjoints=(lambda g, out, z: g * dtype_of(z).type(-1j) if is_complex(z) else np.zeros_like(g),),
-        window=Window(lambda z, new: write(z, REAL_PART(z) + 1j * new)),
+        window=Window(lambda z, new: write(z, _joined(REAL_PART(z), new))),
         notation="Im({0})",
         domain=ANY,
         doc="The imaginary part; 0 of a real value.",

@@ -268,6 +268,8 @@ def _norm(x, ord, axis, keepdims):
     if dtype_of(x).kind not in "fc":
         x = x.astype(np.float64)
     axes = normal_axes(axis, ndim)
+    if ord in (1, 2, np.inf) and not math.prod([shape_of(x)[i] for i in axes]):
+        return np.sum(np.abs(x), axis=axes, keepdims=keepdims)
     if is_complex(x) and (ord in (None, "fro") or (ord == 2 and len(axes) == 1)):
         return _root_of_squares(np.sum(squared(x), axis=axes, keepdims=keepdims))
     if axis is None and (ord is None or (ord == "fro" and ndim == 2) or (ord == 2 and ndim == 1)):

@@ -26,6 +26,7 @@ from .declare import (
     fresh,
     holds_traced,
     is_complex,
+    is_whole,
     normal_axis,
     reduced_axes,
     rule_for,
@@ -77,6 +78,8 @@ def _call(ufunc: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     if out is not None:
         casting = kwargs.get("casting", "same_kind")
         return into(out, _call(ufunc, args, kwargs), f"np.{name}", casting, stretched=True)
+    if ufunc.signature is not None and kwargs.keys() & {"axes", "axis", "keepdims"}:
+        return _along_axes(ufunc, args, **kwargs)
     dtype = kwargs.pop("dtype", None)
     kwargs.pop("casting", None)
     kwargs.pop("order", None)
@@ -119,6 +122,24 @@ def _where(ufunc: Any, args: Any, kwargs: dict[str, Any], out: Any, where: Any) 
     casting = kwargs.get("casting", "same_kind")
     kept = tuple([np.where(where, part, target) for part, target in zip(parts, out, strict=True)])
     return into(out, kept if isinstance(result, tuple) else kept[0], name, casting)
+
+
+def _along_axes(ufunc: Any, args: Any, axes: Any = None, axis: Any = None, keepdims: bool = False, **rest: Any) -> Any:
+    """A generalized ufunc whose core axes lie elsewhere: they are moved to the end, and those of the result back."""
+    inner, _, outer = ufunc.signature.partition("->")
+    cores = [core.strip("()") for core in (*inner.split("),("), outer)]
+    sizes = [core.count(",") + 1 if core else 0 for core in cores]
+    if axis is not None:
+        axes = [(axis,) * size for size in sizes]
+    places = [tuple(range(-size, 0)) for size in sizes]
+    for k, at in enumerate(axes or ()):
+        places[k] = (at,) if is_whole(at) else tuple(at)
+    ends = [tuple(range(-len(at), 0)) for at in places]
+    moved = [np.moveaxis(as_array(a), at, end) for a, at, end in zip(args, places[:-1], ends[:-1], strict=True)]
+    result = _call(ufunc, moved, rest)
+    if keepdims:
+        return np.expand_dims(result, places[0])
+    return np.moveaxis(result, ends[-1], places[-1]) if ends[-1] else result
 
 
 @rule_for("ufunc")

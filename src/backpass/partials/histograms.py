@@ -42,7 +42,7 @@ def digitize(x, bins, right=False):
         return np.searchsorted(bins, x, side=side)
     if not np.all(known[1:] <= known[:-1]):
         raise ValueError("bins must be monotonically increasing or decreasing")
-    return len(known) - np.searchsorted(bins[::-1], x, side="right" if right else "left")
+    return len(known) - np.searchsorted(bins[::-1], x, side=side)
 
 
 @rule_for(np.histogram_bin_edges)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -98,6 +99,16 @@ def i0(x):
     below = np.exp(low) * _chebyshev(low / 2.0 - 2, _BELOW_8)
     above = np.exp(high) * _chebyshev(32.0 / high - 2.0, _ABOVE_8) / np.sqrt(high)
     return np.where(small, below, above).astype(dtype_of(x))
+
+
+@rule_for(np.kaiser)
+def kaiser(M, beta):
+    """I₀(β √(1 − (n/α − 1)²)) / I₀(β) at n = 0, …, M − 1, with α = (M − 1)/2."""
+    count = operator.index(M)
+    if count == 1:
+        return np.ones(1)
+    middle = (count - 1) / 2.0
+    return i0(beta * np.sqrt(1 - ((np.arange(count) - middle) / middle) ** 2.0)) / i0(beta)
 
 
 @rule_for(np.angle)
