@@ -30,12 +30,15 @@ chebyc chebys chebyt chebyu hermite hermitenorm laguerre legendre sh_chebyt sh_c
 WHOLE: dict[str, dict[int, Any]] = {
     **{f"eval_{name}": {0: COLUMN} for name in _POLYNOMIALS.split()},
     **{name: {0: COLUMN} for name in ("expn", "kn", "yn")},
-    **{f"{name}_by_order": {0: 1.0} for name in ("jv", "yv", "iv", "ive", "kv", "kve")},
+    **{f"{name}_by_order": {0: 1.0} for name in ("jv", "yv", "iv", "ive", "kv", "kve", "struve", "modstruve", "pbdv")},
     **{f"eval_{name}_derivative": {0: 0.0, 1: 1.0, 2: 0.0, 3: COLUMN} for name in ("gegenbauer", "genlaguerre")},
     "eval_jacobi_derivative": {0: 0.0, 1: 1.0, 2: 0.0, 3: 0.0, 4: COLUMN},
     "lpmv_by_degree": {0: 1.0, 1: np.array([0.0, 1.0, 2.0])},
     "hyp0f1_derivative": {0: 1.0, 1: 0.0},
-    **{name: {0: 1.0, 1: 0.0, 2: 0.0} for name in ("hyp1f1_derivative", "hyperu_derivative")},
+    **{
+        name: {0: 1.0, 1: 0.0, 2: 0.0}
+        for name in ("hyp1f1_derivative", "hyperu_derivative", "wright_bessel_derivative")
+    },
     "hyp2f1_derivative": {0: 1.0, 1: 0.0, 2: 0.0, 3: 0.0},
     **{name: {0: 1.0} for name in ("zeta_by_s", "zetac_by_s")},
     **{f"mathieu_{kind}": {0: COLUMN + 1.0} for kind in "ab"},

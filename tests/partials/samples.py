@@ -357,6 +357,7 @@ CASES |= {
         case(0, 1, 0, 0, DEGREES, (3,), (), (3,)),
         case(1, 0, 1, 0, (2, 1), (), (), (3,)),
     ],
+    "wright_bessel_derivative": [case(1, 0, 0, (2, 1), (), (3,)), case(0, 1, 1, (), (), ())],
     "lpmv_by_degree": [case(1, np.array([0.0, 1.0, 2.0]), (3,), (3,)), case(2, -1.0, (), ())],
     "lpmv": [case(np.array([0.0, 1.0, 2.0]), np.array([1.5, 2.0, 3.0]), (3,))],
     "kn": [case(DEGREES, (3,))],
@@ -376,7 +377,10 @@ CASES |= {
         for part in ("value", "slope")
     },
     "yn": [case(DEGREES, (3,))],
-    **{f"{name}_by_order": [case(1, (2, 1), (3,)), case(2, (), ())] for name in BESSEL},
+    **{
+        f"{name}_by_order": [case(1, (2, 1), (3,)), case(2, (), ())]
+        for name in (*BESSEL, "struve", "modstruve", "pbdv")
+    },
     **{
         f"{name}_derivative": [case(*orders, *[(2, 1), *[()] * (k - 2), (3,)]) for orders in ORDERS[k]]
         for name, k in HYPER

@@ -54,6 +54,7 @@ from . import (  # noqa: F401  (importing a family enters its records)
     special_orders,
     special_polynomials,
     special_smirnov,
+    special_struve,
     special_waves,
     special_zeta,
     spectral,

@@ -81,11 +81,28 @@ def times_exponential(jet: np.ndarray, logs: Any, slopes: tuple[float, ...], pow
 
 
 def times_gamma(jet: np.ndarray, x: Linear, power: int = 1) -> np.ndarray:
-    """The jet times Γ(x) or 1/Γ(x); the derivatives of log Γ are ψ, ψ′, …"""
+    """The jet times (Γ(x + ε)/Γ(x))^power; the derivatives of log Γ are ψ, ψ′, …"""
     for k in range(1, _reach(jet, x.slopes) + 1):
         slope = _apply("psi")(x.value) if k == 1 else _polygamma(k - 1, x.value)
         jet = times_exponential(jet, power * slope / math.factorial(k), x.slopes, k)
-    return jet * _apply("gamma" if power > 0 else "rgamma")(x.value)
+    return jet
 
 
-__all__ = ["Linear", "constant", "derivative", "over", "rising", "times", "times_exponential", "times_gamma"]
+def over_gamma(jet: np.ndarray, x: Linear) -> np.ndarray:
+    """The jet over Γ(x + ε), where that has a pole, too: 1/Γ(x) = x (x + 1) … (x + n − 1)/Γ(x + n)."""
+    shift = int(np.max(np.ceil(1 - x.value), initial=0.0))
+    shifted = x.plus(shift)
+    return times_gamma(rising(jet, x, shift), shifted, -1) * _apply("rgamma")(shifted.value)
+
+
+__all__ = [
+    "Linear",
+    "constant",
+    "derivative",
+    "over",
+    "over_gamma",
+    "rising",
+    "times",
+    "times_exponential",
+    "times_gamma",
+]

@@ -72,12 +72,12 @@ for _name, _turn, _text in (
 for _name, _letter in (("struve", "H"), ("modstruve", "L")):
     special(
         _name,
-        _ORDER,
+        in_order(_name),
         lambda g, out, v, x, name=_name: g * (_apply(name)(v - 1, x) - v / x * out),
         risky=True,
         notation=f"{_letter}_{{0}}({{1}})",
-        domain=_HELD,
-        doc="Struve function (11.4.27, 11.4.30); no derivative in the order.",
+        domain=_ORDERS,
+        doc="Struve function (11.4.27, 11.4.30); in the order at x > 0.",
     )
 special(
     "besselpoly",
@@ -160,31 +160,32 @@ for _k, (_part, _text) in enumerate(
 
 
 # ---- parabolic cylinders: the second result is the first's derivative
-def _cylinder(ufunc: str, equation: Any, letter: str) -> None:
-    special(
-        ufunc + "_value",
-        _ORDER,
-        lambda g, out, v, x: g * _apply(ufunc + "_slope")(v, x),
-        of=ufunc,
-        output=0,
-        risky=True,
-        notation=f"{letter}_{{0}}({{1}})",
-        domain=_HELD,
-        doc="Parabolic cylinder function (12.2); no derivative in the order.",
-    )
-    special(
-        ufunc + "_slope",
-        _ORDER,
-        lambda g, out, v, x: g * equation(v, x) * _apply(ufunc + "_value")(v, x),
-        of=ufunc,
-        output=1,
-        risky=True,
-        notation=f"{letter}_{{0}}′({{1}})",
-        domain=_HELD,
-        doc="Derivative of a parabolic cylinder function (12.2); no derivative in the order.",
-    )
+def _cylinder(ufunc: str, equation: Any, letter: str, *in_order: Any, domain: Any) -> None:
+    for part, by_order, slope in zip(
+        ("value", "slope"),
+        in_order,
+        (lambda v, x: _apply(ufunc + "_slope")(v, x), lambda v, x: equation(v, x) * _apply(ufunc + "_value")(v, x)),
+        strict=True,
+    ):
+        special(
+            f"{ufunc}_{part}",
+            by_order,
+            lambda g, out, v, x, slope=slope: g * slope(v, x),
+            of=ufunc,
+            output=int(part == "slope"),
+            risky=True,
+            notation=f"{letter}_{{0}}{'′' if part == 'slope' else ''}({{1}})",
+            domain=domain,
+            doc="Parabolic cylinder function (12.2), or its derivative.",
+        )
 
 
-_cylinder("pbdv", lambda v, x: x * x / 4 - v - 0.5, "D")
-_cylinder("pbvv", lambda v, x: x * x / 4 - v - 0.5, "V")
-_cylinder("pbwa", lambda a, x: a - x * x / 4, "W")
+def _d_slope_in_order(g: Any, out: Any, v: Any, x: Any) -> Any:
+    """That of D′_ν = x/2 D_ν − D_{ν+1} (12.8.3)."""
+    by_order = _apply("pbdv_by_order")
+    return g * (0.5 * x * by_order(1, v, x) - by_order(1, v + 1, x))
+
+
+_cylinder("pbdv", lambda v, x: x * x / 4 - v - 0.5, "D", in_order("pbdv"), _d_slope_in_order, domain=_ORDERS)
+_cylinder("pbvv", lambda v, x: x * x / 4 - v - 0.5, "V", _ORDER, _ORDER, domain=_HELD)
+_cylinder("pbwa", lambda a, x: a - x * x / 4, "W", _ORDER, _ORDER, domain=_HELD)

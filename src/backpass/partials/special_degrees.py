@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .jets import Linear, constant, derivative, over, rising, times, times_gamma
+from .jets import Linear, constant, derivative, over, over_gamma, rising, times, times_gamma
 from .special import _apply, family, repeated, whole
 from .special_hypergeometric import kummer, parted, series, started
 
@@ -56,8 +56,8 @@ def _jacobi(nn: int, na: int, nb: int, nx: int, degree: Any, a: Any, b: Any, x: 
         lower = [Linear(a + 1, by_a)]
         jet = started(orders, upper, lower, nx, len(x)) * (-0.5) ** nx
         jet = series(jet, [u.plus(nx) for u in upper], [lower[0].plus(nx)], 0.5 * (1 - x))
-        jet = times_gamma(times_gamma(jet, Linear(degree + a + 1, (1, 1, 0))), lower[0], -1)
-        return derivative(times_gamma(jet, Linear(degree + 1, by_n), -1))
+        jet = times_gamma(jet, Linear(degree + a + 1, (1, 1, 0))) * _apply("gamma")(degree + a + 1)
+        return derivative(over_gamma(over_gamma(jet, lower[0]), Linear(degree + 1, by_n)))
 
     return parted(_whole(nn, degree), recurrence, hypergeometric, degree, a, b, x)
 
@@ -81,8 +81,8 @@ def _gegenbauer(nn: int, na: int, nx: int, degree: Any, a: Any, x: Any) -> np.nd
         lower = [Linear(a + 0.5, by_a)]
         jet = started(orders, upper, lower, nx, len(x)) * (-0.5) ** nx
         jet = series(jet, [u.plus(nx) for u in upper], [lower[0].plus(nx)], 0.5 * (1 - x))
-        jet = times_gamma(times_gamma(jet, upper[1]), Linear(2 * a, (0, 2)), -1)
-        return derivative(times_gamma(jet, Linear(degree + 1, (1, 0)), -1))
+        jet = times_gamma(jet, upper[1]) * _apply("gamma")(degree + 2 * a)
+        return derivative(over_gamma(over_gamma(jet, Linear(2 * a, (0, 2))), Linear(degree + 1, (1, 0))))
 
     return parted(_whole(nn, degree), recurrence, hypergeometric, degree, a, x)
 
@@ -104,8 +104,8 @@ def _laguerre(nn: int, na: int, nx: int, degree: Any, a: Any, x: Any) -> np.ndar
         """Γ(n + a + 1)/(Γ(n + 1) Γ(a + 1)) ₁F₁(−n; a + 1; x) (18.5.12)"""
         upper, lower = Linear(-degree, (-1, 0)), Linear(a + 1, by_a)
         jet = kummer(started(orders, [upper], [lower], nx, len(x)), upper.plus(nx), lower.plus(nx), x)
-        jet = times_gamma(times_gamma(jet, Linear(degree + a + 1, (1, 1))), lower, -1)
-        return derivative(times_gamma(jet, Linear(degree + 1, (1, 0)), -1))
+        jet = times_gamma(jet, Linear(degree + a + 1, (1, 1))) * _apply("gamma")(degree + a + 1)
+        return derivative(over_gamma(over_gamma(jet, lower), Linear(degree + 1, (1, 0))))
 
     return parted(_whole(nn, degree), recurrence, hypergeometric, degree, a, x)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .jets import Linear, constant, derivative, over, rising, times, times_exponential, times_gamma
+from .jets import Linear, constant, derivative, over, over_gamma, rising, times, times_exponential, times_gamma
 from .special import _apply, family, in_parameter, special
 from .special_orders import first_kind
 
@@ -74,7 +74,8 @@ def _hyp0f1(n: int, nz: int, v: np.ndarray, z: np.ndarray) -> np.ndarray:
         """Γ(v) r^{1 − v} J_{v−1}(2r), r = √−z (10.16.9)."""
         r = np.sqrt(-z)
         bessel = [first_kind(k, v - 1, 2 * r) / math.factorial(k) for k in range(n + 1)]
-        jet = times_gamma(times_exponential(np.stack(bessel), -np.log(r), (1,)), Linear(v, (1,))) * r ** (1 - v)
+        jet = times_gamma(times_exponential(np.stack(bessel), -np.log(r), (1,)), Linear(v, (1,)))
+        jet = jet * r ** (1 - v) * _apply("gamma")(v)
         return derivative(np.stack([sum(start[i] * jet[k - i] for i in range(k + 1)) for k in range(n + 1)]))
 
     return parted(z > -1, growing, oscillating, start, v + nz, z)
@@ -132,10 +133,10 @@ def _tricomi(na: int, nb: int, nx: int, a: np.ndarray, b: np.ndarray, x: np.ndar
     for i, j, k in np.ndindex(na + 1, nb + 1, nx + 1):
         jet[i, j, k] = np.sum(f * (logs - shifted) ** i * shifted**j * (-t) ** k, axis=1)
         jet[i, j, k] /= math.factorial(i) * math.factorial(j) * math.factorial(k)
-    return times_gamma(jet, Linear(a, (1, 0, 0)), -1)
+    return over_gamma(jet, Linear(a, (1, 0, 0)))
 
 
-def _hyperu(na: int, nb: int, nx: int, a: np.ndarray, b: np.ndarray, x: np.ndarray) -> np.ndarray:
+def hyperu_derivative(na: int, nb: int, nx: int, a: np.ndarray, b: np.ndarray, x: np.ndarray) -> np.ndarray:
     """At a ≤ 0 by U(a − 1) = (2a − b + x) U(a) − a (a − b + 1) U(a + 1) from above (13.3.7)."""
     usable = (x > 0) & np.isfinite(a + b + x)
     a, b, x = (np.where(usable, value, 1.0) for value in (a, b, x))
@@ -195,7 +196,7 @@ for _name, _count, _nth, _text, _where in (
     ("hyp0f1", 2, _hyp0f1, "∂^({0},{1}) ₀F₁({2}; {3})", _HYPER),
     ("hyp1f1", 3, _hyp1f1, "∂^({0},{1},{2}) ₁F₁({3}; {4}; {5})", _HYPER),
     ("hyp2f1", 4, _hyp2f1, "∂^({0},{1},{2},{3}) ₂F₁({4}, {5}; {6}; {7})", {"low": 0.4, "high": 0.7}),
-    ("hyperu", 3, _hyperu, "∂^({0},{1},{2}) U({3}, {4}, {5})", _TRICOMI),
+    ("hyperu", 3, hyperu_derivative, "∂^({0},{1},{2}) U({3}, {4}, {5})", _TRICOMI),
 ):
     family(
         f"{_name}_derivative",

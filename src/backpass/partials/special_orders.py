@@ -22,7 +22,7 @@ FALLEN = 45.0
 """A path ends where the integrand has fallen by exp(−45)."""
 
 
-def _at_positive(integral: Integral, at_zero: float) -> Integral:
+def at_positive(integral: Integral, at_zero: float) -> Integral:
     """The integral at x > 0; at x = 0 and ν > 0 its limit, NaN elsewhere."""
 
     def run(n: int, v: np.ndarray, x: np.ndarray) -> np.ndarray:
@@ -105,7 +105,7 @@ def _beyond(n: int, v: np.ndarray, x: np.ndarray) -> np.ndarray:
     return apart * np.sum(np.imag(f), axis=1) / np.pi
 
 
-def _hankel(n: int, v: Any, x: Any, scaled: bool = False) -> Any:
+def hankel(n: int, v: Any, x: Any, scaled: bool = False) -> Any:
     """H⁽¹⁾: 1/(πi) ∫ exp(x sinh t − νt) dt from −∞ to ∞ + iπ (10.9.18), on a smooth step of Im t from 0 to π.
 
     It passes i arccos(ν/x), the saddle where ν < x, as steeply as the integrand falls; where ν > x it keeps to the real
@@ -127,14 +127,14 @@ def _hankel(n: int, v: Any, x: Any, scaled: bool = False) -> Any:
 
 
 def first_kind(n: int, v: np.ndarray, x: np.ndarray) -> np.ndarray:
-    found = _hankel(n, v, x).real
+    found = hankel(n, v, x).real
     beyond = v >= x
     found[beyond] = _beyond(n, v[beyond], x[beyond])
     return found
 
 
 def _conjugate(scaled: bool) -> Integral:
-    return lambda n, v, x: np.conj(_hankel(n, v, x, scaled))
+    return lambda n, v, x: np.conj(hankel(n, v, x, scaled))
 
 
 def _neighbours(name: str, below: Any, above: Any, own: Any = 0.0) -> Any:
@@ -149,20 +149,20 @@ def _neighbours(name: str, below: Any, above: Any, own: Any = 0.0) -> Any:
 
 for _name, _letter, _integral, _at_zero, _weights in (
     ("jv", "J", first_kind, 0.0, (0.5, -0.5)),
-    ("yv", "Y", lambda n, v, x: _hankel(n, v, x).imag, np.nan, (0.5, -0.5)),
+    ("yv", "Y", lambda n, v, x: hankel(n, v, x).imag, np.nan, (0.5, -0.5)),
     ("iv", "I", _modified_first_kind(scaled=False), 0.0, (0.5, 0.5)),
     ("ive", "exp(−{2}) I", _modified_first_kind(scaled=True), 0.0, (0.5, 0.5, -1.0)),
     ("kv", "K", _second_kind(scaled=False), np.nan, (-0.5, -0.5)),
     ("kve", "exp({2}) K", _second_kind(scaled=True), np.nan, (-0.5, -0.5, 1.0)),
-    ("hankel1", "H⁽¹⁾", _hankel, np.nan, (0.5, -0.5)),
+    ("hankel1", "H⁽¹⁾", hankel, np.nan, (0.5, -0.5)),
     ("hankel2", "H⁽²⁾", _conjugate(scaled=False), np.nan, (0.5, -0.5)),
-    ("hankel1e", "exp(−i {2}) H⁽¹⁾", lambda n, v, x: _hankel(n, v, x, True), np.nan, (0.5, -0.5, -1j)),
+    ("hankel1e", "exp(−i {2}) H⁽¹⁾", lambda n, v, x: hankel(n, v, x, True), np.nan, (0.5, -0.5, -1j)),
     ("hankel2e", "exp(i {2}) H⁽²⁾", _conjugate(scaled=True), np.nan, (0.5, -0.5, 1j)),
 ):
     repeated(
         f"{_name}_by_order",
         _name,
-        _at_positive(_integral, _at_zero),
+        at_positive(_integral, _at_zero),
         lambda g, out, n, v, x, name=_name: g * _apply(f"{name}_by_order")(n + 1, v, x),
         _neighbours(_name, *_weights),
         risky=True,
