@@ -58,7 +58,11 @@ WHOLE: dict[str, dict[int, Any]] = {
     "pdtrik": {1: np.float64(1.7)},
     **{f"{name}_derivative": {0: 1, 1: 0} for name in ("gammainc", "stdtr")},
     "betaprime_derivative": {0: 0, 1: 1, 2: 0},
+    "noncentral_gamma_derivative": {0: 1, 1: 0, 2: 0},
+    "noncentral_beta_derivative": {0: 0, 1: 1, 2: 0, 3: 0},
+    "nctdtr_derivative": {0: 1, 1: 0, 2: 0},
     **{name: {0: np.float64(2.3)} for name in ("nctdtrit", "nctdtrinc")},
+    "nctdtridf": {1: np.float64(0.5), 2: np.float64(0.7)},
     **{
         f"mathieu_{kind}_{part}": {0: np.float64(1.0), 1: np.float64(0.7)}
         for kind in ("cem", "sem", "modcem1", "modcem2", "modsem1", "modsem2")

@@ -39,6 +39,9 @@ SMOOTH = {
     "beta": ((1.9, 2.7), "cdf sf logsf ppf isf mean var entropy"),
     "betaprime": ((1.9, 2.7), "cdf sf ppf"),
     "f": ((3.1, 5.3), "cdf sf logcdf ppf isf"),
+    "ncx2": ((3.1, 1.3), "pdf logpdf cdf sf ppf"),
+    "ncf": ((3.1, 5.3, 1.3), "pdf logpdf cdf sf ppf"),
+    "nct": ((5.3, 0.7), "pdf cdf sf ppf"),
     "norm": ((), "mean var std stats entropy median interval moment nnlf rvs support"),
     "t": ((5.3,), "cdf sf logcdf ppf isf mean var entropy"),
 }

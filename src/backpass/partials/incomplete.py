@@ -27,7 +27,7 @@ def _log_gamma_mass(a: Any, x: Any) -> Any:
     return 0.5 * np.log(a / (2 * math.pi)) - stirling_error(a) + a * log_minus(x / a, (x - a) / a)
 
 
-def _gamma_density(order: Order, a: Any, x: Any) -> Any:
+def gamma_density(order: Order, a: Any, x: Any) -> Any:
     def cumulant(order: Order) -> Any:
         n, m = order
         found: Any = _log_power(x, m) if n == 1 else 0.0
@@ -40,10 +40,15 @@ def _gamma_density(order: Order, a: Any, x: Any) -> Any:
     return np.exp(_log_gamma_mass(a, x) - np.log(x)) * bell(order, cumulant)
 
 
+def gamma_step(n: int, a: Any, x: Any) -> Any:
+    """∂ₐⁿ of P(a, x) − P(a + 1, x) = xᵃ exp(−x)/Γ(a + 1)"""
+    cumulant = lambda k: np.log(x) - _polygamma(0, a + 1) if k == (1,) else -_polygamma(k[0] - 1, a + 1)  # noqa: E731
+    return np.exp(_log_gamma_mass(a + 1, x) - np.log(x)) * bell((n,), cumulant)
+
+
 def _gamma_probability(n: int, a: Any, x: Any) -> Any:
     lower = x < a + 0.5
     shape, side = np.where(lower, a + 1, a), np.where(lower, 1.0, -1.0)
-    mass = _log_gamma_mass(shape, x)
     middle = np.log(x) - _polygamma(0, shape)
 
     def fall(s: Any) -> tuple[Any, Any]:
@@ -53,14 +58,14 @@ def _gamma_probability(n: int, a: Any, x: Any) -> Any:
     def factor(s: Any) -> Any:
         return bell((n,), lambda k: middle - side * s if k == (1,) else -_polygamma(k[0] - 1, shape))
 
-    inside = np.exp(mass) * tail(fall, x, factor)
-    return np.where(lower, np.exp(mass - np.log(x)) * factor(0.0) + inside, -inside)
+    inside = np.exp(_log_gamma_mass(shape, x)) * tail(fall, x, factor)
+    return np.where(lower, gamma_step(n, a, x) + inside, -inside)
 
 
 def _gamma(n: int, m: int, a: Any, x: Any) -> Any:
     valid = (a > 0) & (x > 0) & np.isfinite(a) & np.isfinite(x)
     a0, x0 = np.where(valid, a, 1.0), np.where(valid, x, 1.0)
-    found = _gamma_density((n, m - 1), a0, x0) if m else _gamma_probability(n, a0, x0)
+    found = gamma_density((n, m - 1), a0, x0) if m else _gamma_probability(n, a0, x0)
     return np.where(valid, found, np.where((a > 0) & ((x == 0) | np.isposinf(x)), 0.0, np.nan))
 
 
@@ -85,17 +90,16 @@ def _log_beta_mass(a: Any, b: Any, r: Any) -> Any:
     return 0.5 * np.log(a * (b / n) / (2 * math.pi)) + errors + powers
 
 
-def _beta_cumulant(order: Order, a: Any, b: Any, log_x: Any, log_y: Any, above: tuple[Any, Any] | None = None) -> Any:
-    """∂ₐⁱ∂_bʲ of a log x + b log y − log Γ(a) − log Γ(b) + log Γ(n), with n = a + b or `above` a and b otherwise."""
+def _beta_cumulant(order: Order, a: Any, b: Any, log_x: Any, log_y: Any, less: int = 0) -> Any:
+    """∂ₐⁱ∂_bʲ of a log x + b log y − log Γ(a) − log Γ(b) + log Γ(a + b − less)"""
     i, j = order
-    over_a, over_b = above or (b, a)
     if i and j:
-        return _polygamma(i + j - 1, a + over_a)
-    found = polygamma_step(i - 1, a, over_a) if i else polygamma_step(j - 1, b, over_b)
+        return _polygamma(i + j - 1, a + b - less)
+    found = polygamma_step(i - 1, a, b - less) if i else polygamma_step(j - 1, b, a - less)
     return found + (log_x if i else log_y) if i + j == 1 else found
 
 
-def _beta_density(order: Order, a: Any, b: Any, r: Any) -> Any:
+def beta_density(order: Order, a: Any, b: Any, r: Any) -> Any:
     """Of r: rᵃ⁻¹(1 + r)⁻ᵃ⁻ᵇ/B(a, b)"""
 
     def cumulant(order: Order) -> Any:
@@ -111,6 +115,13 @@ def _beta_density(order: Order, a: Any, b: Any, r: Any) -> Any:
     return np.exp(_log_beta_mass(a, b, r) - np.log(r)) * bell(order, cumulant)
 
 
+def beta_step(order: Order, a: Any, b: Any, r: Any) -> Any:
+    """∂ₐⁱ∂_bʲ of I(x; a, b) − I(x; a + 1, b) = xᵃ(1 − x)ᵇ/(a B(a, b))"""
+    log_x, log_y = -np.log1p(1 / r), -np.log1p(r)
+    cumulant = lambda order: _beta_cumulant(order, a + 1, b, log_x, log_y, less=1)  # noqa: E731
+    return np.exp(_log_beta_mass(a + 1, b, r) - log_x) / (a + b) * bell(order, cumulant)
+
+
 def _beta_probability(order: Order, a: Any, b: Any, r: Any) -> Any:
     lower, small = r * (b + 0.5) < a + 0.5, r < 1
     side, turn = np.where(lower, 1.0, -1.0), np.where(lower == small, -1.0, 1.0)
@@ -123,20 +134,19 @@ def _beta_probability(order: Order, a: Any, b: Any, r: Any) -> Any:
         steps = part * np.expm1(turn * s)
         return n * np.log1p(steps) - turn * (shape * s), turn * (n * (part + steps) / (1 + steps) - shape)
 
-    def factor(s: Any, above: tuple[Any, Any] | None = None) -> Any:
+    def factor(s: Any) -> Any:
         u = log_r - side * s
         log_x, log_y = -np.logaddexp(0.0, -u), -np.logaddexp(0.0, u)
-        return bell(order, lambda order: _beta_cumulant(order, a1, b1, log_x, log_y, above))
+        return bell(order, lambda order: _beta_cumulant(order, a1, b1, log_x, log_y))
 
-    mass = _log_beta_mass(a1, b1, r)
-    first = np.exp(mass - np.log(np.where(lower, x, y))) / (a + b) * factor(0.0, (b - lower, a - ~lower))
-    return side * (first + np.exp(mass) * tail(fall, n * x * y, factor))
+    first = np.where(lower, beta_step(order, a, b, r), beta_step(order[::-1], b, a, 1 / r))
+    return side * (first + np.exp(_log_beta_mass(a1, b1, r)) * tail(fall, n * x * y, factor))
 
 
 def _beta(i: int, j: int, m: int, a: Any, b: Any, r: Any) -> Any:
     valid = (a > 0) & (b > 0) & (r > 0) & np.isfinite(a) & np.isfinite(b) & np.isfinite(r)
     a0, b0, r0 = (np.where(valid, p, 1.0) for p in (a, b, r))
-    found = _beta_density((i, j, m - 1), a0, b0, r0) if m else _beta_probability((i, j), a0, b0, r0)
+    found = beta_density((i, j, m - 1), a0, b0, r0) if m else _beta_probability((i, j), a0, b0, r0)
     return np.where(valid, found, np.where((a > 0) & (b > 0) & ((r == 0) | np.isposinf(r)), 0.0, np.nan))
 
 

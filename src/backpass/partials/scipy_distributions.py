@@ -24,6 +24,7 @@ from backpass.graph.op import FUNCTIONS
 from .declare import as_array, rule_for, shape_of, value_of
 from .scipy_functions import RULES
 from .special import _apply
+from .special_noncentral import noncentral_chi_square_density, noncentral_f_density, noncentral_student_density
 
 INF = math.inf
 INTEGRAL = {
@@ -363,13 +364,6 @@ def _log_beta_density(x: Any, a: Any, b: Any) -> Any:
     return _apply("xlog1py")(b - 1.0, -x) + _apply("xlogy")(a - 1.0, x) - _apply("betaln")(a, b)
 
 
-def _ncx2(x: Any, df: Any, nc: Any) -> Any:
-    """½ exp(−(x + λ)/2) (x/λ)^(k/4 − ½) I_{k/2 − 1}(√(λ x))"""
-    root = np.sqrt(nc * x)
-    head = np.exp(-((np.sqrt(x) - np.sqrt(nc)) ** 2) / 2) / 2
-    return head * (x / nc) ** (df / 4 - 0.5) * _apply("ive")(df / 2 - 1, root)
-
-
 PRIVATE: dict[str, Callable[..., Any]] = {
     "_beta_pdf": lambda x, a, b: np.exp(_log_beta_density(x, a, b)),
     "_beta_ppf": lambda q, a, b: _apply("betaincinv")(a, b, q),
@@ -388,8 +382,12 @@ PRIVATE: dict[str, Callable[..., Any]] = {
     "_skewnorm_cdf": lambda x, loc, scale, a: (
         _apply("ndtr")((x - loc) / scale) - 2 * _apply("owens_t")((x - loc) / scale, a)
     ),
-    "_ncx2_pdf": _ncx2,
+    "_ncx2_pdf": noncentral_chi_square_density,
     "_ncx2_sf": lambda x, df, nc: 1.0 - _apply("chndtr")(x, df, nc),
+    "_ncf_pdf": lambda x, m, n, nc: noncentral_f_density(m, n, nc, x),
+    "_ncf_sf": lambda x, m, n, nc: 1.0 - _apply("ncfdtr")(m, n, nc, x),
+    "_nct_pdf": lambda x, df, nc: noncentral_student_density(df, nc, x),
+    "_nct_sf": lambda x, df, nc: 1.0 - _apply("nctdtr")(df, nc, x),
     "_scaled_exp1": lambda x: x * np.exp(x) * _apply("exp1")(x),
 }
 """A ufunc that SciPy keeps to itself → its formula."""

@@ -1,4 +1,4 @@
-"""Noncentral distribution functions of ``scipy.special`` and their inverses. Degrees of freedom are held."""
+"""Noncentral distribution functions of ``scipy.special`` and their inverses."""
 
 from __future__ import annotations
 
@@ -6,139 +6,123 @@ from typing import Any
 
 import numpy as np
 
-from .special import _apply, special, undefined
-from .special_distributions import LARGER, UNIT
-
-_SHAPE = undefined("in a parameter of the distribution")
-
-
-def _held(places: tuple[int, ...], domain: Any) -> Any:
-    return {**domain, "hold": places}
+from .mixtures import NONCENTRAL_BETA, NONCENTRAL_GAMMA
+from .noncentral_student import NONCENTRAL_STUDENT
+from .special import _apply
+from .special_distributions import LARGER, UNIT, Slopes, distribution, inverse
 
 
-# ---- noncentral χ²
-def _noncentral(x: Any, k: Any, c: Any) -> Any:
+# ---- χ²
+def noncentral_chi_square_density(x: Any, k: Any, c: Any) -> Any:
     """½ exp(−(x + c)/2) (x/c)^{k/4 − ½} I_{k/2 − 1}(√(cx))"""
     rx, rc = np.sqrt(x), np.sqrt(c)
     power = np.exp((0.5 * k - 1) * (np.log(rx) - np.log(rc)))
     return 0.5 * np.exp(-0.5 * (rx - rc) ** 2) * power * _apply("ive")(0.5 * k - 1, rx * rc)
 
 
-special(
+_CHI_SQUARE: Slopes = (
+    noncentral_chi_square_density,
+    lambda x, k, c: 0.5 * NONCENTRAL_GAMMA(1, 0, 0, 0.5 * k, 0.5 * c, 0.5 * x),
+    lambda x, k, c: -noncentral_chi_square_density(x, k + 2, c),
+)
+distribution(
     "chndtr",
-    lambda g, out, x, k, c: g * _noncentral(x, k, c),
-    _SHAPE,
-    lambda g, out, x, k, c: -g * _noncentral(x, k + 2, c),
-    risky=True,
+    _CHI_SQUARE,
     notation="χ²({0}; {1}, {2})",
-    domain=_held((1,), LARGER),
-    doc="Noncentral χ² distribution function, in variate and noncentrality; no derivative in the degrees of freedom.",
+    domain=LARGER,
+    doc="Noncentral χ² distribution function of k degrees of freedom.",
 )
-special(
-    "chndtrix",
-    lambda g, out, p, k, c: g / _noncentral(out, k, c),
-    _SHAPE,
-    lambda g, out, p, k, c: g * _noncentral(out, k + 2, c) / _noncentral(out, k, c),
-    risky=True,
-    notation="χ²⁻¹({0}; {1}, {2})",
-    domain=_held((1,), UNIT),
-    doc="Inverse of chndtr; no derivative in the degrees of freedom.",
-)
-
-special(
-    "chndtrinc",
-    lambda g, out, x, k, p: g * -_noncentral(x, k, out) / -_noncentral(x, k + 2, out),
-    _SHAPE,
-    lambda g, out, x, k, p: g / -_noncentral(x, k + 2, out),
-    risky=True,
-    notation="c: χ²({0}; {1}, c) = {2}",
-    domain={"low": 0.3, "high": 0.45, "hold": (0, 1)},
-    doc="The noncentrality for which chndtr is p; no derivative in the degrees of freedom.",
-)
+for _name, _place, _where, _text, _what in (
+    ("chndtrix", 0, UNIT, "χ²⁻¹({0}; {1}, {2})", "variate"),
+    ("chndtridf", 1, {"low": 0.3, "high": 0.5}, "k: χ²({0}; k, {2}) = {1}", "number of degrees of freedom"),
+    ("chndtrinc", 2, {"low": 0.3, "high": 0.45}, "c: χ²({0}; {1}, c) = {2}", "noncentrality"),
+):
+    inverse(
+        _name,
+        _CHI_SQUARE,
+        _place,
+        notation=_text,
+        domain=_where,
+        doc=f"The {_what} for which the noncentral χ² distribution function is p.",
+    )
 
 
-# ---- noncentral F and t
-def _ncf(m: Any, n: Any, c: Any, f: Any, shift: int) -> Any:
+# ---- F
+def _shifted_f(m: Any, n: Any, c: Any, f: Any, shift: int) -> Any:
     """The noncentral F distribution function with `shift` more degrees above, at the same beta variable."""
     return _apply("ncfdtr")(m + shift, n, c, f * m / (m + shift))
 
 
-def _ncf_density(m: Any, n: Any, c: Any, f: Any) -> Any:
+def noncentral_f_density(m: Any, n: Any, c: Any, f: Any) -> Any:
     """By I_y(a, b) − I_y(a + 1, b) = yᵃ(1 − y)ᵇ/(a B(a, b)) (8.17.20) in each term of the Poisson mixture."""
-    zero, one, two = (_ncf(m, n, c, f, k) for k in (0, 2, 4))
+    zero, one, two = (_shifted_f(m, n, c, f, k) for k in (0, 2, 4))
     return (0.5 * m * (zero - one) + 0.5 * c * (one - two)) / f
 
 
-def _ncf_slope(m: Any, n: Any, c: Any, f: Any) -> Any:
-    """In the noncentrality: the weights of the mixture move one term on."""
-    return 0.5 * (_ncf(m, n, c, f, 2) - _ncf(m, n, c, f, 0))
+def _f_at_odds(orders: tuple[int, int], m: Any, n: Any, c: Any, f: Any) -> Any:
+    """By the degrees of freedom, at the same beta variable."""
+    return 0.5 * NONCENTRAL_BETA(*orders, 0, 0, 0.5 * m, 0.5 * n, 0.5 * c, m * f / n)
 
 
-special(
+_F: Slopes = (
+    lambda m, n, c, f: _f_at_odds((1, 0), m, n, c, f) + f / m * noncentral_f_density(m, n, c, f),
+    lambda m, n, c, f: _f_at_odds((0, 1), m, n, c, f) - f / n * noncentral_f_density(m, n, c, f),
+    lambda m, n, c, f: 0.5 * (_shifted_f(m, n, c, f, 2) - _shifted_f(m, n, c, f, 0)),
+    noncentral_f_density,
+)
+distribution(
     "ncfdtr",
-    _SHAPE,
-    _SHAPE,
-    lambda g, out, m, n, c, f: g * _ncf_slope(m, n, c, f),
-    lambda g, out, m, n, c, f: g * _ncf_density(m, n, c, f),
-    risky=True,
+    _F,
     notation="F({3}; {0}, {1}, {2})",
-    domain=_held((0, 1), {"low": 1.2, "high": 3.0}),
-    doc="Noncentral F distribution function; no derivative in the degrees of freedom.",
+    domain={"low": 1.2, "high": 3.0},
+    doc="Noncentral F distribution function of m and n degrees of freedom.",
 )
-special(
+inverse(
     "ncfdtri",
-    _SHAPE,
-    _SHAPE,
-    lambda g, out, m, n, c, p: g * -_ncf_slope(m, n, c, out) / _ncf_density(m, n, c, out),
-    lambda g, out, m, n, c, p: g / _ncf_density(m, n, c, out),
-    risky=True,
+    _F,
+    3,
     notation="F⁻¹({3}; {0}, {1}, {2})",
-    domain=_held((0, 1), UNIT),
-    doc="Inverse of ncfdtr; no derivative in the degrees of freedom.",
+    domain=UNIT,
+    doc="The variate for which the noncentral F distribution function is p.",
 )
 
 
-def _nct_density(v: Any, c: Any, t: Any) -> Any:
+# ---- Student's t
+def noncentral_student_density(v: Any, c: Any, t: Any) -> Any:
     """(ν/t) (F_{ν+2}(t √(1 + 2/ν)) − F_ν(t)) (Johnson, Kotz & Balakrishnan 1995, 31.5)."""
     return v / t * (_apply("nctdtr")(v + 2, c, t * np.sqrt(1 + 2 / v)) - _apply("nctdtr")(v, c, t))
 
 
-def _nct_slope(v: Any, c: Any, t: Any) -> Any:
-    """In the noncentrality: −√((ν − 1)/2) Γ((ν − 1)/2)/Γ(ν/2) times the density of ν − 1 at t √((ν − 1)/ν)."""
+def _student_in_noncentrality(v: Any, c: Any, t: Any) -> Any:
+    """−√((ν − 1)/2) Γ((ν − 1)/2)/Γ(ν/2) times the density of ν − 1 at t √((ν − 1)/ν)."""
     w = v - 1
     ratio = np.exp(_apply("gammaln")(w / 2) - _apply("gammaln")(v / 2))
-    return -np.sqrt(w / 2) * ratio * _nct_density(w, c, t * np.sqrt(w / v))
+    return -np.sqrt(w / 2) * ratio * noncentral_student_density(w, c, t * np.sqrt(w / v))
 
 
-_NCT = {"low": 2.3, "high": 4.0}
-special(
+_STUDENT: Slopes = (
+    lambda v, c, t: NONCENTRAL_STUDENT(1, 0, 0, v, c, t),
+    _student_in_noncentrality,
+    noncentral_student_density,
+)
+distribution(
     "nctdtr",
-    _SHAPE,
-    lambda g, out, v, c, t: g * _nct_slope(v, c, t),
-    lambda g, out, v, c, t: g * _nct_density(v, c, t),
-    risky=True,
+    _STUDENT,
     notation="T({2}; {0}, {1})",
-    domain=_held((0,), _NCT),
+    domain={"low": 2.3, "high": 4.0},
     kinks="NaN at t = 0, and in the noncentrality for one degree of freedom or less, at second order two or less.",
-    doc="Noncentral t distribution function; no derivative in the degrees of freedom.",
+    doc="Noncentral t distribution function of v degrees of freedom.",
 )
-special(
-    "nctdtrit",
-    _SHAPE,
-    lambda g, out, v, c, p: g * -_nct_slope(v, c, out) / _nct_density(v, c, out),
-    lambda g, out, v, c, p: g / _nct_density(v, c, out),
-    risky=True,
-    notation="T⁻¹({2}; {0}, {1})",
-    domain=_held((0,), {"low": 0.35, "high": 0.8}),
-    doc="Inverse of nctdtr; no derivative in the degrees of freedom.",
-)
-special(
-    "nctdtrinc",
-    _SHAPE,
-    lambda g, out, v, p, t: g / _nct_slope(v, out, t),
-    lambda g, out, v, p, t: g * -_nct_density(v, out, t) / _nct_slope(v, out, t),
-    risky=True,
-    notation="c: T({2}; {0}, c) = {1}",
-    domain=_held((0,), {"low": 0.3, "high": 0.8}),
-    doc="The noncentrality for which nctdtr is p; no derivative in the degrees of freedom.",
-)
+for _name, _place, _where, _text, _what in (
+    ("nctdtridf", 0, {"low": 0.4, "high": 0.5}, "v: T({2}; v, {1}) = {0}", "number of degrees of freedom"),
+    ("nctdtrinc", 1, {"low": 0.3, "high": 0.8}, "c: T({2}; {0}, c) = {1}", "noncentrality"),
+    ("nctdtrit", 2, {"low": 0.35, "high": 0.8}, "T⁻¹({2}; {0}, {1})", "variate"),
+):
+    inverse(
+        _name,
+        _STUDENT,
+        _place,
+        notation=_text,
+        domain=_where,
+        doc=f"The {_what} for which the noncentral t distribution function is p.",
+    )
