@@ -17,6 +17,7 @@ import backpass as bp
 from .references import close, differences
 
 SMOOTH = {
+    "tukeylambda": ((0.7,), "pdf logpdf cdf sf"),
     "skewnorm": ((1.3,), "pdf logpdf cdf sf logcdf ppf mean var"),
     "truncnorm": ((-0.7, 2.1), "pdf logpdf cdf logsf ppf mean"),
     "invgauss": ((0.8,), "pdf logpdf cdf ppf mean var entropy"),

@@ -15,6 +15,7 @@ import numpy as np
 
 from .incomplete import BETA, GAMMA
 from .special import ROOT_TWO_PI, _apply, special, undefined
+from .special_forms import _boxcox_in_lambda
 from .student import STUDENT
 
 UNIT = {"low": 0.2, "high": 0.8}
@@ -115,9 +116,14 @@ def _f_density(d1: Any, d2: Any, x: Any) -> Any:
     return np.exp(scale + (0.5 * d1 - 1) * np.log(x) - 0.5 * (d1 + d2) * np.log1p(ratio * x))
 
 
+def _f_of_odds(orders: tuple[int, int, int], m: Any, n: Any, x: Any) -> Any:
+    """Of both terms of a slope alike: where n is large, they are of order 1/n, and together of order 1/n²."""
+    return BETA(*orders, 0.5 * m, 0.5 * n, m * x / n)
+
+
 _F: Slopes = (
-    lambda m, n, x: 0.5 * BETA(1, 0, 0, 0.5 * m, 0.5 * n, m * x / n) + x / m * _f_density(m, n, x),
-    lambda m, n, x: 0.5 * BETA(0, 1, 0, 0.5 * m, 0.5 * n, m * x / n) - x / n * _f_density(m, n, x),
+    lambda m, n, x: 0.5 * _f_of_odds((1, 0, 0), m, n, x) + x / n * _f_of_odds((0, 0, 1), m, n, x),
+    lambda m, n, x: 0.5 * _f_of_odds((0, 1, 0), m, n, x) - m * x / (n * n) * _f_of_odds((0, 0, 1), m, n, x),
     _f_density,
 )
 distribution(
@@ -377,14 +383,28 @@ special(
     domain={"low": 0.55, "high": 0.9},
     doc="The standard deviation for which the normal distribution function at x is p.",
 )
+
+
+def _tukey_density(p: Any, c: Any) -> Any:
+    return 1 / (np.power(p, c - 1) + np.power(1 - p, c - 1))
+
+
+def _tukey_in_lambda(p: Any, c: Any) -> Any:
+    """By x = (pᶜ − (1 − p)ᶜ)/c; 0 at the ends of the support and beyond."""
+    inside = p * (1 - p) > 0
+    p = np.where(inside, p, 0.5)
+    rise = _boxcox_in_lambda(np.log(p), c) - _boxcox_in_lambda(np.log1p(-p), c)
+    return np.where(inside, -rise * _tukey_density(p, c), 0.0)
+
+
 special(
     "tklmbda",
-    lambda g, out, x, c: g / (np.power(out, c - 1) + np.power(1 - out, c - 1)),
-    undefined("in λ"),
+    lambda g, out, x, c: g * _tukey_density(out, c),
+    lambda g, out, x, c: g * _tukey_in_lambda(out, c),
     risky=True,
     notation="Λ({0}; {1})",
-    domain={"low": 0.2, "high": 0.8, "hold": (1,)},
-    doc="Tukey's λ distribution function of x; no derivative in λ.",
+    domain=UNIT,
+    doc="Tukey's λ distribution function of x.",
 )
 
 

@@ -59,14 +59,15 @@ def noncentral_f_density(m: Any, n: Any, c: Any, f: Any) -> Any:
     return (0.5 * m * (zero - one) + 0.5 * c * (one - two)) / f
 
 
-def _f_at_odds(orders: tuple[int, int], m: Any, n: Any, c: Any, f: Any) -> Any:
-    """By the degrees of freedom, at the same beta variable."""
-    return 0.5 * NONCENTRAL_BETA(*orders, 0, 0, 0.5 * m, 0.5 * n, 0.5 * c, m * f / n)
+def _f_of_odds(orders: tuple[int, int, int, int], m: Any, n: Any, c: Any, f: Any) -> Any:
+    return NONCENTRAL_BETA(*orders, 0.5 * m, 0.5 * n, 0.5 * c, m * f / n)
 
 
 _F: Slopes = (
-    lambda m, n, c, f: _f_at_odds((1, 0), m, n, c, f) + f / m * noncentral_f_density(m, n, c, f),
-    lambda m, n, c, f: _f_at_odds((0, 1), m, n, c, f) - f / n * noncentral_f_density(m, n, c, f),
+    lambda m, n, c, f: 0.5 * _f_of_odds((1, 0, 0, 0), m, n, c, f) + f / n * _f_of_odds((0, 0, 0, 1), m, n, c, f),
+    lambda m, n, c, f: (
+        0.5 * _f_of_odds((0, 1, 0, 0), m, n, c, f) - m * f / (n * n) * _f_of_odds((0, 0, 0, 1), m, n, c, f)
+    ),
     lambda m, n, c, f: 0.5 * (_shifted_f(m, n, c, f, 2) - _shifted_f(m, n, c, f, 0)),
     noncentral_f_density,
 )
