@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 import backpass as bp
+from backpass.chain.rules import fitted, pulled, pulled_mask, pushed, pushed_mask
 from backpass.graph.aval import aval_of
 from backpass.graph.errors import NoRuleError
 from backpass.graph.op import OPS, Kind, Op
 from backpass.graph.pytree import flatten
+from backpass.partials.declare import dtype_of
 
 from .references import cauchy, close, complex_step, differences, identical, rearranged
 from .samples import (
@@ -226,6 +228,46 @@ def transposed(op: Op, chosen: Case) -> None:
     scale = sum(float(np.sum(np.abs(np.asarray(b) * t))) for b, t in zip(back, v, strict=True))
     tolerance = 1e-5 if out.dtype == np.float32 else 1e-12
     assert abs(sum(map(float, terms))) <= tolerance * max(scale, 1.0)
+
+
+def structural(op: Op, chosen: Case) -> None:
+    """What the mask of a derivative calls a structural zero is 0 at random arguments, and so is what a sparsity pattern
+    leaves out."""
+    if not carries(op) or op.kind is Kind.CONTROL:
+        return
+    args = arguments(op, chosen)
+    out = op.run(*args, **chosen.attrs)
+    rng = np.random.default_rng(5)
+    for place in smooth_in(op, chosen):
+        for share in (1.0, 0.5):
+            shape, only = (
+                np.shape(args[place]),
+                lambda x, place=place: [x if i == place else None for i in range(len(args))],
+            )
+            mask = rng.uniform(size=shape) < share
+            tangents = only(np.where(mask, rng.standard_normal(shape), 0.0))
+            covered(
+                pushed(op, tangents, None, out, args, chosen.attrs),
+                pushed_mask(op, tangents, only(mask), out, args, chosen.attrs),
+            )
+            mask = np.broadcast_to(rng.uniform(size=np.shape(out)) < share, np.shape(out))
+            g = np.where(mask, rng.standard_normal(np.shape(out)), 0.0)
+            back = pulled(op, place, g, out, args, chosen.attrs)
+            if back is not None:
+                back = fitted(back, shape, dtype_of(args[place]))
+                covered(back, pulled_mask(op, place, mask, out, args, chosen.attrs))
+    if np.asarray(out).dtype.kind != "f":
+        return
+    function, xs = function_of(op, chosen, args)
+    for k, x in enumerate(xs):
+        of_one = lambda x, k=k: function(*xs[:k], x, *xs[k + 1 :])  # noqa: E731
+        if x.dtype.kind == "f":
+            covered(bp.jacobian(of_one)(x).reshape(np.size(out), np.size(x)), bp.sparsity(of_one)(x))
+
+
+def covered(derivative: Any, told: Any) -> None:
+    if told is not None and derivative is not None:
+        assert not np.any(np.logical_and(np.not_equal(derivative, 0), np.logical_not(told)))
 
 
 def direction(xs: tuple[Any, ...], seed: int) -> tuple[Any, ...]:
@@ -454,6 +496,7 @@ READINGS: tuple[Reading, ...] = (
     forward,
     transposed,
     second,
+    structural,
     single,
     memory,
     staged,

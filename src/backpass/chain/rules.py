@@ -75,12 +75,14 @@ def differentiable_in(op: Op, i: int) -> bool:
     return smooth is None or (i < len(smooth) and smooth[i])
 
 
-def _ones(op: Op, i: int, args: Any, dtype: Any) -> tuple[Any, ...]:
-    """The other factors of a product as ones: a structural zero of a sum of products is where no term is left."""
+def _distinct(op: Op, i: int, args: Any) -> tuple[Any, ...]:
+    """The other factors of a product as positive numbers that differ: a structural zero of a sum of products, or of a
+    difference of two, is where no term is left."""
     if op.joint or (op.variadic and op.name == "concatenate"):
         return tuple(args)
     return tuple(
-        a if j == i or dtype_of(a).kind not in "fc" else np.ones(shape_of(a), dtype) for j, a in enumerate(args)
+        a if j == i or dtype_of(a).kind not in "fc" else np.arange(1.0, 1 + math.prod(shape_of(a))).reshape(shape_of(a))
+        for j, a in enumerate(args)
     )
 
 
@@ -125,7 +127,7 @@ def pulled_mask(op: Op, i: int, mask: Any, out: Any, args: Any, attrs: dict[str,
         return np.broadcast_to(restore(mask, shape, attrs["axis"], attrs["keepdims"]), shape)
     number = mask.astype(np.float64)
     if op.kind is Kind.LINEAR:
-        args = _ones(op, i, args, np.float64)
+        args = _distinct(op, i, args)
     elif op.structural:
         args, out = _all_ones(args), np.ones(shape_of(out))
     back = pulled(op, i, number, out, args, attrs)
@@ -250,7 +252,7 @@ def pushed_mask(op: Op, tangents: list[Any], masks: list[Any], out: Any, args: A
             number = mask * (1 + 1j) if dtype_of(args[i]).kind == "c" else mask.astype(np.float64)
             others, result = args, np.zeros(shape_of(out))
             if op.kind is Kind.LINEAR:
-                others = _ones(op, i, args, np.float64)
+                others = _distinct(op, i, args)
             elif op.structural:
                 others, result = _all_ones(args), np.ones(shape_of(out))
             only = [number if j == i else None for j in range(len(args))]

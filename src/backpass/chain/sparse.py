@@ -170,10 +170,12 @@ _MOVES = ("alias", "cast", "reshape", "transpose", "broadcast_to", "slice", "uns
 def _through(node: Any, sets: list[Any], avals: list[Aval], known: list[Any], words: int) -> np.ndarray:
     op, attrs = node.op, node.attrs
     shape = (words, *node.shape)
-    if op.kind is Kind.POINTWISE:
+    if op.kind is Kind.POINTWISE or op.name in ("linspace", "cross"):
         total = np.zeros(shape, np.uint64)
         for bits, aval in zip(sets, avals, strict=True):
             if bits is not None:
+                if op.name == "cross":  # an entry of a × b has the two others of either
+                    bits = np.roll(bits, 1, axis=-1) | np.roll(bits, 2, axis=-1)
                 total |= bits.reshape(words, *[1] * (len(node.shape) - aval.ndim), *aval.shape)
         return total
     if op.name in _MOVES and not (op.name == "gather" and any(v is None for v in known[1:])):
@@ -188,6 +190,8 @@ def _through(node: Any, sets: list[Any], avals: list[Aval], known: list[Any], wo
     if op.kind is Kind.REDUCTION or op.name == "sum":
         axes = tuple([a + 1 for a in attrs["axis"]])
         return np.bitwise_or.reduce(sets[0], axis=axes, keepdims=attrs["keepdims"]).reshape(shape)
+    if op.name == "trace":
+        return np.bitwise_or.reduce(sets[0].diagonal(0, -2, -1), axis=-1)
     if op.name in ("cumsum", "cumprod"):
         return np.bitwise_or.accumulate(sets[0], axis=attrs["axis"] + 1)
     if op.name == "scatter_add" and all(v is not None for v in known[1:]):
