@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import cmath
 import itertools
+import math
 import statistics
 from cmath import sqrt as complex_root
 from typing import Any
@@ -228,8 +229,21 @@ def reversed_axes(axes):
     return range(len(axes) - 1, -1, -1)
 
 
+def kept_from_writing(x):
+    out = np.outer(x, x)
+    out.setflags(write=False)
+    return np.sum(out * x)
+
+
+def parts_of_numbers(x):
+    rest, whole = math.modf(x[0] * 3.3)
+    mantissa, exponent = math.frexp(x[1])
+    return rest * x[2] + whole * x[1] + mantissa * exponent * x[2]
+
+
 VALUES_NEEDED = (
     rounded,
+    parts_of_numbers,
     negative_base,
     one_bin,
     whole_numbers_at,
@@ -251,6 +265,7 @@ FORMS = (
     of_nothing,
     of_a_plane,
     moved,
+    kept_from_writing,
     wrapped,
     shaped,
     parts_apart,

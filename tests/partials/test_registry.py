@@ -240,11 +240,9 @@ def structural(op: Op, chosen: Case) -> None:
     rng = np.random.default_rng(5)
     for place in smooth_in(op, chosen):
         for share in (1.0, 0.5):
-            shape, only = (
-                np.shape(args[place]),
-                lambda x, place=place: [x if i == place else None for i in range(len(args))],
-            )
+            shape = np.shape(args[place])
             mask = rng.uniform(size=shape) < share
+            only = lambda x, place=place: [x if i == place else None for i in range(len(args))]  # noqa: E731
             tangents = only(np.where(mask, rng.standard_normal(shape), 0.0))
             covered(
                 pushed(op, tangents, None, out, args, chosen.attrs),

@@ -202,6 +202,7 @@ def would_detach(traced: Any, what: str) -> TracingError:
     hint = "  Leave it traced: NumPy functions take it as it is. np.stack(values) makes an array of a list of them."
     if library == "scipy":
         short = function.rpartition(".")[2]
+        FUNCTIONS["late"]()  # the rules of what was imported since
         hint = (
             f"  SciPy's {short} was reached by a reference that a trace does not see (a default, a partial, a\n"
             "  dictionary, an argument). Call it by the name of its module in the function."

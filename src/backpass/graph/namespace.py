@@ -268,8 +268,8 @@ def _dist(p: Any, q: Any) -> Any:
 
 
 _SAME = """
-sin cos tan sinh cosh tanh exp exp2 expm1 log1p log2 log10 sqrt cbrt fabs degrees radians copysign fmod ldexp isnan
-isinf isfinite isclose nextafter
+sin cos tan sinh cosh tanh exp exp2 expm1 log1p log2 log10 sqrt cbrt fabs degrees radians copysign fmod ldexp modf frexp
+isnan isinf isfinite isclose nextafter
 """
 MATH: dict[str, Callable[..., Any]] = {
     name: getattr(np, name) for name in _SAME.split() if hasattr(math, name)
@@ -507,8 +507,8 @@ def fill() -> None:
     for joined in (np.r_, np.c_):
         _enter(joined, stand_ins.Joined(joined))
     _enter(np.nditer, stand_ins.nditer)
-    _enter(np.broadcast, stand_ins.broadcast)
     _enter(np.ndenumerate, stand_ins.ndenumerate)
+    _enter(np.broadcast, stand_ins.broadcast)
     _enter(np.vectorize, stand_ins.Vectorize)
     _enter(np.frompyfunc, stand_ins.EntryFunction)
     for module in (np.emath, np.lib.stride_tricks, np.lib):

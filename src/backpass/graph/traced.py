@@ -583,6 +583,9 @@ class Traced:
     def flags(self) -> Any:
         return lying(self).flags
 
+    def setflags(self, write: Any = None, align: Any = None, uic: Any = None) -> None:
+        """What NumPy would keep from being written to: that the code runs without a trace shows that nobody tries."""
+
     @property
     def strides(self) -> tuple[int, ...]:
         return strides_of(self)
@@ -772,7 +775,7 @@ class Traced:
 WATCHED[Traced] = bind
 _power = _operator(np.power, operator.pow)
 _MEMORY = frozenset((
-    "tobytes", "tofile", "dump", "dumps", "data", "ctypes", "base", "byteswap", "getfield", "setfield", "setflags",
+    "tobytes", "tofile", "dump", "dumps", "data", "ctypes", "base", "byteswap", "getfield", "setfield",
     "newbyteorder", "__array_interface__", "__array_struct__", "__buffer__", "__dlpack__",
 ))  # fmt: skip
 """What an ndarray has and a traced value refuses."""
