@@ -229,10 +229,11 @@ def reversed_axes(axes):
     return range(len(axes) - 1, -1, -1)
 
 
-def kept_from_writing(x):
+def kept_as_arrays(x):
     out = np.outer(x, x)
     out.setflags(write=False)
-    return np.sum(out * x)
+    number = np.broadcast_to(x[0], ())[..., np.newaxis]
+    return np.sum(out * x) + np.sum(number * x)
 
 
 def parts_of_numbers(x):
@@ -265,7 +266,7 @@ FORMS = (
     of_nothing,
     of_a_plane,
     moved,
-    kept_from_writing,
+    kept_as_arrays,
     wrapped,
     shaped,
     parts_apart,

@@ -14,6 +14,7 @@ from backpass.graph import messages
 from backpass.graph.aval import Aval, promoted
 from backpass.graph.layout import contiguous, ghost, packed
 from backpass.graph.memory import OddView, View, shared, write
+from backpass.graph.traced import is_array
 
 from .arithmetic import ANY
 from .declare import (
@@ -328,7 +329,7 @@ rule_for(np.atleast_3d)(_at_least(3, lambda shape: (1,) * (2 - len(shape)) + sha
 @rule_for(np.broadcast_to)
 def broadcast_to(array, shape, subok=False):
     shape = lengths(shape)
-    if shape_of(array) != shape or array.__class__ is not Traced:
+    if shape_of(array) != shape or array.__class__ is not Traced or not is_array(array.node):
         return bind(BROADCAST_TO, (array,), {"shape": shape})
     return shared(type(array)(array.node), OddView(array, lambda x: type(x)(x.node), read_only))
 
