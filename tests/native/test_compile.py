@@ -341,3 +341,14 @@ def test_long_graphs_whose_steps_are_unlike(n, kinds, shape):
     assert compiled.kernels(x).count("\n") >= n // 200
     for found, wanted in zip(compiled(x), g(x), strict=True):
         np.testing.assert_allclose(found, wanted, rtol=1e-10)
+
+
+def test_what_two_calls_of_scipy_share_is_computed_before_both():
+    sp = pytest.importorskip("scipy.special")
+    x = np.array([0.3, 0.5, 0.7])
+
+    def function(x):
+        return sp.jv(3 * x, x), sp.jv(2 * x - 0.1, x), sp.jv(2 * x, x)
+
+    for found, wanted in zip(bp.compile(function)(x), function(x), strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-14)

@@ -255,13 +255,17 @@ class Lowering:
         domain = squeezed(item.view)[0]
         homes = {arg.item.home for arg in item.args if arg.item.home != NOWHERE}
         pending = [arg.item for arg in item.args if arg.item.home == NOWHERE]
+        made = []
         while pending:
             inner = pending.pop()
+            made += [inner.order] if inner.args else []
             homes |= {arg.item.home for arg in inner.args if arg.item.home != NOWHERE}
             pending += [arg.item for arg in inner.args if arg.item.home == NOWHERE]
         for k, kernel in enumerate(self.front):
-            # Its earlier members cannot read this value, nor does this one read theirs from memory.
-            later = all(member.order < item.order for member in self.members[-2 - k])
+            # Its earlier members cannot read this value, nor does this one read theirs from memory. The kernel runs
+            # where its first member stands; what this one is made of may get its own kernel, which must run before.
+            orders = [member.order for member in self.members[-2 - k]]
+            later = max(orders) < item.order and max(made, default=-1) < min(orders)
             if kernel.domain == domain and later and not homes and not kernel.closed:
                 return -2 - k
         self.front.append(Kernel("nest", domain))
