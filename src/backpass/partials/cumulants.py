@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 
 Order = tuple[int, ...]
+_SLAB = 256
+"""So many terms of a sum are held at a time for all entries."""
 _FALL = 40.0
 """Where f is less than exp(−40) of its value at x, the integral ends."""
 
@@ -63,3 +65,9 @@ def tail(fall: Callable[[Any], tuple[Any, Any]], curvature: Any, integrand: Call
     places, weights = nodes()
     s = end * places
     return end * (weights @ (np.exp(-fall(s)[0]) * integrand(s)))
+
+
+def total(count: int, term: Callable[[Any], Any]) -> Any:
+    """Σᵢ term(i), 0 ≤ i < count, entry by entry; `term` takes some i at a time, as a column."""
+    parts = [np.arange(k, min(k + _SLAB, count))[:, None] for k in range(0, count, _SLAB)]
+    return sum(np.sum(term(i), axis=0) for i in parts)

@@ -13,18 +13,14 @@ from typing import Any
 
 import numpy as np
 
+from .cumulants import total
 from .incomplete import BETA, GAMMA, beta_density, beta_step, gamma_density, gamma_step
 from .special import _apply, family
 
-_SLAB = 256
-"""So many terms at a time are held for all entries."""
 
-
-def _total(rate: Any, term: Callable[[Any], Any]) -> Any:
+def _poisson(rate: Any, term: Callable[[Any], Any]) -> Any:
     """Σᵢ term(i), as far as a Poisson variable of this rate has a probability that counts."""
-    count = _count(rate)
-    slabs = [np.arange(k, min(k + _SLAB, count))[:, None] for k in range(0, count, _SLAB)]
-    return sum(np.sum(term(i), axis=0) for i in slabs)
+    return total(_count(rate), term)
 
 
 def _count(rate: Any) -> int:
@@ -38,7 +34,7 @@ def _weight(j: Any, rate: Any) -> Any:
 
 def _mixed(lower: Any, rate: Any, central: Callable[[Any], Any], step: Callable[[Any], Any]) -> Any:
     weight = lambda i: np.where(lower, _apply("gammaincc")(i + 1, rate), -_apply("gammainc")(i + 1, rate))  # noqa: E731
-    return central(np.where(lower, _count(rate), 0)) + _total(rate, lambda i: weight(i) * step(i))
+    return central(np.where(lower, _count(rate), 0)) + _poisson(rate, lambda i: weight(i) * step(i))
 
 
 def _in_rate(times: int, law: Callable[[Any], Any], a: Any) -> Any:
@@ -49,7 +45,7 @@ def _in_rate(times: int, law: Callable[[Any], Any], a: Any) -> Any:
 def _gamma(n: int, times: int, m: int, a: Any, rate: Any, x: Any) -> Any:
     def law(a: Any) -> Any:
         if m:
-            return _total(rate, lambda j: _weight(j, rate) * gamma_density((n, m - 1), a + j, x))
+            return _poisson(rate, lambda j: _weight(j, rate) * gamma_density((n, m - 1), a + j, x))
         return _mixed(x < a + rate, rate, lambda j: GAMMA(n, 0, a + j, x), lambda i: gamma_step(n, a + i, x))
 
     return np.where(((x == 0) | np.isposinf(x)) & (m == 0), 0.0, _in_rate(times, law, a))
@@ -58,7 +54,7 @@ def _gamma(n: int, times: int, m: int, a: Any, rate: Any, x: Any) -> Any:
 def _beta(i: int, j: int, times: int, m: int, a: Any, b: Any, rate: Any, r: Any) -> Any:
     def law(a: Any) -> Any:
         if m:
-            return _total(rate, lambda k: _weight(k, rate) * beta_density((i, j, m - 1), a + k, b, r))
+            return _poisson(rate, lambda k: _weight(k, rate) * beta_density((i, j, m - 1), a + k, b, r))
         central, step = lambda k: BETA(i, j, 0, a + k, b, r), lambda k: beta_step((i, j), a + k, b, r)
         return _mixed(r * b < a + rate, rate, central, step)
 

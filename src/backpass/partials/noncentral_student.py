@@ -12,13 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from .cumulants import bell
+from .cumulants import bell, total
 from .special import _apply, _polygamma, family
 from .stirling import log_minus, stirling_error
 
 _FALL = 80.0
 """The density of log S is left out where it is less than exp(−80) of its largest value."""
-_SLAB = 256
 
 
 def _in_degrees(k: int, v: Any, z: Any) -> Any:
@@ -44,20 +43,24 @@ def _places(upper: Any, v: Any, c: Any) -> tuple[Any, Any, int]:
     return low, (high - low) / count, count
 
 
+def _log_density(v: Any, z: Any) -> Any:
+    """Of z = log S, less log 2"""
+    half = 0.5 * v
+    stretch = log_minus(np.exp(2 * z), np.expm1(2 * z))
+    return 0.5 * np.log(half / (2 * math.pi)) - stirling_error(half) + half * stretch
+
+
 def _positive(n: int, k: int, m: int, v: Any, c: Any, t: Any) -> Any:
     """At t ≥ 0."""
     upper = (t > c) & (v >= 1)
     low, step, count = _places(upper, v, c)
-    half = 0.5 * v
-    total: Any = 0.0
-    for first in range(0, count, _SLAB):
-        z = low + step * np.arange(first, min(first + _SLAB, count))[:, None]
-        log_density = (
-            0.5 * np.log(half / (2 * math.pi)) - stirling_error(half) + half * log_minus(np.exp(2 * z), np.expm1(2 * z))
-        )
-        weight = np.exp(log_density) * bell((n,), lambda order: _in_degrees(order[0], v, z))  # noqa: B023
-        total = total + np.sum(weight * _normal(k, m, upper, c, t, np.exp(z)), axis=0)
-    return 2 * step * total
+
+    def term(i: Any) -> Any:
+        z = low + step * i
+        slopes = bell((n,), lambda order: _in_degrees(order[0], v, z))
+        return np.exp(_log_density(v, z)) * slopes * _normal(k, m, upper, c, t, np.exp(z))
+
+    return 2 * step * total(count, term)
 
 
 def _normal(k: int, m: int, upper: Any, c: Any, t: Any, s: Any) -> Any:
