@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import importlib
 import inspect
+import math
 import sys
 from types import MethodType
 from typing import Any
@@ -203,25 +204,41 @@ _bessel_derivative("iv", True, 1.0)
 _bessel_derivative("kv", True, -1.0)
 
 
-def _spherical(name: str, bessel: str, above: float) -> None:
-    """√(π/2z) times a Bessel function of order n + ½ (DLMF 10.47); its derivative from the neighbours (10.51.2)."""
+def _spherical_bessel(bessel: str, sign: float) -> Any:
+    """√(π/2z) times a Bessel function of order n + ½ (DLMF 10.47); below |z| = 1 by ₀F₁ (10.53), which is regular."""
 
     def value(n: Any, z: Any) -> Any:
-        z = as_array(z)
-        return np.sqrt(np.pi / (2 * z)) * _apply(bessel)(n + 0.5, z)
+        near = np.abs(z) < 1.0
+        small, large = np.where(near, z, 0.0), np.where(near, 1.0, z)
+        factor = math.sqrt(math.pi) / (2.0 ** (n + 1) * _apply("gamma")(n + 1.5))
+        series = factor * small**n * _apply("hyp0f1")(n + 1.5, sign * small * small / 4)
+        return np.where(near, series, np.sqrt(np.pi / (2 * large)) * _apply(bessel)(n + 0.5, large))
+
+    return value
+
+
+def _spherical(name: str, bessel: str, sign: float) -> None:
+    """The derivative is that of the neighbours (DLMF 10.51.1)."""
+    value = _spherical_bessel(bessel, sign)
 
     def implementation(n, z, derivative=False):
-        n = np.asarray(value_of(n)) + 0.0
-        if derivative:
-            return n / as_array(z) * value(n, z) + above * value(n + 1, z)
-        return value(n, z)
+        n, z = np.asarray(value_of(n)) + 0.0, as_array(z)
+        if not derivative:
+            return value(n, z)
+        return (n * value(np.maximum(n - 1, 0), z) + sign * (n + 1) * value(n + 1, z)) / (2 * n + 1)
 
     _rule("special", name)(implementation)
 
 
 _spherical("spherical_jn", "jv", -1.0)
-_spherical("spherical_yn", "yv", -1.0)
 _spherical("spherical_in", "iv", 1.0)
+
+
+@_rule("special")
+def spherical_yn(n, z, derivative=False):
+    n, z = np.asarray(value_of(n)) + 0.0, as_array(z)
+    value = lambda n: np.sqrt(np.pi / (2 * z)) * _apply("yv")(n + 0.5, z)  # noqa: E731
+    return n / z * value(n) - value(n + 1) if derivative else value(n)
 
 
 @_rule("special")

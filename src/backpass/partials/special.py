@@ -404,7 +404,7 @@ BETA = special(
 XLOGY = special(
     "xlogy",
     lambda g, out, x, y: g * np.log(y),
-    lambda g, out, x, y: g * np.where(x == 0, 0.0, x / y),
+    lambda g, out, x, y: g * (x / np.where((x == 0) & (y == 0), np.inf, y)),
     risky=True,
     steep=0.99,
     notation="{0} log({1})",
@@ -414,7 +414,7 @@ XLOGY = special(
 XLOG1PY = special(
     "xlog1py",
     lambda g, out, x, y: g * np.log1p(y),
-    lambda g, out, x, y: g * np.where(x == 0, 0.0, x / (1 + y)),
+    lambda g, out, x, y: g * (x / np.where((x == 0) & (y == -1), np.inf, 1 + y)),
     risky=True,
     steep=0.99,
     notation="{0} log(1 + {1})",
@@ -530,8 +530,7 @@ I0E = special(
 )
 I1E = special(
     "i1e",
-    lambda g, out, x: g * (_apply("i0e")(x) - out * (np.sign(x) + 1 / x)),
-    risky=True,
+    lambda g, out, x: g * (0.5 * (_apply("i0e")(x) + _apply("ive")(2.0, x)) - np.sign(x) * out),
     notation="exp(−|{0}|) I₁({0})",
     domain=POSITIVE,
     doc="Scaled I₁.",
@@ -588,11 +587,10 @@ SPENCE = special(
 COSM1 = special("cosm1", lambda g, out, x: g * -np.sin(x), notation="cos({0}) − 1", domain=ANY, doc="cos x − 1.")
 EXPREL = special(
     "exprel",
-    lambda g, out, x: g * ((np.exp(x) - out) / x),
-    risky=True,
+    lambda g, out, x: g * (0.5 * _apply("hyp1f1")(2.0, 3.0, x)),
     notation="(exp({0}) − 1)/{0}",
-    domain=POSITIVE,
-    doc="(eˣ − 1)/x.",
+    domain=ANY,
+    doc="(eˣ − 1)/x = ₁F₁(1, 2, x) (DLMF 13.3.15).",
 )
 EXP10 = special(
     "exp10", lambda g, out, x: g * (out * math.log(10)), risky=True, notation="10^{0}", domain=INSIDE, doc="10ˣ."
