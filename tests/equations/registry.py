@@ -218,6 +218,7 @@ OF_COMPLEX: dict[str, list[tuple[Callable[..., Any], list[np.ndarray]]]] = {
     "solve": [(np.linalg.solve, [_complex(3, 3) + 3 * np.eye(3), _complex(3, 2)])],
     "inv": [(np.linalg.inv, [_complex(3, 3) + 3 * np.eye(3)])],
     "det": [(np.linalg.det, [_complex(3, 3)])],
+    "cofactors": [(OPS["cofactors"], [_complex(3, 3)])],
     "phasedet": [(lambda a: np.linalg.slogdet(a)[0], [_complex(3, 3) + 2 * np.eye(3)])],
     "eig": [
         (lambda a: np.linalg.eig(a)[0], [_complex(3, 3)]),
@@ -435,6 +436,7 @@ OTHERS: dict[str, list[tuple[Callable[..., Any], list[np.ndarray]]]] = {
     ],
     "inv": [(_apply("inv"), [positive_definite(3)])],
     "det": [(_apply("det"), [positive_definite(3)])],
+    "cofactors": [(_apply("cofactors"), [positive_definite(3)])],
     "logabsdet": [(_apply("logabsdet"), [positive_definite(3)])],
     "cholesky": [(_apply("cholesky"), [positive_definite(3)])],
     "eigh": [

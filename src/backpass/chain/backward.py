@@ -19,12 +19,33 @@ from backpass.partials.declare import dtype_of, shape_of, value_of
 
 from .control import pulled_control
 from .nonfinite import examine
-from .rules import fitted, is_risky, joined, masked_pull, pulled, pulled_mask, unbroadcast_mask
-from .zeros import ROOT, Root, even, not_zero, root_under, steepness, still_factor, strong_pull
+from .rules import (
+    fitted,
+    is_risky,
+    joined,
+    masked_linear_pull,
+    masked_pull,
+    pulled,
+    pulled_mask,
+    select,
+    unbroadcast_mask,
+)
+from .zeros import (
+    Root,
+    flatness,
+    lipschitz_factor,
+    not_zero,
+    root_under,
+    steepness,
+    still_factor,
+    strong_pull,
+    within_range,
+)
 
 REAL = np.dtype(float)
 ARRAY, FLOAT64 = np.ndarray, np.float64
 CONTROL = Kind.CONTROL
+ENTRYWISE = (Kind.POINTWISE, Kind.REDUCTION)
 FIRST = [0]
 """The positions that lead back to an input, of an operation with one argument; below, of one with two."""
 LEFT, RIGHT, BOTH = (0,), (1,), (0, 1)
@@ -43,7 +64,7 @@ def fresh(x: Any, name: str | None = None) -> Traced:
 class Slice:
     """The part of the graph between inputs and outputs that a derivative runs through."""
 
-    __slots__ = ("steps", "nested", "selects", "steep", "rooted")
+    __slots__ = ("steps", "nested", "selects", "steep", "overflows", "rooted")
 
     steps: list[Step]
     """Nodes in order of construction, each with its number and the positions of arguments that lead to an input."""
@@ -53,6 +74,8 @@ class Slice:
     """An operation on the way leaves entries out: structural zeros are born there."""
     steep: bool
     """A partial on the way can be infinite where the value is finite: see zeros.py."""
+    overflows: bool
+    """An operation on the way can be too large for a float."""
     rooted: bool
     """There is a root on the way, whose powers have partials of their own."""
 
@@ -68,7 +91,7 @@ class Slice:
         if len(seen) < len(outputs):
             stack = list({n.index: n for n in outputs}.values())
         steps: list[Step] = []
-        nested = selects = steep = rooted = False
+        nested = selects = steep = overflows = rooted = False
         loose = False  # something was met that no path from an input leads to
         places: Sequence[int]
         see, push, pop = seen.add, stack.append, stack.pop
@@ -145,6 +168,8 @@ class Slice:
                 elif op.squared:
                     rooted = True
                     steep = steep or op.steep != 1.0
+                elif op.overflows:
+                    overflows = True
                 else:
                     steep = True
             steps.append((index, node, places))
@@ -153,8 +178,14 @@ class Slice:
         self.steps = _reached(steps, wanted) if loose else steps
         self.selects = selects
         self.steep = steep
+        self.overflows = overflows
         self.rooted = rooted
         self.nested = nested and state.depth > 0
+
+    @property
+    def zeros_may_win(self) -> bool:
+        """Can a NaN in a derivative be 0 · ∞, of which zeros.py knows the right value?"""
+        return self.steep or self.selects or self.overflows
 
     def risky_from_inputs(self, masked: bool, still: dict[int, int]) -> set[int]:
         """Nodes that are risky or have a risky node between themselves and the inputs: masks are carried to these.
@@ -226,15 +257,16 @@ def backward(seeds: list[Seed], wrt: list[Node], kept: dict[int, Any] | None = N
     part = Slice(outputs, wrt)
     record = record or part.nested
     if record and (part.steep or part.rooted):
-        return _ends(_strong_sweep(part, seeds, masked, True), wrt)
+        found = _ends(_strong_sweep(part, seeds, masked, True, False), wrt)
+        return _ends(_strong_sweep(part, seeds, masked, True, True), wrt) if has_nan(found) else found
     carried = part.risky_from_inputs(masked, {}) if masked or part.selects else set()
     if record or carried or kept is not None:
         cotangents = _sweep(part, seeds, record, carried, kept, None)
     else:
         cotangents = _plain_sweep(part, seeds)
     found = [cotangents.get(wrt[0].index)] if len(wrt) == 1 else _ends(cotangents, wrt)
-    if part.steep and has_nan(found) and not record and kept is None:
-        return _ends(_strong_sweep(part, seeds, masked, False), wrt)
+    if part.zeros_may_win and kept is None and has_nan(found):
+        return _ends(_strong_sweep(part, seeds, masked, record, True), wrt)
     return found
 
 
@@ -244,15 +276,20 @@ def _ends(cotangents: dict[int, Any], wrt: list[Node]) -> list[Any]:
 
 def has_nan(derivatives: list[Any]) -> bool:
     for c in derivatives:
+        if c.__class__ is Traced:
+            c = c.node.value
         if c.__class__ is ARRAY:
             c = c.dot(c) if c.ndim == 1 else np.vdot(c, c)  # the shortest look at all of them: squares do not cancel
-        if c is not None and c.__class__ is not Traced and c != c:
+        if c is not None and c.__class__ is not Aval and c != c:
             return True
     return False
 
 
-def _strong_sweep(part: Slice, seeds: list[Seed], masked: bool, record: bool) -> dict[int, Any]:
+def _strong_sweep(part: Slice, seeds: list[Seed], masked: bool, record: bool, mends: bool) -> dict[int, Any]:
+    """`mends` a NaN that was met: masks are carried everywhere, and values are looked at."""
     still = part.still_factors()
+    if mends:
+        return _sweep(part, seeds, record, {index for index, _, _ in part.steps}, None, still, True)
     carried = part.risky_from_inputs(masked, still) if masked or part.selects or still else set()
     return _sweep(part, seeds, record, carried, None, still)
 
@@ -278,9 +315,9 @@ def _first_order(output: Node, seed: Any, wrt: list[Node]) -> list[Any]:
         seeds: list[Seed] = [(node, g, None)]
         cotangents = _sweep(part, seeds, False, carried, None, None) if carried else _plain_sweep(part, seeds)
         found = _ends(cotangents, wrt)
-        steep = steep or part.steep
+        steep = steep or part.zeros_may_win
     if steep and has_nan(found):
-        return _ends(_strong_sweep(Slice([output], wrt), [(output, seed, None)], False, False), wrt)
+        return _ends(_strong_sweep(Slice([output], wrt), [(output, seed, None)], False, False, True), wrt)
     return found
 
 
@@ -299,9 +336,8 @@ def _straight(node: Node, g: Any, wanted: set[int], top: int) -> tuple[Node, Any
             break
         source = inputs[i]
         if op.notable:
-            if not op.selects:
-                steep = steep or op.steep != 1.0
-            elif not free:
+            steep = steep or op.selects or op.overflows or op.steep != 1.0
+            if op.selects and not free:
                 free = _is_tame(source, wanted, top)
                 if not free:
                     break
@@ -453,11 +489,13 @@ def _sweep(
     risky: set[int],
     kept: dict[int, Any] | None,
     still: dict[int, int] | None,
+    mends: bool = False,
 ) -> dict[int, Any]:
     """The sweep that can record itself, and that carries masks of structural zeros to the nodes in `risky`.
 
-    With `still`, the factors that hold still, the zeros of zeros.py win.
+    With `still`, the factors that hold still, the zeros of zeros.py win; and all of them where it `mends` a NaN.
     """
+    ranged = mends and all(within_range(node.value) for node, _, _ in seeds)
     steep: dict[int, float] = {}  # nodes whose cotangent may be infinite, and by which power of a distance
     cotangents: dict[int, Any] = {}
     masks: dict[int, Any] = {}
@@ -508,17 +546,23 @@ def _sweep(
                     continue
                 if found is not None:
                     c = found.get(i)
-                elif power < 1 and (index in still or (power >= ROOT and even(node, i))):  # type: ignore[operator]
-                    c = strong_pull(op, i, g, out, args, attrs)
+                elif power < 1 and (index in still or power * flatness(node, i) >= 1):  # type: ignore[operator]
+                    c = strong_pull(op, i, g, out, args, attrs, index in still)  # type: ignore[operator]
                 else:
                     c = pulled(op, i, g, out, args, attrs)
                 if c is None:
                     continue
-                if mask is not None and is_risky(node):
+                if mask is not None and mends and op.kind is Kind.LINEAR:
+                    c = masked_linear_pull(op, i, c, g, mask, out, args, attrs)
+                elif mask is not None and (is_risky(node) or (mends and op.kind in ENTRYWISE)):
                     c = masked_pull(op, c, mask, args, attrs)
+                if ranged and op.overflows:
+                    c = select(np.isfinite(plain_out), c)
                 new = pulled_mask(op, i, mask, plain_out, plain, attrs) if carried else None
-                if carried and still is not None and index in still:
-                    k = still[index]
+                k = still.get(index) if carried and still is not None else None
+                if k is None and mends and not record and power == 1:
+                    k = lipschitz_factor(node, i)
+                if k is not None:
                     own = np.not_equal(plain[k], 0) if op.kind is Kind.LINEAR else not_zero(op, k, plain, plain_out)
                     own = unbroadcast_mask(own, shape_of(values[i]))
                     new = own if new is None else np.logical_and(new, own)
@@ -573,7 +617,7 @@ def _pull_root(
         return (Traced(q) if record else q.value) if q.__class__ is Node else q
 
     wanted = {q.index for q in root.ends}
-    for q, c in root.pulled(g, read):
+    for q, c in root.pulled(g, read, power):
         if q.index not in wanted:
             continue
         new = root.mask(q, mask, read) if mask is not None and q.index in risky else None

@@ -15,7 +15,18 @@ from backpass.partials.declare import dtype_of, shape_of, value_of
 from .backward import Slice, fresh, has_nan
 from .nonfinite import examine
 from .rules import is_risky, pushed, pushed_mask, select, spread
-from .zeros import ROOT, Root, apart_from_zero, even, not_zero, root_under, some_not_zero, steepness, strong_push
+from .zeros import (
+    Root,
+    apart_from_zero,
+    flatness,
+    lipschitz_factor,
+    not_zero,
+    root_under,
+    some_not_zero,
+    steepness,
+    strong_push,
+    within_range,
+)
 
 Push = tuple[Node, Any, Any]
 """An input, its tangent, and the tangent's mask (or None)."""
@@ -37,22 +48,33 @@ def forward(seeds: list[Push], outputs: list[Node]) -> list[Any]:
         tangents[node.index] = t
         if mask is not None:
             masks[node.index] = mask
-    if record or not part.steep:
-        return _push(part, outputs, tangents, masks, record, record and (part.steep or part.rooted))
-    found = _push(part, outputs, dict(tangents), dict(masks), False, False)
-    if has_nan(found):
-        return _push(part, outputs, tangents, masks, False, True)
+    found = _push(part, outputs, dict(tangents), dict(masks), record, record and (part.steep or part.rooted))
+    if part.zeros_may_win and has_nan(found):
+        for node, t, mask in seeds:
+            if mask is None and not np.all(value_of(t)):
+                masks[node.index] = np.not_equal(value_of(t), 0)  # what does not move
+        return _push(part, outputs, tangents, masks, record, True, True)
     return found
 
 
 def _push(
-    part: Slice, outputs: list[Node], tangents: dict[int, Any], masks: dict[int, Any], record: bool, strong: bool
+    part: Slice,
+    outputs: list[Node],
+    tangents: dict[int, Any],
+    masks: dict[int, Any],
+    record: bool,
+    strong: bool,
+    mends: bool = False,
 ) -> list[Any]:
-    """The sweep; where `strong`, the zeros of zeros.py win, and are carried to what is steep."""
+    """The sweep; where `strong`, the zeros of zeros.py win, and are carried to what is steep; all of them where it
+    `mends` a NaN that was met."""
+    moving = mends and not record
+    ranged = mends and all(within_range(node.value) for node in outputs)
     still = part.still_factors() if strong else {}
     last_steep = max([index for index, node, _ in part.steps if steepness(node) < 1], default=-1) if strong else -1
     roots: dict[int, Root] = {}
     carry = bool(masks or part.selects or still or last_steep >= 0) and any(is_risky(n) for _, n, _ in part.steps)
+    carry = carry or mends
     last_use: dict[int, int] = {}
     for index, node, places in part.steps:
         for i in places:
@@ -66,6 +88,7 @@ def _push(
         last_use.pop(node.index, None)
     infinite: set[int] = set()  # nodes whose tangent may be infinite
     evens: dict[int, Any] = {}  # masks of the zeros that even functions have at 0
+    flat: dict[int, float] = {}  # how flat these are there
     before = state.origin
     try:
         for index, node, places in part.steps:
@@ -89,14 +112,16 @@ def _push(
                 t = root.pushed(lambda q: tangents.get(q.index), _read(record))
                 t = None if t is None else spread(t, shape_of(node.value), dtype_of(node.value))
             else:
-                wins = {i for i in places if steep and (index in still or even(node, i))}
+                wins = {i for i in places if steep and (index in still or (moving and _moves(node, i)))}
                 if wins and index in still and node.op.kind is Kind.LINEAR:  # a dot product
                     mine = [t if t is None else select(np.not_equal(args[still[index]], 0), t) for t in mine]
-                t = pushed(node.op, mine, theirs if is_risky(node) else None, out, args, attrs, wins)
-                if ROOT <= power < 1 and any(e is not None for e in level):
+                t = pushed(node.op, mine, theirs if mends or is_risky(node) else None, out, args, attrs, wins)
+                if power < 1 and level and power * _least(flat, node) >= 1:
                     t = strong_push(node.op, mine, theirs, level, t, out, args)
             if t is None:
                 continue
+            if ranged and node.op.overflows:
+                t = select(np.isfinite(plain_out), t)
             tangents[index] = t
             if steep or power < 1:
                 infinite.add(index)
@@ -111,11 +136,16 @@ def _push(
                     masks[index] = mask
             if index < last_steep:
                 mask = pushed_mask(node.op, mine, level, plain_out, plain, attrs) if level and power == 1 else None
-                if root is None and even(node, places[0]):
-                    own = apart_from_zero(node.op, plain[places[0]], mine[places[0]], plain_out)
+                least = _least(flat, node)
+                own_flatness = flatness(node, places[0]) if root is None else root.flatness
+                if root is not None:
+                    mask = _both(mask, np.logical_or(np.not_equal(plain_out, 0), np.logical_not(np.isfinite(t))), node)
+                elif own_flatness:
+                    own = apart_from_zero(node.op, places[0], plain, mine[places[0]], plain_out, attrs)
                     mask = _both(mask, own, node)
                 if mask is not None:
                     evens[index] = mask
+                    flat[index] = min(least, own_flatness or least)
             for q in [node.inputs[i] for i in places] + (root.ends if root is not None else []):
                 if last_use.get(q.index) == index:
                     tangents.pop(q.index, None)
@@ -124,6 +154,14 @@ def _push(
     finally:
         state.origin = before
     return [tangents.get(n.index) for n in outputs]
+
+
+def _moves(node: Node, i: int) -> bool:
+    return lipschitz_factor(node, i) is not None
+
+
+def _least(flat: dict[int, float], node: Node) -> float:
+    return min([flat[q.index] for q in node.inputs if q.__class__ is Node and q.index in flat], default=np.inf)
 
 
 def _both(mask: Any, own: Any, node: Node) -> Any:

@@ -21,7 +21,7 @@ import numpy as np
 from backpass.graph.op import Kind, Op
 from backpass.graph.traced import Node, Traced
 from backpass.partials.arithmetic import STRONG_PRODUCT
-from backpass.partials.declare import dtype_of, shape_of
+from backpass.partials.declare import dtype_of, is_staged, shape_of, value_of
 from backpass.partials.reductions import restore
 from backpass.partials.shape import unbroadcast
 
@@ -108,6 +108,17 @@ def masked_pull(op: Op, c: Any, mask: Any, args: Any, attrs: dict[str, Any]) -> 
     if op.kind is Kind.REDUCTION:
         mask = restore(mask, shape_of(args[0]), attrs["axis"], attrs["keepdims"])
     return select(mask, c)
+
+
+def masked_linear_pull(op: Op, i: int, c: Any, g: Any, mask: Any, out: Any, args: Any, attrs: dict[str, Any]) -> Any:
+    """The same of a sum of products, whose other factors may be infinite or NaN where g is structurally zero."""
+    doubtful = [np.logical_not(np.isfinite(a)) if dtype_of(a).kind in "fc" else np.zeros(shape_of(a)) for a in args]
+    if op.variadic or is_staged(c) or not any(np.any(value_of(d)) for j, d in enumerate(doubtful) if j != i):
+        return c
+    finite = [np.where(d, 0.0, a) if j != i else a for j, (a, d) in enumerate(zip(args, doubtful, strict=True))]
+    kept = pulled(op, i, select(mask, g), out, finite, attrs)
+    met = pulled(op, i, mask.astype(np.float64), out, [d.astype(np.float64) for d in doubtful], attrs)
+    return np.where(np.not_equal(met, 0), c, kept)
 
 
 def pulled_mask(op: Op, i: int, mask: Any, out: Any, args: Any, attrs: dict[str, Any]) -> Any:

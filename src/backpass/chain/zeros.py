@@ -11,13 +11,17 @@ array([0., 0.])
 >>> bp.grad(lambda x: np.sum(np.sqrt(x) ** 2))(x)
 array([1., 1.])
 
-Three zeros are known to win, by the mathematics of the whole and not of its value at one point:
+These zeros are known to win, by the mathematics of the whole and not of its value at one point:
 
 - A factor that holds still (a constant, a mask) and is 0: F(0 · x) and 0 · F(x) do not change with x.
 - The slope of an even function at 0: F(x²) has the same values on both sides of 0, so its derivative there is 0, or at
-  a kink the mean of the two one-sided ones, as that of √x². It is the zero of one point, so it does not win over ∞
-  further down, nor over a slope steeper than √'s, as that of ∛x², which has a cusp.
+  a kink the mean of the two one-sided ones, as that of √x². So has a product u · v where both vanish, as in √(xᵀA x).
+  It is the zero of one point, so it does not win over ∞ further down, nor over a slope that is steeper than the
+  function is flat: ∛x² has a cusp, and (Σ |x|³)^⅓ has none.
 - Under a square the root is gone: of √s² the derivative goes to s at once.
+- A factor that is 0 and moves no faster than its arguments: of x √x the slope at 0 is 0, and so is that of w √x in x
+  at w = 0.
+- What is too large for a float: where 1/(1 + exp(800)) is 0, nothing depends on how large exp(800) is.
 
 Any other 0 · ∞ stays NaN: √(2h − h²) at h = 2 has an infinite slope, which a zero by cancellation must not hide.
 At first order this is asked for only where a gradient came out NaN, so plain code pays for one look at its result.
@@ -33,7 +37,7 @@ import numpy as np
 from backpass.graph.aval import Aval
 from backpass.graph.op import Kind, Op
 from backpass.graph.traced import ALIAS, Node
-from backpass.partials.arithmetic import DIVIDE, FLOAT_POWER, MULTIPLY, POWER, SQUARE, STRONG_PRODUCT
+from backpass.partials.arithmetic import ABSOLUTE, DIVIDE, FLOAT_POWER, MULTIPLY, POWER, SQUARE, STRONG_PRODUCT
 from backpass.partials.declare import dtype_of, shape_of
 from backpass.partials.products import EINSUM, MATMUL, VECDOT
 from backpass.partials.reductions import restore
@@ -41,10 +45,10 @@ from backpass.partials.reductions import restore
 from .rules import fitted, pulled, select, spread, unbroadcast_mask
 
 POWERS = (POWER, FLOAT_POWER)
-ROOT = 0.5
-"""How steep what is done with an even function may be, so that at 0 there is at worst a kink."""
 _DEEP = 4
 """How far back a factor is looked into."""
+_ROUNDED_UP = 1 + 1e-12
+"""3 · ⅓ is 1."""
 
 
 def steepness(node: Node) -> float:
@@ -101,24 +105,55 @@ def _may_vanish(q: Any) -> bool:
     return value.__class__ is Aval or not np.all(value)
 
 
-def even(node: Node, i: int) -> bool:
-    """Is the derivative in argument `i` 0 at 0, because the values on both sides are the same?"""
+def flatness(node: Node, i: int) -> float:
+    """The power of a distance by which an even function changes at 0, so that its derivative in argument `i` is 0
+    there: the values on both sides are the same. 0 for other functions."""
     op = node.op
-    if op.even:
-        return node.aval.dtype.kind == "f"
-    if op is MULTIPLY or termwise(node):
-        return node.inputs[0] is node.inputs[1] and node.aval.dtype.kind == "f"
+    if node.aval.dtype.kind != "f":
+        return 0.0
+    if op.even or op is MULTIPLY or termwise(node):
+        return 2.0
     if op in POWERS and i == 0 and node.inputs[1].__class__ is not Node:
-        return bool(np.all(np.equal(np.remainder(node.inputs[1], 2), 0))) and node.aval.dtype.kind == "f"
-    return False
+        base, power = node.inputs
+        if (base.__class__ is Node and base.op is ABSOLUTE) or np.all(np.equal(np.remainder(power, 2), 0)):
+            return float(np.min(power)) * _ROUNDED_UP
+    return 0.0
 
 
-def strong_pull(op: Op, i: int, g: Any, out: Any, args: Any, attrs: dict[str, Any]) -> Any:
-    """As the rule has it, where a zero of the partial wins over an infinite g."""
+def lipschitz_factor(node: Node, i: int) -> int | None:
+    """Which argument is a factor that changes no faster than what it is made of, so that where it is 0 the derivative
+    in argument `i` is 0, too, however steep that is. Only of first order: its own derivative meets that slope."""
+    op = node.op
+    if not (op is MULTIPLY or termwise(node) or (op is DIVIDE and i == 1)) or node.staged:
+        return None
+    k = 1 - i
+    return k if _is_lipschitz(node.inputs[k]) and _may_vanish(node.inputs[k]) else None
+
+
+def _is_lipschitz(q: Any, depth: int = _DEEP) -> bool:
+    if q.__class__ is not Node or q.op is ALIAS or not q.inputs:
+        return True
+    if not depth or q.op.kind is Kind.CONTROL or steepness(q) < 1:
+        return False
+    return all(_is_lipschitz(p, depth - 1) for p in q.inputs)
+
+
+def within_range(value: Any) -> bool:
+    """Is a value known, and not too large for a float?"""
+    return value.__class__ is not Aval and bool(np.all(np.isfinite(value)))
+
+
+def strong_pull(op: Op, i: int, g: Any, out: Any, args: Any, attrs: dict[str, Any], still: bool) -> Any:
+    """As the rule has it, where a zero of the partial wins over an infinite g; of a factor that does not hold `still`
+    only where the other one is 0, too."""
     if op.kind is Kind.LINEAR:
-        spread = pulled(op, i, g, out, [np.ones(shape_of(a)) for a in args], attrs)
-        return STRONG_PRODUCT(spread, args[1 - i])
-    return STRONG_PRODUCT(g, op.partials[i](1.0, out, *args))  # type: ignore[misc]
+        spread, partial = pulled(op, i, g, out, [np.ones(shape_of(a)) for a in args], attrs), args[1 - i]
+    else:
+        spread, partial = g, op.partials[i](1.0, out, *args)  # type: ignore[misc]
+    strong = STRONG_PRODUCT(spread, partial)
+    if still or not (op is MULTIPLY or op.kind is Kind.LINEAR) or args[0] is args[1]:
+        return strong
+    return np.where(np.equal(args[i], 0), strong, spread * partial)
 
 
 def strong_push(op: Op, tangents: list[Any], masks: list[Any], even: list[Any], t: Any, out: Any, args: Any) -> Any:
@@ -151,11 +186,15 @@ def some_not_zero(op: Op, k: int, args: Any, attrs: dict[str, Any]) -> Any:
     return np.not_equal(op(*ones, **attrs), 0)
 
 
-def apart_from_zero(op: Op, x: Any, t: Any, out: Any) -> Any:
-    """Where the tangent t passes an even function of x: not at 0, unless t is infinite there."""
-    if op.kind is Kind.LINEAR:  # a sum of squares
-        return np.logical_or(np.not_equal(out, 0), np.logical_not(np.isfinite(out + np.sum(t))))
-    return np.logical_or(np.not_equal(x, 0), np.logical_not(np.isfinite(t)))
+def apart_from_zero(op: Op, i: int, args: Any, t: Any, out: Any, attrs: dict[str, Any]) -> Any:
+    """Where the tangent t passes a function that is even in argument `i`: not at 0, unless t is infinite there."""
+    if op.kind is Kind.LINEAR:
+        away = np.logical_or(some_not_zero(op, 0, args, attrs), some_not_zero(op, 1, args, attrs))
+        return np.logical_or(away, np.logical_not(np.isfinite(out + np.sum(t))))
+    away = np.not_equal(args[i], 0)
+    if op is MULTIPLY:
+        away = np.logical_or(away, np.not_equal(args[1 - i], 0))
+    return np.logical_or(away, np.logical_not(np.isfinite(t)))
 
 
 # ---- squares of roots
@@ -188,9 +227,15 @@ class Root:
     def _scaled(self, g: Any, c: Any) -> Any:
         return g * (c * c) if self.u.op is MULTIPLY else g / (c * c)
 
-    def pulled(self, g: Any, read: Any) -> list[tuple[Node, Any]]:
+    @property
+    def flatness(self) -> float:
+        return float(self.power) * _ROUNDED_UP
+
+    def pulled(self, g: Any, read: Any, steep: float) -> list[tuple[Node, Any]]:
         """The cotangents of `ends`; ``read(node)`` gives a node's value, or its handle."""
         u, r = read(self.u), read(self.r)
+        if steep < 1 and steep * self.flatness >= 1:
+            g = np.where(np.equal(u, 0), 0.0, g)
         factor = self._factor(u)
         g = g if factor is None else g * factor
         found = []
@@ -296,10 +341,10 @@ def root_under(node: Node) -> Root | None:
 
 
 __all__ = [
-    "ROOT",
     "Root",
     "apart_from_zero",
-    "even",
+    "flatness",
+    "lipschitz_factor",
     "not_zero",
     "root_under",
     "some_not_zero",
@@ -307,4 +352,5 @@ __all__ = [
     "still_factor",
     "strong_pull",
     "strong_push",
+    "within_range",
 ]

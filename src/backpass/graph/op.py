@@ -87,6 +87,8 @@ class Op:
     squared: tuple[Callable[..., Any] | None, ...] = ()
     """The partials of the result's square, where those of the result itself are infinite or a choice. As `partials`;
     of a reduction ``squared[0](g, x)``, with g spread over x."""
+    overflows: bool = False
+    """Infinite at a finite argument, it is too large for a float, and so is its slope: see ``chain/zeros.py``."""
     selects: bool = False
     """Some entries of an argument do not reach the result: structural zeros are born here."""
     complex_form: Callable[..., Any] | None = None
@@ -109,7 +111,7 @@ class Op:
     pair: tuple[bool, bool] = field(init=False)
     """`smooth` of the first and the second argument."""
     notable: bool = field(init=False)
-    """It selects, is steep, or is a root."""
+    """It selects, overflows, is steep, or is a root."""
     pulls: tuple[Callable[..., Any] | None, ...] | None = field(init=False)
     """The rules that send a cotangent back by a call alone, ``pulls[i](g, out, *args, **attrs)``; None where
     ``chain/rules.py`` has more to do."""
@@ -118,7 +120,7 @@ class Op:
         smooth = _smooth(self)
         object.__setattr__(self, "smooth", smooth)
         object.__setattr__(self, "pair", (True, True) if smooth is None else (*smooth, False, False)[:2])
-        object.__setattr__(self, "notable", self.selects or self.steep != 1.0 or bool(self.squared))
+        object.__setattr__(self, "notable", self.selects or self.overflows or self.steep != 1.0 or bool(self.squared))
         calls = self.accumulate is None and not self.variadic
         pulls = {Kind.POINTWISE: self.partials, Kind.LINEAR: self.adjoints}.get(self.kind) if calls else None
         object.__setattr__(self, "pulls", pulls)

@@ -153,10 +153,47 @@ def _cofactors(a: Any) -> Any:
     return np.stack(rows, axis=-2)
 
 
+def _singular(a: Any, det: Any) -> bool:
+    """Is any of these matrices singular, and small enough for minors?"""
+    return shape_of(a)[-1] <= 8 and bool(np.any(value_of(det) == 0))
+
+
+def _run_cofactors(a: np.ndarray) -> Any:
+    det = np.linalg.det(a)
+    return _cofactors(a) if _singular(a, det) else matrix(det) * _mT(np.linalg.inv(a))
+
+
+COFACTORS = declare(
+    Op(
+        name="cofactors",
+        kind=Kind.CUSTOM,
+        run=_run_cofactors,
+        aval=lambda a: (_square(a), Aval(a.shape, _floating_aval(a)))[1],
+        # dC = C tr(A⁻¹ dA) − det(A) (A⁻¹ dA A⁻¹)ᵀ
+        adjoints=(lambda g, out, a: _cofactors_change(np.sum(g * out, axis=(-1, -2)), g, a),),
+        tangent=lambda t, out, a: _cofactors_tangent(t[0], out, a),
+        notation="cof {0}",
+        domain=SQUARE_MATRIX,
+        doc="The matrix of cofactors, det(A) A⁻ᵀ; by minors for a singular matrix up to 8 × 8.",
+    )
+)
+
+
+def _cofactors_change(along: Any, g: Any, a: Any) -> Any:
+    inverse = INV(a)
+    return _mT(matrix(along) * inverse - matrix(DET(a)) * np.matmul(np.matmul(inverse, g), inverse))
+
+
+def _cofactors_tangent(t: Any, out: Any, a: Any) -> Any:
+    inverse = INV(a)
+    turned = np.matmul(np.matmul(inverse, t), inverse)
+    return matrix(np.sum(_mT(inverse) * t, axis=(-1, -2))) * out - matrix(DET(a)) * _mT(turned)
+
+
 def _det_partial(out: Any, a: Any) -> Any:
-    if shape_of(a)[-1] <= 8 and not is_staged(a) and np.any(value_of(out) == 0):
-        return _cofactors(a)
-    return matrix(out) * _mT(INV(a))
+    if is_staged(a):
+        return COFACTORS(a)
+    return _cofactors(a) if _singular(a, out) else matrix(out) * _mT(INV(a))
 
 
 DET = declare(

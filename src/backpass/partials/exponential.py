@@ -12,9 +12,11 @@ from .declare import passes, pointwise
 LN2 = math.log(2.0)
 LN10 = math.log(10.0)
 
-EXP = pointwise(np.exp, lambda g, out, a: g * out, risky=True, notation="exp({0})", domain=ANY)
-EXP2 = pointwise(np.exp2, lambda g, out, a: g * (out * LN2), risky=True, notation="2^{0}", domain=ANY)
-EXPM1 = pointwise(np.expm1, lambda g, out, a: g * (out + 1), risky=True, notation="exp({0}) − 1", domain=ANY)
+EXP = pointwise(np.exp, lambda g, out, a: g * out, risky=True, overflows=True, notation="exp({0})", domain=ANY)
+EXP2 = pointwise(np.exp2, lambda g, out, a: g * (out * LN2), risky=True, overflows=True, notation="2^{0}", domain=ANY)
+EXPM1 = pointwise(
+    np.expm1, lambda g, out, a: g * (out + 1), risky=True, overflows=True, notation="exp({0}) − 1", domain=ANY
+)
 LOG = pointwise(np.log, lambda g, out, a: g / a, risky=True, notation="log({0})", domain=POSITIVE)
 LOG2 = pointwise(np.log2, lambda g, out, a: g / (a * LN2), risky=True, notation="log₂({0})", domain=POSITIVE)
 LOG10 = pointwise(np.log10, lambda g, out, a: g / (a * LN10), risky=True, notation="log₁₀({0})", domain=POSITIVE)

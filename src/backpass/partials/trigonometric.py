@@ -38,8 +38,12 @@ ARCTAN2 = pointwise(
     domain=NONZERO,
     kinks="No derivative at (0, 0); NaN there.",
 )
-SINH = pointwise(np.sinh, lambda g, out, a: g * np.cosh(a), risky=True, notation="sinh({0})", domain=ANY)
-COSH = pointwise(np.cosh, lambda g, out, a: g * np.sinh(a), risky=True, even=True, notation="cosh({0})", domain=ANY)
+SINH = pointwise(
+    np.sinh, lambda g, out, a: g * np.cosh(a), risky=True, overflows=True, notation="sinh({0})", domain=ANY
+)
+COSH = pointwise(
+    np.cosh, lambda g, out, a: g * np.sinh(a), risky=True, even=True, overflows=True, notation="cosh({0})", domain=ANY
+)
 TANH = pointwise(np.tanh, lambda g, out, a: g * (1 - out * out), notation="tanh({0})", domain=ANY)
 ARCSINH = pointwise(np.arcsinh, lambda g, out, a: g / np.sqrt(a * a + 1), notation="asinh({0})", domain=ANY)
 ARCCOSH = pointwise(
