@@ -98,9 +98,11 @@ def test_a_single_one_of_equal_eigenvalues_has_no_second_derivative() -> None:
 
 
 def test_singular_values_that_are_equal() -> None:
-    for a in (np.eye(3), np.diag([2.0, 2.0, 3.0, 5.0]) @ HALVES):
+    columns = np.linalg.qr(np.random.default_rng(0).normal(size=(4, 2)))[0]  # equal but for rounding
+    for a in (np.eye(3), np.diag([2.0, 2.0, 3.0, 5.0]) @ HALVES, 1.5 * columns):
         hessian = bp.hessian(lambda x: np.trace(x.T @ x @ x.T @ x))(a)
         close(bp.hessian(lambda x: np.sum(np.linalg.svd(x, compute_uv=False) ** 4))(a), hessian, 1e-12)
+        close(bp.hessian(lambda x: np.sum(np.linalg.svd(x)[1] ** 4))(a), hessian, 1e-12)
         nuclear = lambda x: np.linalg.norm(x, "nuc")  # noqa: E731
         close(bp.hessian(nuclear)(a), differences(bp.grad(nuclear), (a,), 0), 1e-7)
 

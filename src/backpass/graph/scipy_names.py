@@ -185,6 +185,35 @@ def _enter_methods(module: ModuleType) -> None:
                 )
 
 
+_FROZEN = {
+    "multivariate_normal": ("mean", "cov"), "multivariate_t": ("loc", "shape", "df"), "dirichlet": ("alpha",),
+    "matrix_normal": ("mean", "rowcov", "colcov"), "wishart": ("df", "scale"), "invwishart": ("df", "scale"),
+    "multinomial": ("n", "p"), "dirichlet_multinomial": ("alpha", "n"), "vonmises_fisher": ("mu", "kappa"),
+}  # fmt: skip
+"""Distribution of several variables → the attributes in which a frozen one holds its parameters."""
+
+
+def _of_frozen(method: Any, own: FunctionType, parameters: tuple[str, ...]) -> Callable[..., Any]:
+    @functools.wraps(own)
+    def call(self: Any, x: Any) -> Any:
+        if not (state.depth and depends(x)):
+            return own(self, plain(x))
+        return _called(method, (x, *[getattr(self, name) for name in parameters]), {})
+
+    return call
+
+
+def _enter_frozen(module: ModuleType) -> None:
+    """The densities of frozen distributions of several variables, wherever one is kept."""
+    for name, parameters in _FROZEN.items():
+        law = getattr(module, name)
+        kind = getattr(sys.modules[type(law).__module__], f"{name}_frozen")
+        for method in ("pdf", "logpdf", "pmf", "logpmf"):
+            own = vars(kind).get(method)
+            if own is not None:
+                LAWS.entries.append((kind, method, own, _of_frozen(getattr(law, method), own, parameters)))
+
+
 def _product(own: FunctionType, left: bool) -> Callable[..., Any]:
     @functools.wraps(own)
     def call(self: Any, other: Any) -> Any:
@@ -337,6 +366,7 @@ def enter(known: Callable[[Any, Any], None], namespace: Callable[[ModuleType], A
                 known(found, Distribution(found))
         if name == "scipy.stats":
             _enter_methods(module)
+            _enter_frozen(module)
         elif name in _READ:
             _enter_readers(module)
         elif name == "scipy.sparse":

@@ -32,6 +32,7 @@ from . import (  # noqa: F401  (importing a family enters its records)
     scipy_fourier,
     scipy_functions,
     scipy_linalg,
+    scipy_multivariate,
     scipy_ndimage,
     scipy_signal,
     scipy_sparse,

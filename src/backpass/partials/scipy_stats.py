@@ -16,7 +16,6 @@ import numpy as np
 from backpass.graph import messages
 
 from .declare import Traced, as_array, dtype_of, is_staged, normal_axis, shape_of, value_of
-from .decompositions import SOLVE
 from .scipy_functions import _rule
 from .special import _apply
 
@@ -316,41 +315,6 @@ def poisson_cdf(k, mu, loc=0):
     return np.where(k >= 0, _call("pdtr")(np.where(k >= 0, k, 0.0), mu), 0.0)
 
 
-# ---- several variables
-@_rule("stats", "multivariate_normal.logpdf")
-def multivariate_normal_logpdf(x, mean=None, cov=1, allow_singular=False):
-    """−½ (n log 2π + log det Σ + (x − μ)ᵀ Σ⁻¹ (x − μ)); the last axis of x is the variable's."""
-    x, cov = as_array(x), as_array(cov)
-    size = [s[-1] for s in (shape_of(cov), shape_of(as_array(0.0 if mean is None else mean))) if s]
-    n = size[0] if size else 1
-    if not shape_of(x) or (len(shape_of(x)) == 1 and n == 1):
-        x = np.expand_dims(x, -1)
-    n = shape_of(x)[-1]
-    if not shape_of(cov):
-        cov = cov * np.eye(n)
-    elif len(shape_of(cov)) == 1:
-        cov = cov[:, None] * np.eye(n)
-    d = x - (np.zeros(n) if mean is None else as_array(mean))
-    solved = SOLVE(cov, np.reshape(d, (-1, n)).T)
-    square = np.reshape(np.sum(np.reshape(d, (-1, n)) * solved.T, axis=-1), shape_of(d)[:-1])
-    return -0.5 * (n * math.log(2 * math.pi) + np.linalg.slogdet(cov)[1] + square)
-
-
-_rule("stats", "multivariate_normal.pdf")(lambda *args, **named: np.exp(multivariate_normal_logpdf(*args, **named)))
-
-
-@_rule("stats", "dirichlet.logpdf")
-def dirichlet_logpdf(x, alpha):
-    x, alpha = as_array(x), as_array(alpha)
-    column = np.reshape(alpha, shape_of(alpha) + (1,) * (len(shape_of(x)) - 1))
-    if shape_of(x)[0] + 1 == shape_of(alpha)[0]:
-        x = np.concatenate([x, np.expand_dims(1.0 - np.sum(x, axis=0), 0)], axis=0)
-    return gammaln(np.sum(alpha)) - np.sum(gammaln(alpha)) + np.sum(xlogy(column - 1, x), axis=0)
-
-
-_rule("stats", "dirichlet.pdf")(lambda x, alpha: np.exp(dirichlet_logpdf(x, alpha)))
-
-
 # ---- statistics of a sample
 def _plain_only(name: str, nan_policy: str) -> None:
     if nan_policy != "propagate":
@@ -588,4 +552,4 @@ def jensenshannon(p, q, base=None, *, axis=0, keepdims=False):
     return np.expand_dims(found, axis) if keepdims else found
 
 
-__all__ = ["multivariate_normal_logpdf"]
+__all__ = ["gammaln", "xlogy"]

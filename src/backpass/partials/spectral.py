@@ -7,7 +7,7 @@ Vectors are determined up to a choice, and the derivative states which one it ke
 - Beside equal values single ones have one derivative at most, so the second derivatives of λ (forward over forward) are
   NaN there. Σ f(λ) has all of them: derivatives of its gradient are right, since the gradient says what f is; of
   stacks, and in a graph of more than 16 values, they are NaN. Third derivatives beside equal values are NaN.
-- Within a space of equal eigenvalues (closer than n ε max|λ|) or equal singular values the vectors do not turn: their
+- Within a space of equal eigenvalues (closer than 4 n ε max|λ|) or equal singular values the vectors do not turn: their
   derivative there is 0. Right are then functions that treat equal values alike (Σ f(λ)) and functions of the space as a
   whole (its projector), and of the vectors of single values beside it; of symmetric matrices these are right to second
   order. V f(λ) Vᵀ loses what its f changes within the space: no rule for V and λ apart can know it.
@@ -107,7 +107,12 @@ def _inverse_gaps(s: Any) -> Any:
 
 def _near(gap: Any, s: Any) -> Any:
     """Which two of s count as equal."""
-    return np.abs(gap) <= matrix(shape_of(s)[-1] * np.finfo(dtype_of(s)).eps * np.max(np.abs(s), axis=-1))
+    return np.abs(gap) <= matrix(_rounding(s) * np.max(np.abs(s), axis=-1))
+
+
+def _rounding(s: Any) -> float:
+    """How far apart LAPACK may put equal values, beside the largest: it was seen to be 2 n ε."""
+    return 4 * shape_of(s)[-1] * np.finfo(dtype_of(s)).eps
 
 
 def _inverse_but(near: Any, x: Any) -> Any:
@@ -123,7 +128,7 @@ def _inverse(x: Any, s: Any) -> Any:
         return x
     top = np.max(np.abs(s), axis=-1)
     top = np.reshape(top, shape_of(top) + (1,) * (len(shape_of(x)) - len(shape_of(top))))
-    near = np.abs(x) <= shape_of(s)[-1] * np.finfo(dtype_of(s)).eps * top
+    near = np.abs(x) <= _rounding(s) * top
     return _inverse_but(near, x)
 
 
@@ -182,11 +187,11 @@ _WRITTEN_OUT = 16
 """Eigenvalues up to which a graph holds all ∂gⱼ/∂λᵢ."""
 
 
-def _within_equals(gw: Any, out: Any, w: Any, between: Any) -> Any:
+def _within_equals(gw: Any, out: Any, w: Any, between: Any, start: int = 0) -> Any:
     """What V diag(g) Vᴴ changes by within equal eigenvalues: (gⱼ − gᵢ)/(λⱼ − λᵢ) times what lies between them.
 
     Where g = ∂L/∂λ treats equal values alike this is, in the limit, ∂gⱼ/∂λⱼ − ∂gⱼ/∂λᵢ; else there is none: NaN.
-    What lies between them is 0, so this is, too; only its derivative is another.
+    What lies between them is 0, so this is, too; only its derivative is another. `start` is where w begins in `out`.
     """
     near, n = _equals(w), shape_of(w)[-1]
     if len(shape_of(w)) > 1 or (is_staged(near) and n > _WRITTEN_OUT):
@@ -199,7 +204,7 @@ def _within_equals(gw: Any, out: Any, w: Any, between: Any) -> Any:
         rows = []
         for j in range(n):
             found = FUNCTIONS["cotangents"](gw, np.eye(n)[j], out)
-            rows.append(np.zeros(n) if found is None else np.real(section(found, (slice(0, n),))))
+            rows.append(np.zeros(n) if found is None else np.real(section(found, (slice(start, start + n),))))
         slopes = np.stack(rows)  # ∂gⱼ/∂λᵢ
         quotient = row(_diagonal_of(slopes)) - _mT(slopes)
         quotient = 0.5 * (quotient + _mT(quotient))
@@ -342,6 +347,9 @@ def _svd_adjoint(g: Any, out: Any, a: Any, full_matrices: bool) -> Any:
     together = (a_u + a_v) * _inverse_gaps(s)
     apart = (a_u - a_v) * _inverse(row(s) + column(s), s)
     inner = _diagonal(gs) + 0.5 * (together + adjoint_of(together) + apart - adjoint_of(apart))
+    between = _between_equal_values(s, a, u1, adjoint_of(v1))
+    if between is not None:
+        inner = inner + _within_equals(gs, out, s, between, start=math.prod(shapes[0]))
     total = np.matmul(np.matmul(u1, inner), adjoint_of(v1))
     over = _inverse(s, s)
     m, n = shape_of(a)[-2:]
