@@ -292,8 +292,8 @@ at(
     lambda x: np.sqrt(np.sum(x**2)),
     [0.0, 0.0],
     [0, 0],
-    [inf, inf],
-    "a kink, as norm; no second derivative",
+    [0, 0],
+    "a kink, as norm",
 )
 at("√(x · x)", lambda x: np.sqrt(x @ x), [0.0, 0.0], [0, 0], None, "as √(x² + y²)")
 at("exp(−√(x²)²)", lambda x: np.exp(-(np.sqrt(np.sum(x**2)) ** 2)), [0.0, 0.0], [0, 0], [-2, -2], "exp(−x²)")

@@ -157,7 +157,7 @@ def _push(
 
 
 def _moves(node: Node, i: int) -> bool:
-    return lipschitz_factor(node, i) is not None
+    return within_range(node.value) and lipschitz_factor(node, i) is not None
 
 
 def _least(flat: dict[int, float], node: Node) -> float:

@@ -90,7 +90,7 @@ STRONG_PRODUCT = declare(
         aval=ufunc_aval(np.multiply),
         partials=(
             lambda g, out, a, b: STRONG_PRODUCT(g, b),
-            lambda g, out, a, b: g * np.where(np.equal(b, 0) & np.isinf(a), 0.0, a),
+            lambda g, out, a, b: g * np.where(np.logical_and(np.equal(b, 0), np.isinf(a)), 0.0, a),
         ),
         risky=True,
         notation="{0} · {1}",

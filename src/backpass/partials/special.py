@@ -401,10 +401,18 @@ BETA = special(
     domain=POSITIVE,
     doc="The beta function (DLMF 5.12.1).",
 )
+
+
+def _quotient(x: Any, y: Any) -> Any:
+    """x/y, and 0 for 0/0."""
+    both = np.logical_and(np.equal(x, 0), np.equal(y, 0))
+    return np.where(both, 0.0, x / np.where(both, 1.0, y))
+
+
 XLOGY = special(
     "xlogy",
     lambda g, out, x, y: g * np.log(y),
-    lambda g, out, x, y: g * (x / np.where((x == 0) & (y == 0), np.inf, y)),
+    lambda g, out, x, y: g * _quotient(x, y),
     risky=True,
     steep=0.99,
     notation="{0} log({1})",
@@ -414,7 +422,7 @@ XLOGY = special(
 XLOG1PY = special(
     "xlog1py",
     lambda g, out, x, y: g * np.log1p(y),
-    lambda g, out, x, y: g * (x / np.where((x == 0) & (y == -1), np.inf, 1 + y)),
+    lambda g, out, x, y: g * _quotient(x, 1 + y),
     risky=True,
     steep=0.99,
     notation="{0} log(1 + {1})",
