@@ -347,7 +347,7 @@ def _svd_adjoint(g: Any, out: Any, a: Any, full_matrices: bool) -> Any:
     together = (a_u + a_v) * _inverse_gaps(s)
     apart = (a_u - a_v) * _inverse(row(s) + column(s), s)
     inner = _diagonal(gs) + 0.5 * (together + adjoint_of(together) + apart - adjoint_of(apart))
-    between = _between_equal_values(s, a, u1, adjoint_of(v1))
+    between = _between_equal_values(out, s, a, u1, adjoint_of(v1))
     if between is not None:
         inner = inner + _within_equals(gs, out, s, between, start=math.prod(shapes[0]))
     total = np.matmul(np.matmul(u1, inner), adjoint_of(v1))
@@ -415,11 +415,11 @@ def _svdvals_vectors(a: Any) -> tuple[Any, Any]:
     return u, vt
 
 
-def _between_equal_values(out: Any, a: Any, u: Any, vt: Any) -> Any:
+def _between_equal_values(out: Any, s: Any, a: Any, u: Any, vt: Any) -> Any:
     """As `_between_equals`, of the symmetric part of UᴴAV."""
-    if not isinstance(a, Traced) or not shape_of(out)[-1] or _is_read(out):
+    if not isinstance(a, Traced) or not shape_of(s)[-1] or _is_read(out):
         return None
-    near = _equals(out)
+    near = _equals(s)
     if not is_staged(near) and not np.any(value_of(near)):
         return None
     block = np.where(near, _symmetric(np.matmul(np.matmul(adjoint_of(u), a), adjoint_of(vt))), 0.0)
@@ -429,7 +429,7 @@ def _between_equal_values(out: Any, a: Any, u: Any, vt: Any) -> Any:
 
 def _svdvals_adjoint(g: Any, out: Any, a: Any) -> Any:
     u, vt = _svdvals_vectors(a)
-    between = _between_equal_values(out, a, u, vt)
+    between = _between_equal_values(out, out, a, u, vt)
     if between is None:
         return conjugated(np.matmul(u * row(g), vt))
     middle = _diagonal(g) + _within_equals(g, out, out, between)
@@ -439,7 +439,7 @@ def _svdvals_adjoint(g: Any, out: Any, a: Any) -> Any:
 def _svdvals_tangent(t: Any, out: Any, a: Any) -> Any:
     u, vt = _svdvals_vectors(a)
     ds = np.real(np.sum(np.matmul(adjoint_of(u), t[0]) * conjugated(vt), axis=-1))
-    between = _between_equal_values(out, a, u, vt)
+    between = _between_equal_values(out, out, a, u, vt)
     return ds if between is None else ds + _blur(out, between)
 
 
