@@ -35,6 +35,7 @@ from .array_rows import ROWS as ARRAYS
 from .complex_rows import matrix
 from .family_rows import drawn, separated
 from .references import close, differences, identical
+from .sample_rows import ROWS as SAMPLES
 from .spline_rows import ROWS as SPLINES
 from .test_complex import joined, like, loss_of
 
@@ -217,7 +218,7 @@ ROWS: list[tuple[Any, tuple[Any, ...], dict[str, Any]]] = [
 
 PUBLIC = {module: rules for module, rules in RULES.items() if "._" not in module}
 """Rules but those of SciPy's private functions, which the public ones call."""
-ROWS += [*SPLINES, *ARRAYS]
+ROWS += [*SPLINES, *ARRAYS, *SAMPLES]
 
 
 def reached(module: str) -> Any:
@@ -558,6 +559,7 @@ def test_quad_refuses_what_it_extrapolates_and_what_has_no_value() -> None:
         (lambda t: so.fsolve(lambda u: u**3 - t, 1.0), "bp.implicit"),
         (lambda t: so.root(fun=lambda u: u**3 - t, x0=1.0).x, "bp.implicit"),
         (lambda t: so.minimize(lambda u: np.sum((u - t) ** 2), np.zeros(2)).x, "bp.implicit"),
+        (lambda t: ss.spearmanr(t * x, y[0]).statistic, "ranks are a step function"),
         (lambda t: ss.landau.pdf(t), "_landau_pdf has no derivative rule"),
         (lambda t: nd.generic_filter(y * t, np.sum, 3), "vectorized_filter"),
     ],

@@ -302,6 +302,7 @@ _READ = {
         "PPoly": ("__call__", "integrate"), "BSpline": ("__call__",), "interp1d": ("__call__",),
         "UnivariateSpline": ("__call__",), "RegularGridInterpolator": ("__call__",),
     },
+    "scipy.stats": {"gaussian_kde": ("__call__", "evaluate", "pdf", "logpdf")},
     "scipy.signal": {"ShortTimeFFT": ("stft", "stft_detrend", "spectrogram", "istft"), "CZT": ("__call__",)},
 }  # fmt: skip
 
@@ -352,7 +353,8 @@ def enter(known: Callable[[Any, Any], None], namespace: Callable[[ModuleType], A
         known(module, made)
         for attribute in module.__all__ if name in MODULES else ():
             found = getattr(module, attribute, None)
-            if isinstance(found, type) and name == "scipy.interpolate" and not issubclass(found, BaseException):
+            made_by_rule = name == "scipy.interpolate" or attribute == "gaussian_kde"
+            if isinstance(found, type) and made_by_rule and not issubclass(found, BaseException):
                 text = {"own": found, "__module__": name, "__doc__": found.__doc__}
                 known(found, _MadeType(found.__name__, (), text))
                 CLASSES.update((found, module, sys.modules["scipy"]))
@@ -367,7 +369,7 @@ def enter(known: Callable[[Any, Any], None], namespace: Callable[[ModuleType], A
         if name == "scipy.stats":
             _enter_methods(module)
             _enter_frozen(module)
-        elif name in _READ:
+        if name in _READ:
             _enter_readers(module)
         elif name == "scipy.sparse":
             _enter_products()

@@ -34,6 +34,7 @@ from . import (  # noqa: F401  (importing a family enters its records)
     scipy_linalg,
     scipy_multivariate,
     scipy_ndimage,
+    scipy_samples,
     scipy_signal,
     scipy_sparse,
     scipy_stats,

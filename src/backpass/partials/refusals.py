@@ -46,7 +46,12 @@ _EQUATION = "an adaptive solver: bp.odeint solves the same equation, with deriva
 _NO_MATRIX = (
     "a sparse matrix holds no traced values; those of a diagonal are d * x, and weights go beside a matrix: A @ (w * x)"
 )
+_RANKS = "ranks are a step function of the values: their derivative is 0 wherever it exists"
 SCIPY = {
+    "scipy.stats": {
+        "rankdata spearmanr kendalltau weightedtau somersd mannwhitneyu wilcoxon kruskal friedmanchisquare ranksums "
+        "brunnermunzel mood ansari ks_1samp ks_2samp kstest median_test chatterjeexi": _RANKS,
+    },
     "scipy.optimize": {
         "minimize minimize_scalar root root_scalar brentq brenth ridder bisect newton toms748 fsolve fixed_point "
         "least_squares curve_fit fmin fmin_bfgs fmin_cg fmin_l_bfgs_b fminbound brent golden leastsq nnls lsq_linear "

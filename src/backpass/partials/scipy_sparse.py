@@ -42,6 +42,7 @@ def refused(name: str) -> Any:
     )
 
 
+_rule("sparse", "issparse", "isspmatrix")(lambda x: False)
 DENSE = 3000
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from backpass.graph import messages
 
-from .declare import Traced, as_array, dtype_of, is_staged, normal_axis, shape_of, value_of
+from .declare import Traced, as_array, dtype_of, is_staged, shape_of, value_of
 from .scipy_functions import _rule
 from .special import _apply
 
@@ -313,82 +313,6 @@ _discrete(
 def poisson_cdf(k, mu, loc=0):
     k = np.floor(as_array(k) - loc)
     return np.where(k >= 0, _call("pdtr")(np.where(k >= 0, k, 0.0), mu), 0.0)
-
-
-# ---- statistics of a sample
-def _plain_only(name: str, nan_policy: str) -> None:
-    if nan_policy != "propagate":
-        raise messages.option_refused(f"scipy.stats.{name}", "nan_policy", "Use the nan-functions of NumPy.")
-
-
-@_rule("stats")
-def zscore(a, axis=0, ddof=0, nan_policy="propagate"):
-    _plain_only("zscore", nan_policy)
-    a = as_array(a)
-    return (a - np.mean(a, axis=axis, keepdims=True)) / np.std(a, axis=axis, ddof=ddof, keepdims=True)
-
-
-def _central(a: Any, order: int, axis: Any) -> Any:
-    return np.mean((a - np.mean(a, axis=axis, keepdims=True)) ** order, axis=axis)
-
-
-@_rule("stats")
-def skew(a, axis=0, bias=True, nan_policy="propagate", *, keepdims=False):
-    _plain_only("skew", nan_policy)
-    a = np.ravel(as_array(a)) if axis is None else as_array(a)
-    axis = 0 if axis is None else normal_axis(axis, len(shape_of(a)))
-    found = _central(a, 3, axis) / _central(a, 2, axis) ** 1.5
-    if not bias:
-        n = shape_of(a)[axis]
-        found = math.sqrt(n * (n - 1.0)) / (n - 2.0) * found
-    return np.expand_dims(found, axis) if keepdims else found
-
-
-@_rule("stats")
-def kurtosis(a, axis=0, fisher=True, bias=True, nan_policy="propagate", *, keepdims=False):
-    _plain_only("kurtosis", nan_policy)
-    a = np.ravel(as_array(a)) if axis is None else as_array(a)
-    axis = 0 if axis is None else normal_axis(axis, len(shape_of(a)))
-    found = _central(a, 4, axis) / _central(a, 2, axis) ** 2
-    if not bias:
-        n = shape_of(a)[axis]
-        found = ((n * n - 1.0) * found - 3.0 * (n - 1.0) ** 2) / ((n - 2.0) * (n - 3.0)) + 3.0
-    found = found - 3.0 if fisher else found
-    return np.expand_dims(found, axis) if keepdims else found
-
-
-@_rule("stats")
-def gmean(a, axis=0, dtype=None, weights=None, nan_policy="propagate", keepdims=False):
-    _plain_only("gmean", nan_policy)
-    return np.exp(np.average(np.log(as_array(a)), axis=axis, weights=weights, keepdims=keepdims))
-
-
-@_rule("stats")
-def hmean(a, axis=0, dtype=None, *, weights=None, nan_policy="propagate", keepdims=False):
-    _plain_only("hmean", nan_policy)
-    return 1.0 / np.average(1.0 / as_array(a), axis=axis, weights=weights, keepdims=keepdims)
-
-
-@_rule("stats")
-def sem(a, axis=0, ddof=1, nan_policy="propagate", *, keepdims=False):
-    _plain_only("sem", nan_policy)
-    a = as_array(a)
-    n = np.size(a) if axis is None else shape_of(a)[axis]
-    return np.std(a, axis=axis, ddof=ddof, keepdims=keepdims) / math.sqrt(n)
-
-
-@_rule("stats")
-def entropy(pk, qk=None, base=None, axis=0, *, nan_policy="propagate", keepdims=False):
-    _plain_only("entropy", nan_policy)
-    pk = as_array(pk)
-    pk = pk / np.sum(pk, axis=axis, keepdims=True)
-    if qk is None:
-        parts = _call("entr")(pk)
-    else:
-        qk = as_array(qk)
-        parts = _call("rel_entr")(pk, qk / np.sum(qk, axis=axis, keepdims=True))
-    found = np.sum(parts, axis=axis, keepdims=keepdims)
-    return found if base is None else found / np.log(base)
 
 
 # ---- scipy.spatial.distance
