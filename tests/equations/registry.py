@@ -43,6 +43,7 @@ WHOLE: dict[str, dict[int, Any]] = {
     **{name: {0: 1.0} for name in ("zeta_by_s", "zetac_by_s")},
     **{f"mathieu_{kind}": {0: COLUMN + 1.0} for kind in "ab"},
     **{f"mathieu_{kind}_by_q": {0: 1.0, 1: COLUMN + 1.0} for kind in "ab"},
+    **{f"mathieu_{kind}_derivative": {0: 1.0, 1: 0.0, 2: COLUMN + 1.0} for kind in ("cem", "sem")},
     **{f"{kind}_cv": {0: 1.0, 1: COLUMN + 1.0} for kind in ("pro", "obl")},
     "spheroidal_by_gamma2": {0: 1.0, 1: 1.0, 2: COLUMN + 1.0},
     **{name: {0: COLUMN + 3} for name in ("smirnov", "smirnovi")},

@@ -380,6 +380,10 @@ CASES |= {
     **{f"mathieu_{kind}": [case(np.array([1.0, 2.0, 5.0]), (3,)), case(3.0, ())] for kind in "ab"},
     **{f"mathieu_{kind}_by_q": [case(1, np.array([1.0, 2.0, 5.0]), (3,)), case(2, 3.0, ())] for kind in "ab"},
     **{f"{kind}_cv": [case(1.0, np.array([1.0, 2.0, 3.0]), (3,)), case(0.0, 2.0, ())] for kind in ("pro", "obl")},
+    **{
+        f"mathieu_{kind}_derivative": [case(1, 0, np.array([1.0, 2.0, 5.0]), (3,), (3,)), case(1, 1, 3.0, (), ())]
+        for kind in ("cem", "sem")
+    },
     "spheroidal_by_gamma2": [case(1, 1.0, np.array([1.0, 2.0, 3.0]), (3,)), case(2, 0.0, 2.0, ())],
     "smirnov": [case(np.array([[2], [7]]), (3,))],
     "smirnovi": [case(np.array([[1], [4]]), (3,))],

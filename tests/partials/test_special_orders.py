@@ -10,7 +10,7 @@ import scipy.special as sp
 import backpass as bp
 from backpass.graph.errors import NoRuleError
 
-from .references import close
+from .references import close, differences
 
 BESSEL = {
     "jv": (
@@ -492,3 +492,16 @@ def test_polynomials_and_legendre_functions_by_degree_and_parameters(name: str) 
         gradient = bp.grad(function, argnums=places)
         second = bp.jacobian(lambda *a, gradient=gradient: gradient(*a)[0], argnums=(places[0], places[-1]))(*arguments)
         np.testing.assert_allclose([*gradient(*arguments), *second], wanted, rtol=1e-10, atol=1e-14)
+
+
+@pytest.mark.parametrize("kind", ["cem", "sem"])
+@pytest.mark.parametrize("part", [0, 1])
+def test_mathieus_periodic_functions_by_q(kind: str, part: int) -> None:
+    """Against differences of SciPy's values, of both signs of q, where SciPy changes signs with the order."""
+    m, q, x = np.array([1.0, 2.0, 3.0, 4.0, 7.0]), np.array([0.7, 5.0, -2.0, -3.0, 20.0]), np.linspace(10.0, 80.0, 5)
+    function = lambda q, x: getattr(sp, f"mathieu_{kind}")(m, q, x)[part]  # noqa: E731
+    found = bp.vjp(lambda q: function(q, x), q)[1](np.ones(5))[0]
+    close(found, np.diagonal(differences(lambda q: function(q, x), (q,), 0)), 1e-8)
+    by_both = lambda x: bp.grad(lambda q: np.sum(function(q, x)))(q)  # noqa: E731
+    mixed = bp.jvp(by_both, (x,), (np.ones(5),))[1]
+    close(mixed, np.diagonal(differences(by_both, (x,), 0)), 1e-8)
