@@ -89,8 +89,8 @@ def times_gamma(jet: np.ndarray, x: Linear, power: int = 1) -> np.ndarray:
 
 
 def over_gamma(jet: np.ndarray, x: Linear) -> np.ndarray:
-    """The jet over Γ(x + ε), where that has a pole, too: 1/Γ(x) = x (x + 1) … (x + n − 1)/Γ(x + n)."""
-    shift = int(np.max(np.ceil(1 - x.value), initial=0.0))
+    """The jet over Γ(x + ε), at poles of Γ down to −200, too: 1/Γ(x) = x (x + 1) … (x + n − 1)/Γ(x + n)."""
+    shift = int(min(np.max(np.ceil(1 - x.value), initial=0.0), 200))
     shifted = x.plus(shift)
     return times_gamma(rising(jet, x, shift), shifted, -1) * _apply("rgamma")(shifted.value)
 

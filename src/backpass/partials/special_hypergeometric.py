@@ -137,8 +137,8 @@ def _tricomi(na: int, nb: int, nx: int, a: np.ndarray, b: np.ndarray, x: np.ndar
 
 
 def hyperu_derivative(na: int, nb: int, nx: int, a: np.ndarray, b: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """At a ≤ 0 by U(a − 1) = (2a − b + x) U(a) − a (a − b + 1) U(a + 1) from above (13.3.7)."""
-    usable = (x > 0) & np.isfinite(a + b + x)
+    """At a ≤ 0 by U(a − 1) = (2a − b + x) U(a) − a (a − b + 1) U(a + 1) from above (13.3.7); NaN at a < −1000."""
+    usable = (x > 0) & (a >= -1000) & np.isfinite(a + b + x)
     a, b, x = (np.where(usable, value, 1.0) for value in (a, b, x))
     steps = np.maximum(np.ceil(1e-3 - a), 0.0)
     at = a + steps
