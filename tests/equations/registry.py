@@ -30,7 +30,10 @@ chebyc chebys chebyt chebyu hermite hermitenorm laguerre legendre sh_chebyt sh_c
 WHOLE: dict[str, dict[int, Any]] = {
     **{f"eval_{name}": {0: COLUMN} for name in _POLYNOMIALS.split()},
     **{name: {0: COLUMN} for name in ("expn", "kn", "yn")},
-    **{f"{name}_by_order": {0: 1.0} for name in ("jv", "yv", "iv", "ive", "kv", "kve", "struve", "modstruve", "pbdv")},
+    **{
+        f"{name}_by_order": {0: 1.0}
+        for name in ("jv", "yv", "iv", "ive", "kv", "kve", "struve", "modstruve", "pbdv", "pbvv")
+    },
     **{f"eval_{name}_derivative": {0: 0.0, 1: 1.0, 2: 0.0, 3: COLUMN} for name in ("gegenbauer", "genlaguerre")},
     "eval_jacobi_derivative": {0: 0.0, 1: 1.0, 2: 0.0, 3: 0.0, 4: COLUMN},
     "lpmv_by_degree": {0: 1.0, 1: np.array([0.0, 1.0, 2.0])},

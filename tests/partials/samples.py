@@ -396,7 +396,7 @@ CASES |= {
     "yn": [case(DEGREES, (3,))],
     **{
         f"{name}_by_order": [case(1, (2, 1), (3,)), case(2, (), ())]
-        for name in (*BESSEL, "struve", "modstruve", "pbdv")
+        for name in (*BESSEL, "struve", "modstruve", "pbdv", "pbvv")
     },
     **{
         f"{name}_derivative": [case(*orders, *[(2, 1), *[()] * (k - 2), (3,)]) for orders in ORDERS[k]]

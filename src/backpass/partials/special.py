@@ -170,7 +170,7 @@ def in_parameter(name: str, place: int, count: int) -> Callable[..., Any]:
 
 
 def in_order(name: str) -> Callable[..., Any]:
-    """∂/∂ν of a function of real order, see special_orders.py and special_struve.py."""
+    """∂/∂ν of a function of real order, see special_orders.py, special_struve.py and special_cylinders.py."""
 
     def rule(g: Any, out: Any, v: Any, x: Any) -> Any:
         real_only(x)

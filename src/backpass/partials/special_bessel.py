@@ -180,12 +180,17 @@ def _cylinder(ufunc: str, equation: Any, letter: str, *in_order: Any, domain: An
         )
 
 
-def _d_slope_in_order(g: Any, out: Any, v: Any, x: Any) -> Any:
-    """That of D′_ν = x/2 D_ν − D_{ν+1} (12.8.3)."""
-    by_order = _apply("pbdv_by_order")
-    return g * (0.5 * x * by_order(1, v, x) - by_order(1, v + 1, x))
+def _by_order(ufunc: str, sign: int) -> tuple[Any, Any]:
+    """In the order, of the value and of the slope, that of D is x/2 D_ν − D_{ν+1} and of V is V_{ν−1} − x/2 V_ν
+    (12.8.3, 12.8.7)."""
+
+    def slope(g: Any, out: Any, v: Any, x: Any) -> Any:
+        by_order = _apply(f"{ufunc}_by_order")
+        return g * sign * (0.5 * x * by_order(1, v, x) - by_order(1, v + sign, x))
+
+    return in_order(ufunc), slope
 
 
-_cylinder("pbdv", lambda v, x: x * x / 4 - v - 0.5, "D", in_order("pbdv"), _d_slope_in_order, domain=_ORDERS)
-_cylinder("pbvv", lambda v, x: x * x / 4 - v - 0.5, "V", _ORDER, _ORDER, domain=_HELD)
+_cylinder("pbdv", lambda v, x: x * x / 4 - v - 0.5, "D", *_by_order("pbdv", 1), domain=_ORDERS)
+_cylinder("pbvv", lambda v, x: x * x / 4 - v - 0.5, "V", *_by_order("pbvv", -1), domain=_ORDERS)
 _cylinder("pbwa", lambda a, x: a - x * x / 4, "W", _ORDER, _ORDER, domain=_HELD)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .special import ROOT_TWO_PI, TWO_OVER_ROOT_PI, _apply, in_parameter, special, whole
+from .special import ROOT_TWO_PI, TWO_OVER_ROOT_PI, _apply, special, whole
 
 _ANY = {"low": -2.0, "high": 2.0}
 _POSITIVE = {"low": 0.4, "high": 3.0}
@@ -200,32 +200,6 @@ special(
     domain=_ANY,
     doc="Wright's ω: ω + log ω = z (4.13).",
 )
-special(
-    "wright_bessel",
-    in_parameter("wright_bessel", 0, 3),
-    in_parameter("wright_bessel", 1, 3),
-    lambda g, out, a, b, x: g * _apply("wright_bessel")(a, a + b, x),
-    notation="Φ({0}, {1}; {2})",
-    domain={"low": 0.3, "high": 1.5},
-    doc="Wright's generalised Bessel function (10.46.1).",
-)
-
-
-def _log_wright(place: int) -> Any:
-    slope = in_parameter("wright_bessel", place, 3)
-    return lambda g, out, a, b, x: slope(g * np.exp(-out), out, a, b, x)
-
-
-special(
-    "log_wright_bessel",
-    _log_wright(0),
-    _log_wright(1),
-    lambda g, out, a, b, x: g * np.exp(_apply("log_wright_bessel")(a, a + b, x) - out),
-    notation="log Φ({0}, {1}; {2})",
-    domain={"low": 0.3, "high": 1.5},
-    doc="Its logarithm.",
-)
-
 # ---- degrees
 _DEGREE = math.pi / 180
 special(
