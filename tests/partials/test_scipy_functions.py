@@ -267,6 +267,16 @@ def test_values_and_derivatives(row: Any) -> None:
     close(joined(bp.jvp(gradient, args, directions)[1]), curved, 1e-7, "second order")
 
 
+@pytest.mark.parametrize("row", ARRAYS, ids=[f"{i}-{row[0].__name__}" for i, row in enumerate(ARRAYS)])
+def test_single_precision(row: Any) -> None:
+    """Of filters and transforms: SciPy's dtypes."""
+    function = function_of(row)
+    args = tuple([np.float32(a) for a in row[1]])
+    for a, b in zip(_parts(bp.vjp(function, *args)[0]), _parts(function(*args)), strict=True):
+        assert np.asarray(a).dtype == np.asarray(b).dtype
+        close(a, b, 2e-5, "SciPy's value")
+
+
 def _parts(result: Any) -> list[Any]:
     return list(result) if isinstance(result, tuple) else [result]
 

@@ -167,7 +167,7 @@ def lfilter(b, a, x, axis=-1, zi=None):
         return np.moveaxis(y, -1, axis)
     count, n = max(shape_of(b)[0], shape_of(a)[0]) - 1, shape_of(x)[-1]
     zi = np.broadcast_to(np.moveaxis(as_array(zi), axis, -1), (*shape_of(x)[:-1], count))
-    late = np.concatenate([zi, np.zeros((*shape_of(x)[:-1], n))], axis=-1)
+    late = np.concatenate([zi, np.zeros((*shape_of(x)[:-1], n), wide)], axis=-1)
     y = y + LFILTER(a[:1], a, late[..., :n])
     state = late[..., n : n + count] + (_states(b, x, count) - _states(a, y, count)) / a[0]
     return np.moveaxis(y, -1, axis), np.moveaxis(state, -1, axis)
@@ -192,10 +192,10 @@ def sosfilt(sos, x, axis=-1, zi=None):
 def lfilter_zi(b, a):
     """The z of z = Aᵀ z + b − a b₀ that a step leaves a filter in, A the companion of a."""
     b, a = (np.atleast_1d(as_array(part)) for part in (b, a))
-    n = max(shape_of(b)[0], shape_of(a)[0])
-    b, a = (np.concatenate([part / a[0], np.zeros(n - shape_of(part)[0])]) for part in (b, a))
-    shifts = np.concatenate([a[1:, None], np.zeros((n - 1, n - 2))], axis=1) - np.eye(n - 1, k=1)
-    return np.linalg.solve(np.eye(n - 1) + shifts, b[1:] - a[1:] * b[0])
+    n, dtype = max(shape_of(b)[0], shape_of(a)[0]), np.result_type(dtype_of(b), dtype_of(a))
+    b, a = (np.concatenate([part / a[0], np.zeros(n - shape_of(part)[0], dtype)]) for part in (b, a))
+    shifts = np.concatenate([a[1:, None], np.zeros((n - 1, n - 2), dtype)], axis=1) - np.eye(n - 1, k=1, dtype=dtype)
+    return np.linalg.solve(np.eye(n - 1, dtype=dtype) + shifts, b[1:] - a[1:] * b[0])
 
 
 # ---- filters that change the rate
@@ -254,7 +254,7 @@ def _lengthened(x: Any, width: int, mode: str, cval: Any) -> Any:
         raise messages.option_refused(
             "scipy.signal.upfirdn", f"mode={mode!r}", f"Use one of {', '.join(_REPEATED)}, line and smooth."
         )
-    steps, reach = np.arange(1, width + 1), shape_of(x)[-1] - 1 if mode == "line" else 1
+    steps, reach = np.arange(1, width + 1, dtype=dtype_of(x)), shape_of(x)[-1] - 1 if mode == "line" else 1
     rise = (x[..., reach : reach + 1] - x[..., :1]) / reach, (x[..., -1:] - x[..., -1 - reach : -reach]) / reach
     return np.concatenate([x[..., :1] - rise[0] * steps[::-1], x, x[..., -1:] + rise[1] * steps], axis=-1)
 
