@@ -406,6 +406,12 @@ OTHERS: dict[str, list[tuple[Callable[..., Any], list[np.ndarray]]]] = {
     "solve_sylvester": [
         (_apply("solve_sylvester"), [positive_definite(3), positive_definite(2), R.normal(size=(3, 2))])
     ],
+    "solve_are": [
+        (
+            _apply("solve_are", discrete=False),
+            [R.normal(size=(3, 3)) / 3, R.normal(size=(3, 2)), positive_definite(3), positive_definite(2)],
+        )
+    ],
     "logm": [(_apply("logm"), [R.normal(size=(3, 3)) / 9 + np.eye(3)])],
     "expm": [(_apply("expm"), [R.normal(size=(3, 3)) / 3])],
     "sqrtm": [(_apply("sqrtm"), [positive_definite(3)])],

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import scipy.fft as sf
+import scipy.fftpack as sp
 import scipy.ndimage as nd
 import scipy.signal as sg
 import scipy.signal.windows as sw
@@ -172,6 +173,12 @@ SIGNAL: list[tuple[Any, tuple[Any, ...], dict[str, Any]]] = [
     (lambda u: sg.qspline1d(u), (x,), {}),
     (lambda u, v: sg.qspline1d_eval(u, v), (x, np.array([1.3, 2.7, 5.1])), {}),
     (lambda u: sg.vectorstrength(u, 2.0)[0], (x,), {}),
+    (lambda u, v: sg.convolve(u, v, method=sg.choose_conv_method(u, v)), (x, drawn(3)), {}),
+    (lambda u: u[sg.find_peaks(u)[0]], (long,), {}),
+    (lambda u: tuple(sg.find_peaks(u, -9, 0, 2, 0, 0)[1].values()), (long,), {}),
+    (lambda u: sg.peak_widths(u, sg.find_peaks(u)[0], 0.4), (long,), {}),
+    (lambda u: sg.peak_prominences(u, sg.argrelmax(u)[0])[0], (long,), {}),
+    (lambda u: u[sg.argrelmin(u)[0]] * u[sg.argrelextrema(u, np.less, order=2)[0][0]], (long,), {}),
     (lambda s: sw.gaussian(7, s), (np.float64(2.0),), {}),
     (lambda p, s: sw.general_gaussian(7, p, s), (np.float64(1.5), np.float64(2.0)), {}),
     (lambda s: sw.kaiser(7, s), (np.float64(3.0),), {}),
@@ -290,4 +297,12 @@ SPECTRA: list[tuple[Any, tuple[Any, ...], dict[str, Any]]] = [
     (lambda u: sf.ifht(u, 0.1, 0.3), (x,), {}),
 ]
 
-ROWS = [*SIGNAL, *IMAGES, *SPECTRA]
+OLDER = [
+    *[
+        (getattr(sp, n), (y,), {})
+        for n in ("fft", "ifft", "fft2", "ifft2", "fftn", "ifftn", "dct", "idct", "dst", "idst")
+    ],
+    (sp.idct, (x,), {"type": 3, "norm": "ortho"}),
+]
+
+ROWS = [*SIGNAL, *IMAGES, *SPECTRA, *OLDER]

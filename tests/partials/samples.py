@@ -309,6 +309,7 @@ CASES: dict[str, list[Case]] = {
         case((4, 4), (4, 1), lower=0, upper=3),
     ],
     "solve_sylvester": [case((3, 3), (2, 2), (3, 2)), case((2, 2), (2, 2), (2, 2))],
+    "solve_are": [case((3, 3), (3, 3), (3, 3), (3, 3), discrete=d) for d in (False, True)],
     "sqrtm": [case((3, 3))],
     "logm": [case((3, 3))],
     "eig": [case(s) for s in ((3, 3), (2, 2, 2), (0, 2, 2), (1, 1))],
@@ -640,7 +641,7 @@ NOT_ANALYTIC = {
     ),
     **dict.fromkeys(["fft", "ifft", "eig", "eigvals", "lambertw"], "the result is complex: differences"),
     **dict.fromkeys(
-        ["expm", "solve_triangular", "solve_banded", "solve_sylvester", "sqrtm", "logm"],
+        ["expm", "solve_triangular", "solve_banded", "solve_sylvester", "solve_are", "sqrtm", "logm"],
         "LAPACK rounds a tiny imaginary part away",
     ),
     "spline_filter": "SciPy takes real numbers alone: differences",

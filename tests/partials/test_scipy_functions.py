@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import scipy
 import scipy.fft as sf
+import scipy.fftpack as fftpack
 import scipy.integrate as si
 import scipy.linalg as sl
 import scipy.ndimage as nd
@@ -42,11 +43,17 @@ from .test_complex import joined, like, loss_of
 enter_scipy()
 x, y, grid = drawn(5), drawn(4, 5), drawn(3, 4)
 square, spd = separated(3, 3), separated(3, 3) @ separated(3, 3).T
-lower = np.tril(square)
+lower, B2 = np.tril(square), drawn(3, 2)
 B = {"b": drawn(3, 4, low=0.5, high=2.0)}
 BESIDE = np.array([1.0, 0.0, -1.0, 0.5])
 SPARSE = scipy.sparse.csc_array(np.diag([3.0, 4.0, 5.0, 4.0, 3.0]) + np.diag(BESIDE, 1) + np.diag(BESIDE, -1))
 METRICS = ("euclidean", "sqeuclidean", "cityblock", "chebyshev", "cosine", "correlation", "canberra", "braycurtis")
+
+
+def projector(basis: Any) -> Any:
+    """Of the space that a basis spans, which alone is determined."""
+    return basis @ basis.T
+
 
 ROWS: list[tuple[Any, tuple[Any, ...], dict[str, Any]]] = [
     (sp.logsumexp, (grid,), {}),
@@ -140,6 +147,13 @@ ROWS: list[tuple[Any, tuple[Any, ...], dict[str, Any]]] = [
         {},
     ),
     (sl.logm, (spd,), {}),
+    (sl.sqrtm, (np.stack([spd, spd + np.eye(3)]),), {}),
+    (sl.fractional_matrix_power, (spd, np.float64(0.3)), {}),
+    (lambda a: projector(sl.null_space(a)), (drawn(2, 4),), {}),
+    (lambda a: projector(sl.orth(a)), (separated(4, 2),), {}),
+    (sl.subspace_angles, (separated(4, 2), drawn(4, 2)), {}),
+    (lambda a: sl.pinvh(a + a.T), (square,), {}),
+    (lambda a, b: sl.orthogonal_procrustes(a, b), (drawn(5, 3), drawn(5, 3, seed=1)), {}),
     (sl.expm_frechet, (square * 0.3, drawn(3, 3)), {"compute_expm": False}),
     (sl.cosm, (square,), {}),
     (sl.sinm, (square,), {}),
@@ -150,6 +164,9 @@ ROWS: list[tuple[Any, tuple[Any, ...], dict[str, Any]]] = [
     (sl.lu, (square,), {}),
     (sl.lu, (drawn(4, 3),), {"permute_l": True}),
     (lambda a, b: sl.lu_solve(sl.lu_factor(a), b), (square, drawn(3)), {}),
+    (lambda a, b: sl.lu_solve(sl.lu_factor(a), b, trans=1), (square, drawn(3, 2)), {}),
+    (sl.lu, (separated(3, 3, 2),), {}),
+    (sl.qr, (square,), {"pivoting": True}),
     (sl.qr, (square,), {}),
     (sl.qr, (separated(4, 3),), {"mode": "economic"}),
     (lambda a: sl.eig(a + a.T)[0], (square,), {}),
@@ -157,10 +174,20 @@ ROWS: list[tuple[Any, tuple[Any, ...], dict[str, Any]]] = [
     (lambda a, b: sl.lstsq(a, b)[0], (separated(4, 3), drawn(4)), {}),
     (sl.solve_continuous_lyapunov, (square, drawn(3, 3)), {}),
     (lambda a, q: sl.solve_lyapunov(a, q), (square, drawn(3, 3)), {}),
+    (lambda a, b, q, r: sl.solve_continuous_are(a, b, q @ q.T, r @ r.T), (square, drawn(3, 2), square, np.eye(2)), {}),
+    (lambda a, b, q, r: sl.solve_discrete_are(a, b, q @ q.T, r @ r.T), (square, drawn(3, 2), square, np.eye(2)), {}),
+    (lambda a, b, e, s: sl.solve_continuous_are(a, b, spd, np.eye(2), e, s), (square, B2, square + 1, B2 * 0.1), {}),
+    (lambda a, b, e, s: sl.solve_discrete_are(a, b, spd, np.eye(2), e, s), (square, B2, square + 1, B2 * 0.1), {}),
     (sl.solve_discrete_lyapunov, (square * 0.3, drawn(3, 3)), {}),
     (sl.circulant, (x,), {}),
     (lambda c, r: sl.hankel(c, r), (x, drawn(3)), {}),
     (sl.companion, (np.abs(x) + 1,), {}),
+    (sl.fiedler, (x,), {}),
+    (sl.fiedler_companion, (np.abs(x) + 1,), {}),
+    (sl.leslie, (drawn(4), drawn(3)), {}),
+    (sl.convolution_matrix, (x,), {"n": 4, "mode": "same"}),
+    (lambda c, r, v: sl.matmul_toeplitz((c, r), v), (drawn(4), drawn(3), drawn(3, 2)), {}),
+    (sl.matmul_toeplitz, (x, drawn(5)), {}),
     (sl.khatri_rao, (drawn(2, 3), drawn(4, 3)), {}),
     (lambda c, b: sl.solve_toeplitz(c, b), (x + np.array([9.0, 0, 0, 0, 0]), drawn(5)), {}),
     (sl.solve_circulant, (x + np.array([9.0, 0, 0, 0, 0]), drawn(5)), {}),
@@ -226,6 +253,7 @@ def reached(module: str) -> Any:
     return {
         "special": sp, "linalg": sl, "integrate": si, "optimize": so, "signal": sg, "ndimage": nd, "fft": sf,
         "stats": ss, "spatial.distance": sd, "spatial": spatial, "sparse.linalg": ssl, "signal.windows": sw,
+        "fftpack": fftpack,
     }[module.removeprefix("scipy.")]  # fmt: skip
 
 
@@ -563,7 +591,7 @@ def test_quad_refuses_what_it_extrapolates_and_what_has_no_value() -> None:
 @pytest.mark.parametrize(
     ("function", "words"),
     [
-        (lambda t: sl.schur(t * square)[0], "scipy.linalg.schur has no derivative rule"),
+        (lambda t: sl.schur(t * square)[0], "order that can jump"),
         (lambda t: si.dblquad(lambda u, v: np.sin(u * v * t), 0.0, 1.0, 0.0, 1.0)[0], "scipy.integrate.fixed_quad"),
         (lambda t: so.brentq(lambda u: u**3 - t, 0.0, 5.0), "bp.implicit"),
         (lambda t: so.fsolve(lambda u: u**3 - t, 1.0), "bp.implicit"),

@@ -121,7 +121,10 @@ def _stand_ins() -> dict[int, Any]:
     private = {
         "scipy._lib.array_api_extra": {"": _Extra},
         "scipy._lib.array_api_compat.numpy": {"": namespace.array_namespace()},
-        "scipy._lib._util": {"_lazyselect": _lazyselect},
+        "scipy._lib._util": {
+            "_lazyselect": _lazyselect,
+            "_asarray_validated": lambda a, *args, **options: namespace.replacement(np.asarray)(a),
+        },
         "scipy._lib._array_api": {"array_namespace": lambda *arrays, **options: namespace.array_namespace()},
     }
     found = {}

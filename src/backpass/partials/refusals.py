@@ -47,7 +47,31 @@ _NO_MATRIX = (
     "a sparse matrix holds no traced values; those of a diagonal are d * x, and weights go beside a matrix: A @ (w * x)"
 )
 _RANKS = "ranks are a step function of the values: their derivative is 0 wherever it exists"
+_JUMPS = "its eigenvalues stand in an order that can jump; those of np.linalg.eig, eigh, svd and qr have derivatives"
 SCIPY = {
+    "scipy.linalg": {
+        "schur qz ordqz rsf2csf cdf2rdf cossin": _JUMPS,
+        "hessenberg": "np.linalg.eig and qr take the matrix itself",
+        "ldl": "which blocks its middle factor has depends on the values; scipy.linalg.lu and cholesky have none",
+        "rq": "R and Q turned round are the factors of scipy.linalg.qr(np.flip(a, 0).T)",
+        "funm signm": "expm, logm, sqrtm, fractional_matrix_power, cosm and their like are functions of matrices",
+        "expm_cond": "it is found by iteration; scipy.linalg.expm_frechet gives the change that it bounds",
+        "qr_multiply": "np.matmul with the factor of scipy.linalg.qr is the same",
+        "cholesky_banded cho_solve_banded": "scipy.linalg.solveh_banded solves the same equation",
+    },
+    "scipy.signal": {
+        "lsim step impulse dlsim dstep dimpulse": "scipy.signal.lfilter runs discrete systems, bp.odeint others",
+        "minimum_phase": "it takes the logarithm of a response that has zeros",
+    },
+    "scipy.fftpack": {
+        "rfft irfft": "scipy.fft.rfft and irfft take the same frequencies as complex numbers",
+        "hilbert ihilbert diff tilbert itilbert cs_diff sc_diff ss_diff cc_diff shift": (
+            "it is np.fft.ifft(w * np.fft.fft(x)) of its weights w"
+        ),
+    },
+    "scipy.ndimage": {
+        "generic_filter generic_filter1d": "scipy.ndimage.vectorized_filter takes functions of traced values",
+    },
     "scipy.stats": {
         "rankdata spearmanr kendalltau weightedtau somersd mannwhitneyu wilcoxon kruskal friedmanchisquare ranksums "
         "brunnermunzel mood ansari ks_1samp ks_2samp kstest median_test chatterjeexi": _RANKS,

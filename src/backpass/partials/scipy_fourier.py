@@ -16,7 +16,7 @@ from backpass.graph.aval import Aval
 from .arithmetic import ANY
 from .declare import Op, as_array, conjugated, dtype_of, floating, linear, normal_axis, shape_of
 from .fourier import _SWAPPED, _lengths, _norm, _resized
-from .scipy_functions import _as_written, _rule
+from .scipy_functions import RULES, _as_written, _rule
 
 
 # ---- NumPy's transforms
@@ -170,5 +170,32 @@ def _as_list(given: Any) -> list[Any] | None:
 for _op in (DCT, DST):
     _sums(_op, False)
     _sums(_op, True)
+
+
+# ---- scipy.fftpack
+def _older(name: str) -> None:
+    _rule("fftpack", name)(lambda x, n=None, axis=-1, overwrite_x=False: getattr(np.fft, name)(x, n, axis))
+
+
+def _older_over(name: str, default: Any) -> None:
+    _rule("fftpack", name)(lambda x, shape=None, axes=default, overwrite_x=False: getattr(np.fft, name)(x, shape, axes))
+
+
+def _older_sums(op: Op, inverse: bool) -> None:
+    """An inverse is the transform of the type that undoes it, and not divided by its length."""
+
+    def implementation(x, type=2, n=None, axis=-1, norm=None, overwrite_x=False):
+        return RULES["scipy.fft"][op.name](x, _TRANSPOSED[type] if inverse else type, n, axis, norm)
+
+    _rule("fftpack", f"i{op.name}" if inverse else op.name)(implementation)
+
+
+for _name in ("fft", "ifft"):
+    _older(_name)
+for _name, _axes in (("fft2", (-2, -1)), ("ifft2", (-2, -1)), ("fftn", None), ("ifftn", None)):
+    _older_over(_name, _axes)
+for _op in (DCT, DST):
+    _older_sums(_op, False)
+    _older_sums(_op, True)
 
 __all__ = ["DCT", "DST"]

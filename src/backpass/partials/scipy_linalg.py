@@ -25,7 +25,7 @@ from .declare import (
     value_of,
 )
 from .decompositions import SOLVE, _mT, _square, adjoint_of
-from .scipy_functions import _rule
+from .scipy_functions import RULES, _as_written, _rule
 from .shape import unbroadcast
 
 
@@ -238,14 +238,29 @@ def expm(A):
     return EXPM(floating(A))
 
 
+def _each(op: Op, a: Any) -> Any:
+    """Of each matrix of a stack."""
+    a = floating(a)
+    if len(shape_of(a)) == 2:
+        return op(a)
+    flat = np.reshape(a, (-1, *shape_of(a)[-2:]))
+    return np.reshape(np.stack([op(flat[k]) for k in range(shape_of(flat)[0])]), shape_of(a))
+
+
 @_rule("linalg")
 def sqrtm(A):
-    return SQRTM(_one_matrix("sqrtm", A))
+    return _each(SQRTM, A)
 
 
 @_rule("linalg")
 def logm(A):
-    return LOGM(_one_matrix("logm", A))
+    return _each(LOGM, A)
+
+
+@_rule("linalg")
+def fractional_matrix_power(A, t):
+    """exp(t log A)"""
+    return EXPM(t * LOGM(_one_matrix("fractional_matrix_power", A)))
 
 
 def _one_matrix(name: str, a: Any) -> Any:
@@ -493,7 +508,11 @@ def _eliminated(a: Any) -> tuple[np.ndarray, Any, Any]:
 
 @_rule("linalg")
 def lu(a, permute_l=False, overwrite_a=False, check_finite=True, p_indices=False):
-    order, below, above = _eliminated(_one_matrix("lu", a))
+    a = as_array(a)
+    if len(shape_of(a)) > 2:
+        parts = [lu(a[k], permute_l, p_indices=p_indices) for k in range(shape_of(a)[0])]
+        return tuple([np.stack(part) for part in zip(*parts, strict=True)])
+    order, below, above = _eliminated(floating(a))
     back = np.argsort(order)
     if permute_l:
         return below[back], above
@@ -513,16 +532,18 @@ def lu_factor(a, overwrite_a=False, check_finite=True):
 @_rule("linalg")
 def lu_solve(lu_and_piv, b, trans=0, overwrite_b=False, check_finite=True):
     both, pivots = lu_and_piv
-    if trans not in (0, "N"):
-        raise messages.option_refused("scipy.linalg.lu_solve", "trans", "Factor the transposed matrix.")
     both = as_array(both)
     order = np.arange(shape_of(both)[0])
     for i, other in enumerate(np.asarray(value_of(pivots))):
         order[[i, other]] = order[[other, i]]
 
     def solve(b: Any) -> Any:
-        half = SOLVE_TRIANGULAR(both, b[order], lower=True, unit=True)
-        return SOLVE_TRIANGULAR(both, half, lower=False, unit=False)
+        if trans in (0, "N"):
+            half = SOLVE_TRIANGULAR(both, b[order], lower=True, unit=True)
+            return SOLVE_TRIANGULAR(both, half, lower=False, unit=False)
+        turned = _mT(both) if trans == 1 else adjoint_of(both)
+        half = SOLVE_TRIANGULAR(turned, b, lower=True, unit=False)
+        return SOLVE_TRIANGULAR(turned, half, lower=False, unit=True)[np.argsort(order)]
 
     return _with_columns(b, solve)
 
@@ -530,8 +551,13 @@ def lu_solve(lu_and_piv, b, trans=0, overwrite_b=False, check_finite=True):
 @_rule("linalg")
 def qr(a, overwrite_a=False, lwork=None, mode="full", pivoting=False, check_finite=True):
     modes: Any = {"full": "complete", "economic": "reduced", "r": "r"}
-    if pivoting or mode not in modes:
-        raise messages.option_refused("scipy.linalg.qr", "pivoting or mode", "Modes with a rule: full, economic, r.")
+    if mode not in modes:
+        raise messages.option_refused("scipy.linalg.qr", "mode", "Modes with a rule: full, economic, r.")
+    if pivoting:
+        if is_staged(a):
+            raise messages.value_unknown(a, "the choice of columns in scipy.linalg.qr")
+        order = _scipy_linalg("qr")(np.asarray(value_of(a)), mode="r", pivoting=True)[1]
+        return (*qr(as_array(a)[:, order], mode=mode), order)
     if mode == "r":
         r = np.linalg.qr(a, "complete")[1] if shape_of(a)[-2] > shape_of(a)[-1] else np.linalg.qr(a, "r")
         return (r,)
@@ -540,15 +566,22 @@ def qr(a, overwrite_a=False, lwork=None, mode="full", pivoting=False, check_fini
 
 @_rule("linalg")
 def eig(a, b=None, left=False, right=True, overwrite_a=False, overwrite_b=False, check_finite=True, **options):
-    _plainly("eig", b=b, left=left or None)
+    _without_another("eig", b)
+    if left:
+        raise messages.option_refused("scipy.linalg.eig", "left", "The left ones are those of the transposed matrix.")
     values, vectors = np.linalg.eig(_complex_if(a))
     return (values, vectors) if right else values
 
 
 @_rule("linalg")
 def eigvals(a, b=None, overwrite_a=False, check_finite=True, **options):
-    _plainly("eigvals", b=b)
+    _without_another("eigvals", b)
     return np.linalg.eigvals(_complex_if(a))
+
+
+def _without_another(name: str, b: Any) -> None:
+    if b is not None:
+        raise messages.option_refused(f"scipy.linalg.{name}", "b", f"Use np.linalg.{name}(np.linalg.solve(b, a)).")
 
 
 def _complex_if(a: Any) -> Any:
@@ -561,23 +594,6 @@ def _complex_if(a: Any) -> Any:
 def lstsq(a, b, cond=None, overwrite_a=False, overwrite_b=False, check_finite=True, lapack_driver=None):
     found = np.linalg.lstsq(a, b, rcond=cond)
     return tuple(found)
-
-
-# ---- equations of control
-@_rule("linalg", "solve_continuous_lyapunov", "solve_lyapunov")
-def solve_continuous_lyapunov(a, q):
-    """A X + X Aᴴ = Q"""
-    a = as_array(a)
-    return SYLVESTER(a, adjoint_of(a), as_array(q))
-
-
-@_rule("linalg")
-def solve_discrete_lyapunov(a, q, method=None):
-    """A X Aᴴ − X + Q = 0, as one linear system: (I − A ⊗ Ā) vec X = vec Q"""
-    a, q = as_array(a), as_array(q)
-    n = shape_of(a)[0]
-    full = np.eye(n * n) - np.kron(a, conjugated(a))
-    return np.reshape(SOLVE(full, np.reshape(q, (-1, 1))), (n, n))
 
 
 # ---- matrices with a pattern
@@ -602,6 +618,15 @@ def companion(a):
     n = shape_of(a)[0] - 1
     first = np.reshape(-a[1:] / a[0], (1, n))
     return np.concatenate([first, np.eye(n)[:-1]], axis=0)
+
+
+@_rule("linalg")
+def matmul_toeplitz(c_or_cr, x, check_finite=False, workers=None):
+    """The diagonals, from the upper right to the lower left, slide along x."""
+    c, r = (np.ravel(as_array(part)) for part in (c_or_cr if isinstance(c_or_cr, tuple) else (c_or_cr, c_or_cr)))
+    r = r if isinstance(c_or_cr, tuple) else conjugated(r)
+    diagonals = np.concatenate([r[:0:-1], c])
+    return _with_columns(x, lambda x: RULES["scipy.signal"]["fftconvolve"](diagonals[:, None], x, "valid", axes=0))
 
 
 @_rule("linalg")
@@ -645,5 +670,9 @@ def polar(a, side="right"):
     spread = np.matmul(v * s, vh) if side == "right" else np.matmul(u * s, adjoint_of(u))
     return np.matmul(u, vh), spread
 
+
+# ---- as SciPy writes them
+_as_written("linalg", "convolution_matrix", "fiedler", "fiedler_companion", "leslie", "null_space", "orth", "pinvh")
+_as_written("linalg", "orthogonal_procrustes", "subspace_angles")
 
 __all__ = ["EXPM", "LOGM", "SOLVE_TRIANGULAR", "SQRTM", "SYLVESTER"]

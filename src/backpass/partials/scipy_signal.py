@@ -48,17 +48,23 @@ def _convolved(a: Any, b: Any, mode: str) -> Any:
 
 
 @_rule("signal")
-def convolve(in1, in2, mode="full", method="auto"):
+def choose_conv_method(in1, in2, mode="full", measure=False):
+    """By shapes and dtypes."""
     import scipy.signal
 
+    a, b = [np.broadcast_to(np.zeros((), dtype_of(x)), shape_of(x)) for x in map(as_array, (in1, in2))]
+    return scipy.signal.choose_conv_method(a, b, mode)
+
+
+@_rule("signal")
+def convolve(in1, in2, mode="full", method="auto"):
     a, b = as_array(in1), as_array(in2)
     if len(shape_of(a)) != len(shape_of(b)):
         raise ValueError("volume and kernel should have the same dimensionality")
     if not shape_of(a):
         return a * b
     if method == "auto":
-        like = [np.broadcast_to(np.zeros((), dtype_of(x)), shape_of(x)) for x in (a, b)]
-        method = scipy.signal.choose_conv_method(*like, mode=mode)
+        method = choose_conv_method(a, b, mode)
     return RULES["scipy.signal"]["fftconvolve"](a, b, mode) if method == "fft" else _convolved(a, b, mode)
 
 
