@@ -86,7 +86,11 @@ def _riccati_run(a: Any, b: Any, q: Any, r: Any, discrete: bool) -> Any:
     if any(map(is_complex, (a, b, q, r))):
         raise TypeError("solve_are: of real matrices alone")
     a, b, q, r = (part.astype(np.float64) for part in (a, b, q, r))
-    return _scipy_linalg(f"solve_{'discrete' if discrete else 'continuous'}_are")(a, b, _symmetric(q), _symmetric(r))
+    solve = _scipy_linalg(f"solve_{'discrete' if discrete else 'continuous'}_are")
+    try:
+        return solve(a, b, _symmetric(q), _symmetric(r))
+    except ValueError as error:  # shapes fit, so these values have no solution
+        raise np.linalg.LinAlgError(str(error)) from error
 
 
 def _riccati_aval(a: Aval, b: Aval, q: Aval, r: Aval, discrete: bool) -> Aval:
