@@ -116,6 +116,24 @@ def test_counts() -> None:
             close(slope, differences(f, (np.float64(0),), 0, step=1e-3), 1e-8, f"{name}.{method}")
 
 
+@pytest.mark.parametrize(("name", "shapes"), [("gamma", (2.3,)), ("beta", (1.9, 2.7)), ("t", (5.3,))])
+def test_samples_move_with_the_shapes(name: str, shapes: tuple[float, ...]) -> None:
+    law = getattr(scipy.stats, name)
+    drawn = lambda *s: np.sum(np.sin(law.rvs(*s, size=4, random_state=3)))  # noqa: E731
+    levels = law.cdf(law.rvs(*shapes, size=4, random_state=3), *shapes)
+    held = lambda *s: np.sum(np.sin(law.ppf(levels, *s)))  # noqa: E731
+    assert bp.value_and_grad(drawn)(*shapes)[0] == drawn(*shapes)
+    for k in range(len(shapes)):
+        slope = bp.grad(drawn, argnums=k)
+        close(slope(*shapes), differences(held, shapes, k, step=1e-3), 1e-8)
+        close(bp.grad(slope, argnums=k)(*shapes), bp.grad(bp.grad(held, argnums=k), argnums=k)(*shapes), 1e-7)
+
+
+def test_samples_of_counts_are_refused() -> None:
+    with pytest.raises(bp.errors.NoRuleError, match=r"poisson\.rvs"):
+        bp.grad(lambda m: np.sum(scipy.stats.poisson.rvs(m, size=3, random_state=1) * 1.0))(2.0)
+
+
 class Model:
     def __init__(self) -> None:
         self.prior = scipy.stats.gamma(2.0, scale=1.5)

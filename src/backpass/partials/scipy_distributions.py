@@ -21,7 +21,7 @@ from backpass.graph import messages
 from backpass.graph.errors import BackpassError, NoRuleError
 from backpass.graph.op import FUNCTIONS
 
-from .declare import as_array, rule_for, shape_of, value_of
+from .declare import Traced, as_array, rule_for, shape_of, value_of
 from .scipy_functions import RULES
 from .special import _apply
 from .special_noncentral import noncentral_chi_square_density, noncentral_f_density, noncentral_student_density
@@ -185,12 +185,16 @@ class Law:
                 return self._formula(method, q, shapes)
             except BackpassError:
                 pass  # the formula needs an inverse without a rule
-        probability, density = self.method("cdf" if method == "_ppf" else "sf"), self.method("pdf")
-        sign = 1.0 if method == "_ppf" else -1.0
         rows = np.broadcast_arrays(value_of(q), *map(value_of, shapes))
-        x: Any = np.reshape(getattr(self.own, method)(*[np.array(row).reshape(-1) for row in rows]), rows[0].shape)
-        for _ in range(2):  # each doubles the orders that are right; the value is SciPy's own
-            step = sign * (probability(x, *shapes) - q) / density(x, *shapes)
+        x = np.reshape(getattr(self.own, method)(*[np.array(row).reshape(-1) for row in rows]), rows[0].shape)
+        return self._at_level("cdf" if method == "_ppf" else "sf", x, q, shapes)
+
+    def _at_level(self, method: str, x: Any, level: Any, shapes: list[Any]) -> Any:
+        """The x at which F, or 1 − F, is `level`, of which the value is known, with its derivatives."""
+        probability, density = self.method(method), self.method("pdf")
+        sign = 1.0 if method == "cdf" else -1.0
+        for _ in range(2):  # each doubles the orders that are right
+            step = sign * (probability(x, *shapes) - level) / density(x, *shapes)
             x = x - (step - value_of(step))
         return x
 
@@ -298,10 +302,16 @@ class Law:
         return -np.sum(self.method("logpdf")(x, *shapes, loc=loc, scale=scale))
 
     def rvs(self, *args: Any, size: Any = None, random_state: Any = None, **named: Any) -> Any:
-        """loc + scale z, of the z that SciPy draws; by loc and scale."""
+        """loc + scale z of the z that SciPy draws, which moves with the shapes so that F(z) stays (Figurnov and others
+        2018)."""
         shapes, loc, scale = self.own._parse_args(*args, **named)
         drawn = np.broadcast_shapes(*map(shape_of, map(as_array, (*shapes, loc, scale)))) if size is None else size
-        return self.own.rvs(*shapes, size=drawn, random_state=random_state) * scale + loc
+        z = self.own.rvs(*map(value_of, shapes), size=drawn, random_state=random_state)
+        if any(isinstance(shape, Traced) for shape in shapes):
+            if self.discrete:
+                raise messages.no_rule(self.own.rvs)
+            z = self._at_level("cdf", z, self.own.cdf(z, *map(value_of, shapes)), shapes)
+        return z * scale + loc
 
     def method(self, name: str) -> Any:
         """What a public method of the distribution does on traced values; None where it has no rule."""
