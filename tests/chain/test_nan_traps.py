@@ -55,6 +55,9 @@ MORE: list[tuple[Any, Any, Any]] = [
     (lambda x: np.sqrt(np.vdot(x, x)), [0.0, 0.0], [0.0, 0.0]),
     (lambda x: np.sqrt(x[0] * x[0] + x[1] * x[1]), [0.0, 0.0], [0.0, 0.0]),
     (lambda x: np.sqrt(x @ METRIC @ x), [0.0, 0.0], [0.0, 0.0]),
+    (lambda x: np.sqrt(np.var(x)), [2.0, 2.0], [0.0, 0.0]),
+    (lambda x: np.sum(np.sqrt(np.var(x, axis=1))), [[2.0, 2.0], [1.0, 3.0]], [[0.0, 0.0], [-0.5, 0.5]]),
+    (lambda x: np.sum((x - np.mean(x)) / np.sqrt(np.var(x) + 1.0) * x), [2.0, 2.0], [0.0, 0.0]),
     (
         lambda x: np.sum(np.sqrt(np.sum((x @ METRIC) * x, axis=-1))),
         [[0.0, 0.0], [2.0, 0.0]],

@@ -148,6 +148,9 @@ def strong_pull(op: Op, i: int, g: Any, out: Any, args: Any, attrs: dict[str, An
     only where the other one is 0, too."""
     if op.kind is Kind.LINEAR:
         spread, partial = pulled(op, i, g, out, [np.ones(shape_of(a)) for a in args], attrs), args[1 - i]
+    elif op.kind is Kind.REDUCTION:
+        spread = restore(g, shape_of(args[0]), attrs["axis"], attrs["keepdims"])
+        partial = op.partials[0](out, *args, **attrs)  # type: ignore[misc]
     else:
         spread, partial = g, op.partials[i](1.0, out, *args)  # type: ignore[misc]
     strong = STRONG_PRODUCT(spread, partial)
@@ -191,6 +194,9 @@ def apart_from_zero(op: Op, i: int, args: Any, t: Any, out: Any, attrs: dict[str
     if op.kind is Kind.LINEAR:
         away = np.logical_or(some_not_zero(op, 0, args, attrs), some_not_zero(op, 1, args, attrs))
         return np.logical_or(away, np.logical_not(np.isfinite(out + np.sum(t))))
+    if op.kind is Kind.REDUCTION:
+        total = np.sum(t, axis=attrs["axis"], keepdims=attrs["keepdims"])
+        return np.logical_or(np.not_equal(out, 0), np.logical_not(np.isfinite(total)))
     away = np.not_equal(args[i], 0)
     if op is MULTIPLY:
         away = np.logical_or(away, np.not_equal(args[1 - i], 0))

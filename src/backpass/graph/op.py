@@ -83,7 +83,8 @@ class Op:
     """Where a partial is infinite and the value is not, it changes by this power of the distance: ½ of √ at 0; 1 where
     partials are finite. Asked as `tame` is."""
     even: bool = False
-    """f(−x) = f(x), so the derivative at 0 is a zero that wins over an infinite slope of what is done with f(x)."""
+    """f(−x) = f(x), so the derivative at 0 is a zero that wins over an infinite slope of what is done with f(x); of a
+    reduction where it is 0."""
     squared: tuple[Callable[..., Any] | None, ...] = ()
     """The partials of the result's square, where those of the result itself are infinite or a choice. As `partials`;
     of a reduction ``squared[0](g, x)``, with g spread over x."""

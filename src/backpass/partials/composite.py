@@ -122,6 +122,7 @@ VAR = _reduction(
     _var_run,
     _var_partial,
     dtype=lambda dtype, attrs: (np.zeros(1, dtype) / 1).dtype,
+    even=True,
     notation="var {0}",
     domain=ANY,
     doc="Variance of real numbers over axes, whose values are known; staged it is composed of its parts.",
