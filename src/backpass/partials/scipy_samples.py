@@ -16,6 +16,7 @@ from backpass.graph import messages
 
 from .declare import as_array, normal_axis, shape_of, value_of
 from .decompositions import SOLVE, _mT
+from .indexing import GATHER
 from .scipy_functions import _rule, logsumexp
 from .special import _apply
 
@@ -392,13 +393,12 @@ def _steps(u: Any, v: Any, u_weights: Any, v_weights: Any) -> tuple[Any, Any]:
     values = np.sort(np.concatenate([u, v]))
 
     def shares(sample: Any, weights: Any) -> Any:
-        order = np.argsort(value_of(sample))
-        below = np.searchsorted(value_of(sample)[order], value_of(values)[:-1], "right")
+        below = np.searchsorted(np.sort(sample), values[:-1], "right")
         if weights is None:
             return below / shape_of(sample)[0]
         weights = as_array(weights)
-        total = np.concatenate([np.zeros(1), np.cumsum(weights[order])])
-        return total[below] / np.sum(weights)
+        total = np.concatenate([np.zeros(1), np.cumsum(GATHER(weights, np.argsort(sample), key=("index",)))])
+        return GATHER(total, below, key=("index",)) / np.sum(weights)
 
     return np.diff(values), shares(u, u_weights) - shares(v, v_weights)
 
