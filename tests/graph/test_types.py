@@ -283,6 +283,7 @@ def test_code_of_array_api_compat():
         total = xp.sum(xp.std(z, axis=0, correction=1)) + xp.linalg.trace(u) + xp.sum(xp.cumulative_sum(z, axis=0))
         total += xp.sum(xp.linalg.vector_norm(z[:, :2], axis=0)) + xp.vecdot(z[0], z[1]) + xp.sum(xp.clip(z, 0.1, 1.2))
         total += xp.sum(xp.take(z, xp.asarray([0, 1]), axis=0)) + compat.size(x) * xp.prod(z[:, 0])
+        total += xp.sum(xp.linalg.solve(u + xp.eye(3), z[:, 0]))
         return total + xp.sum(xp.linalg.qr(u + xp.eye(3))[1]) + xp.sum(xp.where(z > 0, xp.exp(-z), xp.asarray(0.0)))
 
     def module(x):

@@ -53,6 +53,7 @@ row(np.average, (2, 3))
 row(np.average, (2, 3), axis=1)
 row(np.average, (2, 3), (2, 3), call=lambda x, w: np.average(x, weights=w), low=0.5, as_="weights")
 row(np.average, (2, 3), (3,), call=lambda x, w: np.average(x, axis=1, weights=w), low=0.5, as_="weights 1-d")
+row(np.average, (2, 3, 4), (4, 3), call=lambda x, w: np.average(x, axis=(2, 1), weights=w), low=0.5, as_="weights 2-d")
 row(np.average, (2, 3), (2,), call=lambda x, w: np.average(x, 0, w, returned=True), low=0.5, as_="returned")
 row(np.average, (2, 3), (2, 3), call=lambda x, w: np.average(x, 0, w, keepdims=True), low=0.5, as_="keepdims")
 for _f in (np.nansum, np.nanprod, np.nanmean, np.nanmax, np.nanmin):

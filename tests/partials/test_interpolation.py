@@ -90,3 +90,14 @@ def test_slopes_beside_what_is_not_finite(x: float, xp: list[float], fp: list[fl
     np.testing.assert_array_equal(bp.grad(f)(x), slope)
     np.testing.assert_array_equal(bp.jvp(f, (x,), (1.0,))[1], slope)
     np.testing.assert_array_equal(bp.compile(bp.grad(f))(np.array(x)), slope)
+
+
+@pytest.mark.parametrize(
+    "height", [complex(-np.inf, 0), complex(1, np.inf), complex(np.inf, -np.inf), complex(np.nan, 1)]
+)
+def test_complex_heights_that_are_not_finite_in_one_part(height: complex) -> None:
+    heights = np.array([1.0, height, 2.0])
+    x = np.array([0.5, 1.0, 1.5, 7.0])
+    found, pullback = bp.vjp(lambda x: np.interp(x, [0.0, 1.0, 5.0], heights), x)
+    np.testing.assert_array_equal(found, np.interp(x, [0.0, 1.0, 5.0], heights))
+    assert pullback(np.array([0, 0, 0, 1j]))[0][-1] == 0

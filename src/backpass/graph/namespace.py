@@ -590,6 +590,9 @@ def follow() -> None:
         _fill_random()
     if "scipy" in sys.modules:
         scipy_names.enter(_enter, Namespace)
+    compat = sys.modules.get("array_api_compat.numpy.linalg")
+    if compat is not None:  # it calls LAPACK past NumPy
+        _enter(compat.solve, replacement(np.linalg.solve))
 
 
 def array_namespace() -> Namespace:

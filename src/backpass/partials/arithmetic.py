@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -250,7 +251,7 @@ CONJUGATE = declare(
 )
 
 
-def _joined(real, imaginary):
+def joined(real: Any, imaginary: Any) -> Any:
     """real + i imaginary; where the one is not finite the other stays as it is, unlike in that sum."""
     if not is_staged(imaginary) and np.isfinite(value_of(imaginary)).all():
         return real + 1j * imaginary
@@ -267,7 +268,7 @@ REAL_PART = declare(
         run=lambda z: z.real if z.__class__ is np.ndarray else np.real(np.asarray(z))[()],
         aval=lambda z: Aval(z.shape, z.dtype.type(0).real.dtype),
         adjoints=(lambda g, out, z: g,),
-        window=Window(lambda z, new: write(z, _joined(new, IMAGINARY_PART(z)))),
+        window=Window(lambda z, new: write(z, joined(new, IMAGINARY_PART(z)))),
         notation="Re({0})",
         domain=ANY,
         doc="The real part.",
@@ -281,7 +282,7 @@ IMAGINARY_PART = declare(
         aval=lambda z: Aval(z.shape, z.dtype.type(0).imag.dtype),
         # Im(dz) = Re(−i dz)
         adjoints=(lambda g, out, z: g * dtype_of(z).type(-1j) if is_complex(z) else np.zeros_like(g),),
-        window=Window(lambda z, new: write(z, _joined(REAL_PART(z), new))),
+        window=Window(lambda z, new: write(z, joined(REAL_PART(z), new))),
         notation="Im({0})",
         domain=ANY,
         doc="The imaginary part; 0 of a real value.",

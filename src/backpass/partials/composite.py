@@ -29,7 +29,6 @@ from .declare import (
     floating,
     is_complex,
     is_staged,
-    is_whole,
     normal_axes,
     passes,
     rule_for,
@@ -208,6 +207,21 @@ def _root_of_squares(x: Any) -> Any:
     return np.sqrt(x) if not is_staged(x) and np.greater(value_of(x), 0).all() else LENGTH(x)
 
 
+def weights_beside(a: Any, weights: Any, axis: Any) -> Any:
+    """Weights in the shape of the entries; they may be given for the axes that are summed over alone."""
+    weights, shape = as_array(weights), shape_of(a)
+    if shape_of(weights) == shape:
+        return weights
+    if axis is None:
+        raise TypeError("Axis must be specified when shapes of a and weights differ.")
+    axes = normal_axes(axis, len(shape))
+    if shape_of(weights) != tuple([shape[i] for i in axes]):
+        raise ValueError("Shape of weights must be consistent with shape of a along specified axis.")
+    weights = np.transpose(weights, sorted(range(len(axes)), key=axes.__getitem__))
+    weights = np.reshape(weights, tuple([n if i in axes else 1 for i, n in enumerate(shape)]))
+    return np.broadcast_to(weights, shape)
+
+
 @rule_for(np.average)
 @composite("average")
 def average(a, axis=None, weights=None, returned=False, *, keepdims=OMITTED):
@@ -216,14 +230,10 @@ def average(a, axis=None, weights=None, returned=False, *, keepdims=OMITTED):
         result = np.mean(a, axis=axis, keepdims=keepdims)
         weight_sum = np.full(shape_of(result), float(a.size) / max(result.size, 1))
     else:
-        weights = as_array(weights)
-        if shape_of(weights) != shape_of(a):
-            if axis is None or not is_whole(axis) or len(shape_of(weights)) != 1:
-                raise TypeError("Axis must be specified when shapes of a and weights differ.")
-            place = normal_axes(axis, len(shape_of(a)))[0]
-            weights = np.reshape(weights, tuple(-1 if i == place else 1 for i in range(len(shape_of(a)))))
-            weights = np.broadcast_to(weights, shape_of(a))
+        weights = weights_beside(a, weights, axis)
         weight_sum = np.sum(weights, axis=axis, keepdims=_keep(keepdims))
+        if not is_staged(weight_sum) and np.any(value_of(weight_sum) == 0):
+            raise ZeroDivisionError("Weights sum to zero, can't be normalized")
         result = np.sum(a * weights, axis=axis, keepdims=_keep(keepdims)) / weight_sum
     return (result, weight_sum) if returned else result
 
@@ -409,4 +419,4 @@ def constant_max(x: Any, axis: Any) -> Any:
     return stop_gradient(np.max(np.real(x), axis=axis, keepdims=True))
 
 
-__all__ = ["composite", "log_softmax", "logsumexp", "softmax"]
+__all__ = ["composite", "log_softmax", "logsumexp", "softmax", "weights_beside"]

@@ -9,6 +9,7 @@ import numpy as np
 from backpass.graph.aval import Aval
 from backpass.graph.origin import forced_origin
 
+from .arithmetic import joined
 from .declare import Kind, Op, Traced, as_array, declare, dtype_of, is_staged, rule_for, shape_of, value_of
 from .indexing import GATHER, SCATTER_ADD
 
@@ -121,7 +122,14 @@ def interp(x, xp, fp, left=None, right=None, period=None):
         slope = (end - start) * (1.0 / run) if dtype_of(fp).kind == "c" else (end - start) / run
         inside = slope * (x - low) + start
         tame = not is_staged(inside) and np.isfinite(value_of(inside)).all()
-        if not tame:
+        if not tame and dtype_of(fp).kind == "c":
+            halves = []
+            for part in (np.real, np.imag):
+                first, last = part(start), part(end)
+                slope = (last - first) * (1.0 / run)
+                halves.append(_finite_where_numpy_is(slope * (x - low) + first, slope, x, low, high, first, last))
+            inside = joined(*halves)
+        elif not tame:
             inside = _finite_where_numpy_is(inside, slope, x, low, high, start, end)
     result = np.where(at < 0, left, np.where(at >= n - 1, fp[-1], inside))
     if right is not None:
@@ -138,7 +146,7 @@ def _finite_where_numpy_is(inside, slope, x, low, high, start, end):
     level = np.logical_and(np.isnan(back), start == end)
     result = np.where(np.isnan(inside), np.where(level, start, back), inside)
     left_by = np.logical_and(x == low, np.logical_not(np.isfinite(slope)))
-    steep = np.copysign(np.cbrt(x - low), np.real(slope))
+    steep = np.copysign(np.cbrt(x - low), slope)
     return np.where(left_by, start + steep, result)
 
 

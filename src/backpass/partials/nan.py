@@ -11,7 +11,7 @@ from backpass.graph.aval import Aval
 from .composite import _root_of_squares, composite, squared
 from .declare import as_array, dtype_of, rule_for, shape_of, value_of
 from .reductions import _keep
-from .selection import _last, first_axis, parts_of_one, quantiles, real, weighted_quantiles, weights_beside
+from .selection import _last, distribution_beside, first_axis, parts_of_one, quantiles, real, weighted_quantiles
 
 
 def _present(a: Any, where: Any = np._NoValue) -> tuple[Any, Any]:
@@ -177,7 +177,7 @@ def _nanquantile(a: Any, q: Any, weak: bool, axis: Any, method: str, keepdims: A
         result = np.moveaxis(np.where(count > 0, columns, np.nan).astype(dtype_of(columns)), -1, 0)
     else:
         moved, kept = first_axis(a, axis, _keep(keepdims))
-        beside, _ = first_axis(weights_beside(a, weights, axis, method), axis, False)
+        beside, _ = first_axis(distribution_beside(a, weights, axis, method), axis, False)
         missing = np.isnan(moved)
         none = np.all(missing, axis=0)
         beside = np.where(np.logical_and(missing, np.logical_not(none)), 0, beside)

@@ -9,6 +9,7 @@ import numpy as np
 
 from backpass.graph.aval import Aval
 
+from .composite import weights_beside
 from .declare import (
     Kind,
     Op,
@@ -19,7 +20,6 @@ from .declare import (
     dtype_of,
     is_complex,
     is_staged,
-    normal_axes,
     normal_axis,
     rule_for,
     scalar_if_0d,
@@ -186,20 +186,11 @@ def weighted_quantiles(a: Any, weights: Any, q: Any) -> Any:
     return np.take_along_axis(ordered, np.minimum(before, shape[0] - 1), axis=0)
 
 
-def weights_beside(a: Any, weights: Any, axis: Any, method: str) -> Any:
-    """Weights in the shape of the entries."""
+def distribution_beside(a: Any, weights: Any, axis: Any, method: str) -> Any:
+    """Weights in the shape of the entries, for the one method that takes them."""
     if method != "inverted_cdf":
         raise ValueError(f"Only method 'inverted_cdf' supports weights. Got: {method}.")
-    weights, shape = as_array(weights), shape_of(a)
-    if shape_of(weights) != shape:
-        if axis is None:
-            raise TypeError("Axis must be specified when shapes of a and weights differ.")
-        axes = normal_axes(axis, len(shape))
-        if shape_of(weights) != tuple([shape[i] for i in axes]):
-            raise ValueError("Shape of weights must be consistent with shape of a along specified axis.")
-        weights = np.transpose(weights, sorted(range(len(axes)), key=axes.__getitem__))
-        weights = np.reshape(weights, tuple([n if i in axes else 1 for i, n in enumerate(shape)]))
-        weights = np.broadcast_to(weights, shape)
+    weights = weights_beside(a, weights, axis)
     if not is_staged(weights) and np.any(value_of(weights) < 0):
         raise ValueError("Weights must be non-negative.")
     return weights
@@ -230,7 +221,7 @@ def _quantile(a: Any, q: Any, weak: bool, axis: Any, method: str, keepdims: bool
         entry = lambda place: ordered[_as_index(np.reshape(place, shape_of(q)))]  # noqa: E731
         result = quantiles(entry, shape_of(moved)[0], spread, method, weak)
     else:
-        beside, _ = first_axis(weights_beside(a, weights, axis, method), axis, False)
+        beside, _ = first_axis(distribution_beside(a, weights, axis, method), axis, False)
         result = np.reshape(weighted_quantiles(moved, beside, q), shape_of(q) + rest)
     last = ordered[-1]
     result = np.where(np.isnan(last), last.astype(dtype_of(result)), result)

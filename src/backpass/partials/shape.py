@@ -487,6 +487,8 @@ def dsplit(ary, indices_or_sections):
 
 @rule_for(np.vsplit)
 def vsplit(ary, indices_or_sections):
+    if len(shape_of(ary)) < 2:
+        raise ValueError("vsplit only works on arrays of 2 or more dimensions")
     return _pieces(ary, indices_or_sections, 0, True)
 
 
