@@ -313,6 +313,16 @@ row(
     eager_only=True,
     float32=False,
 )
+row(
+    np.histogramdd,
+    (2,),
+    (2,),
+    call=lambda a, b: (
+        np.histogramdd([a, b], bins=[np.array([-9.0, 0.0, 9.0]), 3])[1][1] * np.histogramdd((a, b), 2)[0][0, 0]
+    ),
+    as_="a list of coordinates",
+    eager_only=True,
+)
 row(np.common_type, (3,), call=lambda a: a.astype(np.common_type(a, np.ones(2, np.float32))), as_="")
 row(np.can_cast, (3,), call=lambda a: a * np.can_cast(a, np.complex128), as_="")
 row(np.min_scalar_type, (3,), call=lambda a: a.astype(np.min_scalar_type(a)), as_="")

@@ -41,7 +41,7 @@ CONVERTED = (
 )  # fmt: skip
 OF_ARRAYS = frozenset((
     np.concatenate, np.stack, np.hstack, np.vstack, np.dstack, np.column_stack, np.block, np.select, np.choose,
-    np.linalg.multi_dot, np.lexsort, np.piecewise, np.ix_,
+    np.linalg.multi_dot, np.lexsort, np.piecewise, np.ix_, np.histogramdd, np.histogram2d,
 ))  # fmt: skip
 """Functions that take a sequence of arrays, which is no array itself."""
 

@@ -247,7 +247,7 @@ def _positions(mask: Any, lengths: tuple[int, ...], axis: int) -> Any:
 
 
 def _plain_slice(part: slice) -> slice:
-    bounds = [None if b is None else b.__index__() for b in (part.start, part.stop, part.step)]
+    bounds = [None if b is None else operator.index(b) for b in (part.start, part.stop, part.step)]
     return slice(*bounds)
 
 
