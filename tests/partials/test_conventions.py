@@ -133,6 +133,52 @@ def test_eigenvectors_do_not_turn_within_equal_eigenvalues() -> None:
     assert np.array_equal(dv, np.zeros((3, 3)))
 
 
+SINGULAR = {
+    "the polar factor": (lambda u, vt: u @ vt, (2.0, 2.0, 1.0)),
+    "of equal values": (lambda u, vt: np.conj(vt[:2].T) @ vt[:2], (2.0, 2.0, 1.0)),
+    "of the rank": (lambda u, vt: np.conj(vt[:2].T) @ vt[:2], (2.0, 1.0, 0.0, 0.0)),
+    "of the rank, one less": (lambda u, vt: u[:, :2] @ np.conj(u[:, :2].T), (2.0, 1.0, 0.0)),
+}
+
+
+@pytest.mark.parametrize("imaginary", [0.0, 1j])
+@pytest.mark.parametrize("full", [False, True])
+@pytest.mark.parametrize("shape", [(4, 4), (5, 3), (3, 5)])
+@pytest.mark.parametrize("name", SINGULAR)
+def test_second_derivatives_of_singular_spaces(name: str, shape: tuple[int, int], full: bool, imaginary) -> None:
+    """Of what does not ask how the vectors lie within a space of equal values, nor beyond the rank."""
+    read, values = SINGULAR[name]
+    k = min(shape)
+    rng = np.random.default_rng(3)
+    q, r = (np.linalg.qr(rng.standard_normal((n, n)) + imaginary * rng.standard_normal((n, n)))[0] for n in shape)
+    values = (*values, 0.5)[:k]
+    a = q[:, :k] * values @ r[:k]
+    step = rng.standard_normal(shape) + imaginary * rng.standard_normal(shape)
+    weights = rng.standard_normal((5, 5))
+
+    def f(t):
+        u, _, vt = np.linalg.svd(a + t * step, full_matrices=full)
+        made = read(u[:, :k], vt[:k])
+        return np.sum(weights[: made.shape[0], : made.shape[1]] * (np.real(made) + np.imag(made)))
+
+    slope = bp.grad(f)
+    close(slope(0.0), differences(f, (0.0,), 0), 1e-7)
+    wanted = differences(slope, (0.0,), 0)
+    close(bp.grad(slope)(0.0), wanted, 1e-6)
+    close(bp.jvp(lambda t: bp.jvp(f, (t,), (1.0,))[1], (0.0,), (1.0,))[1], wanted, 1e-6)
+
+
+def test_functions_of_singular_values_and_vectors_together() -> None:
+    q, r = orthogonal(4), orthogonal(4)
+    a, step = q * [2.0, 2.0, 1.0, 0.5] @ r, RNG.standard_normal((4, 4))
+
+    def f(t):
+        u, s, vt = np.linalg.svd(a + t * step)
+        return np.sum(np.exp(s)) + np.sum(step * (u @ vt))
+
+    close(bp.grad(bp.grad(f))(0.0), differences(bp.grad(f), (0.0,), 0), 1e-6)
+
+
 def test_the_polar_factor_is_right_at_equal_singular_values() -> None:
     """U Vᵀ is smooth at every invertible A, the identity and multiples of rotations included."""
     for a in (np.eye(3), 2.0 * orthogonal(3), np.diag([1.0, 1.0, 4.0]) @ orthogonal(3)):

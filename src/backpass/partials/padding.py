@@ -122,7 +122,7 @@ def delete(arr, obj, axis=None):
     if axis is None:
         arr, axis = np.ravel(arr), 0
     axis = normal_axis(axis, len(shape_of(arr)))
-    places = _places(obj, "the entries that np.delete leaves out")
+    places = _places(obj, "np.delete")
     return take(arr, np.delete(np.arange(shape_of(arr)[axis]), places), axis)
 
 
@@ -140,7 +140,7 @@ def insert(arr, obj, values, axis=None):
     ndim = len(shape_of(arr))
     axis = normal_axis(axis, ndim)
     n = shape_of(arr)[axis]
-    obj = _places(obj, "the places of np.insert")
+    obj = _places(obj, "np.insert")
     places = np.arange(n)[obj] if isinstance(obj, slice) else np.asarray(obj)
     if places.dtype == bool:
         places = np.flatnonzero(places)

@@ -9,8 +9,8 @@ Vectors are determined up to a choice, and the derivative states which one it ke
   stacks, and in a graph of more than 16 values, they are NaN. Third derivatives beside equal values are NaN.
 - Within a space of equal eigenvalues (closer than 4 n ε max|λ|) or equal singular values the vectors do not turn: their
   derivative there is 0. Right are then functions that treat equal values alike (Σ f(λ)) and functions of the space as a
-  whole (its projector), and of the vectors of single values beside it; of symmetric matrices these are right to second
-  order. V f(λ) Vᵀ loses what its f changes within the space: no rule for V and λ apart can know it.
+  whole (its projector), and of the vectors of single values beside it, to second order. V f(λ) Vᵀ loses what its f
+  changes within the space: no rule for V and λ apart can know it.
 - Where singular values are 0, and for the columns of ``full_matrices=True`` beyond the rank, the same holds.
 
 Sources: Magnus (1985), "On differentiating eigenvalues and eigenvectors"; Giles (2008), "Collected matrix derivative
@@ -168,9 +168,7 @@ def _between_equals(out: Any, w: Any, v: Any, a: Any, uplo: str) -> Any:
     between = _equals(w)
     if not is_staged(between) and not np.any(value_of(between)):
         return None
-    block = np.where(between, np.matmul(np.matmul(adjoint_of(v), read_triangle(a, uplo == "L")), v), 0.0)
-    block = block - find("stop_gradient")(block)  # without what is rounded
-    return block + np.abs(block) ** 1.5  # 0, with the first derivative of the block and no second one
+    return _zero(np.where(between, np.matmul(np.matmul(adjoint_of(v), read_triangle(a, uplo == "L")), v), 0.0))
 
 
 def _is_read(out: Any) -> bool:
@@ -334,6 +332,47 @@ def _svd_aval(a: Aval, full_matrices: bool) -> Aval:
     return packed_aval(_at_least_a_matrix(a), _svd_shapes(a, full_matrices))
 
 
+def _beside_equals(out: Any, u: Any, s: Any, v: Any, a: Any) -> tuple[Any, Any, Any] | None:
+    """What is 0 beside equal and beside vanishing singular values, but whose derivative second derivatives need.
+
+    UᴴAV between different vectors of equal values, and of the vectors of value 0 what AV has outside of U and AᴴU
+    outside of V.
+    """
+    if not isinstance(a, Traced) or not shape_of(s)[-1] or _is_read(out):
+        return None
+    gone = np.equal(_inverse(s, s), 0)
+    equal = np.logical_or(_equals(s), np.logical_and(row(gone), column(gone)))
+    if not is_staged(equal) and not np.any(value_of(equal)):
+        return None
+    av, au = np.matmul(a, v), np.matmul(adjoint_of(a), u)
+    inner = np.matmul(adjoint_of(u), av)
+    parts = (
+        np.where(equal, inner - _diagonal(s), 0.0),
+        np.where(row(gone), av - np.matmul(u, inner), 0.0),
+        np.where(row(gone), au - np.matmul(v, adjoint_of(inner)), 0.0),
+    )
+    between, left, right = map(_zero, parts)
+    return between, left, right
+
+
+def _zero(x: Any) -> Any:
+    """0 for what is rounded to almost 0, with its first derivative and no second one."""
+    x = x - find("stop_gradient")(x)
+    return x + np.abs(x) ** 1.5
+
+
+def _svd_turned(p: Any, s: Any) -> tuple[Any, Any]:
+    """Ω and Ψ, skew, with ΩS − SΨ = P off the diagonal: the turns of U and V."""
+    together, apart = (p + adjoint_of(p)) * _inverse_gaps(s), (p - adjoint_of(p)) * _inverse(row(s) + column(s), s)
+    return 0.5 * (together + apart), 0.5 * (together - apart)
+
+
+def _svd_turned_back(a_u: Any, a_v: Any, s: Any) -> Any:
+    """The adjoint of `_svd_turned`."""
+    together, apart = (a_u + a_v) * _inverse_gaps(s), (a_u - a_v) * _inverse(row(s) + column(s), s)
+    return 0.5 * (together + adjoint_of(together) + apart - adjoint_of(apart))
+
+
 def _svd_adjoint(g: Any, out: Any, a: Any, full_matrices: bool) -> Any:
     shapes = _svd_shapes(a, full_matrices)
     (u, s, vt), (gu, gs, gvt) = unpacked(out, shapes), unpacked(conjugated(g), shapes)
@@ -341,30 +380,43 @@ def _svd_adjoint(g: Any, out: Any, a: Any, full_matrices: bool) -> Any:
     v, gv = adjoint_of(vt), adjoint_of(gvt)
     k = shapes[1][0]
     u1, v1, gu1, gv1 = u[..., :k], v[..., :k], gu[..., :k], gv[..., :k]
-    if vanishes(gu) and vanishes(gv):
+    beside = _beside_equals(out, u1, s, v1, a)
+    if vanishes(gu) and vanishes(gv) and beside is None:
         return conjugated(np.matmul(u1 * row(gs), adjoint_of(v1)))
     a_u, a_v = np.matmul(adjoint_of(u1), gu1), np.matmul(adjoint_of(v1), gv1)
-    together = (a_u + a_v) * _inverse_gaps(s)
-    apart = (a_u - a_v) * _inverse(row(s) + column(s), s)
-    inner = _diagonal(gs) + 0.5 * (together + adjoint_of(together) + apart - adjoint_of(apart))
-    between = _between_equal_values(out, s, a, u1, adjoint_of(v1))
-    if between is not None:
-        inner = inner + _within_equals(gs, out, s, between, start=math.prod(shapes[0]))
-    total = np.matmul(np.matmul(u1, inner), adjoint_of(v1))
-    over = _inverse(s, s)
+    turned = _svd_turned_back(a_u, a_v, s)
+    over = row(_inverse(s, s))
     m, n = shape_of(a)[-2:]
-    if m > n:
-        # The part of ∂U across its own columns: (I − UUᵀ) Gᵤ S⁻¹ Vᵀ, less what the other columns of a full U turn back.
-        across = gu1 - np.matmul(u1, a_u)
-        if full_matrices:
-            across = across - np.matmul(u[..., k:], np.matmul(adjoint_of(gu[..., k:]), u1))
-        total = total + np.matmul(across * row(over), adjoint_of(v1))
-    if n > m:
-        across = gv1 - np.matmul(v1, a_v)
-        if full_matrices:
-            across = across - np.matmul(v[..., k:], np.matmul(adjoint_of(gv[..., k:]), v1))
-        total = total + np.matmul(u1 * row(over), adjoint_of(across))
+    # The part of ∂U across its own columns: (I − UUᵀ) Gᵤ S⁻¹ Vᵀ, less what the other columns of a full U turn back.
+    across_u = _across(u, gu, a_u, k, full_matrices) * over if m > n else None
+    across_v = _across(v, gv, a_v, k, full_matrices) * over if n > m else None
+    if beside is not None:
+        between, left, right = beside
+        b_u, b_v = -np.matmul(turned, adjoint_of(between)), np.matmul(adjoint_of(between), turned)
+        if across_u is not None:
+            b_v = b_v + np.matmul(adjoint_of(left), across_u)
+            more = np.matmul(left, adjoint_of(turned)) - np.matmul(across_u, adjoint_of(between))
+            across_u = across_u + more * over
+        if across_v is not None:
+            b_u = b_u + np.matmul(adjoint_of(right), across_v)
+            more = np.matmul(right, turned) - np.matmul(across_v, between)
+            across_v = across_v + more * over
+        turned = turned + _svd_turned_back(b_u, b_v, s)
+        if not vanishes(gs):
+            turned = turned + _within_equals(gs, out, s, _symmetric(between), math.prod(shapes[0]))
+    total = np.matmul(np.matmul(u1, _diagonal(gs) + turned), adjoint_of(v1))
+    if across_u is not None:
+        total = total + np.matmul(across_u, adjoint_of(v1))
+    if across_v is not None:
+        total = total + np.matmul(u1, adjoint_of(across_v))
     return conjugated(total)
+
+
+def _across(w: Any, gw: Any, own: Any, k: int, full_matrices: bool) -> Any:
+    across = gw[..., :k] - np.matmul(w[..., :k], own)
+    if full_matrices:
+        across = across - np.matmul(w[..., k:], np.matmul(adjoint_of(gw[..., k:]), w[..., :k]))
+    return across
 
 
 def _svd_tangent(t: Any, out: Any, a: Any, full_matrices: bool) -> Any:
@@ -375,23 +427,33 @@ def _svd_tangent(t: Any, out: Any, a: Any, full_matrices: bool) -> Any:
     k = min(m, n)
     u1, v1 = u[..., :k], v[..., :k]
     p = np.matmul(np.matmul(adjoint_of(u1), da), v1)
-    together, apart = (p + adjoint_of(p)) * _inverse_gaps(s), (p - adjoint_of(p)) * _inverse(row(s) + column(s), s)
     over = row(_inverse(s, s))
-    du = np.matmul(u1, 0.5 * (together + apart))
-    dv = np.matmul(v1, 0.5 * (together - apart))
-    if m > n:
-        pushed = np.matmul(da, v1)
-        across = (pushed - np.matmul(u1, p)) * over
-        du = du + across
+    across_u = (np.matmul(da, v1) - np.matmul(u1, p)) * over if m > n else None
+    across_v = (np.matmul(adjoint_of(da), u1) - np.matmul(v1, adjoint_of(p))) * over if n > m else None
+    turn_u, turn_v = _svd_turned(p, s)
+    beside = _beside_equals(out, u1, s, v1, a)
+    if beside is not None:
+        between, left, right = beside
+        more = np.matmul(between, turn_v) - np.matmul(turn_u, between)
+        if across_u is not None:
+            more = more + np.matmul(adjoint_of(across_u), left)
+            across_u = across_u + (np.matmul(left, turn_v) - np.matmul(across_u, between)) * over
+        if across_v is not None:
+            more = more + np.matmul(adjoint_of(right), across_v)
+            across_v = across_v + (np.matmul(right, turn_u) - np.matmul(across_v, adjoint_of(between))) * over
+        more_u, more_v = _svd_turned(more, s)
+        turn_u, turn_v = turn_u + more_u, turn_v + more_v
+    du, dv = np.matmul(u1, turn_u), np.matmul(v1, turn_v)
+    if across_u is not None:
+        du = du + across_u
         if full_matrices:
-            du = np.concatenate([du, -np.matmul(u1, np.matmul(adjoint_of(across), u[..., k:]))], axis=-1)
-    if n > m:
-        pushed = np.matmul(adjoint_of(da), u1)
-        across = (pushed - np.matmul(v1, adjoint_of(p))) * over
-        dv = dv + across
+            du = np.concatenate([du, -np.matmul(u1, np.matmul(adjoint_of(across_u), u[..., k:]))], axis=-1)
+    if across_v is not None:
+        dv = dv + across_v
         if full_matrices:
-            dv = np.concatenate([dv, -np.matmul(v1, np.matmul(adjoint_of(across), v[..., k:]))], axis=-1)
-    return packed([du, np.real(_diagonal_of(p)), adjoint_of(dv)], (2, 1, 2))
+            dv = np.concatenate([dv, -np.matmul(v1, np.matmul(adjoint_of(across_v), v[..., k:]))], axis=-1)
+    ds = np.real(_diagonal_of(p))
+    return packed([du, ds if beside is None else ds + _blur(s, _symmetric(beside[0])), adjoint_of(dv)], (2, 1, 2))
 
 
 SVD = declare(
@@ -415,21 +477,19 @@ def _svdvals_vectors(a: Any) -> tuple[Any, Any]:
     return u, vt
 
 
-def _between_equal_values(out: Any, s: Any, a: Any, u: Any, vt: Any) -> Any:
+def _between_equal_values(out: Any, a: Any, u: Any, vt: Any) -> Any:
     """As `_between_equals`, of the symmetric part of UᴴAV."""
-    if not isinstance(a, Traced) or not shape_of(s)[-1] or _is_read(out):
+    if not isinstance(a, Traced) or not shape_of(out)[-1] or _is_read(out):
         return None
-    near = _equals(s)
+    near = _equals(out)
     if not is_staged(near) and not np.any(value_of(near)):
         return None
-    block = np.where(near, _symmetric(np.matmul(np.matmul(adjoint_of(u), a), adjoint_of(vt))), 0.0)
-    block = block - find("stop_gradient")(block)
-    return block + np.abs(block) ** 1.5
+    return _zero(np.where(near, _symmetric(np.matmul(np.matmul(adjoint_of(u), a), adjoint_of(vt))), 0.0))
 
 
 def _svdvals_adjoint(g: Any, out: Any, a: Any) -> Any:
     u, vt = _svdvals_vectors(a)
-    between = _between_equal_values(out, out, a, u, vt)
+    between = _between_equal_values(out, a, u, vt)
     if between is None:
         return conjugated(np.matmul(u * row(g), vt))
     middle = _diagonal(g) + _within_equals(g, out, out, between)
@@ -439,7 +499,7 @@ def _svdvals_adjoint(g: Any, out: Any, a: Any) -> Any:
 def _svdvals_tangent(t: Any, out: Any, a: Any) -> Any:
     u, vt = _svdvals_vectors(a)
     ds = np.real(np.sum(np.matmul(adjoint_of(u), t[0]) * conjugated(vt), axis=-1))
-    between = _between_equal_values(out, out, a, u, vt)
+    between = _between_equal_values(out, a, u, vt)
     return ds if between is None else ds + _blur(out, between)
 
 
