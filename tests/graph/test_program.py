@@ -1,6 +1,8 @@
 """The graph: how it prints, what JSON keeps of it, when two are equal, and what no graph may be."""
 
 import json
+import subprocess
+import sys
 from collections import namedtuple
 from dataclasses import dataclass, replace
 
@@ -409,3 +411,21 @@ def test_unknown_operations_are_named():
     graph["nodes"][1]["op"] = "os.system"
     with pytest.raises(GraphError, match=r"an operation that this Backpass does not know: 'os\.system'"):
         Graph.from_dict(graph)
+
+
+READS = """
+import sys
+import backpass as bp
+graph = bp.Graph.from_json(sys.stdin.read())
+assert "scipy" not in sys.modules
+print(repr(float(graph(0.7))))
+"""
+
+
+def test_a_graph_of_scipys_functions_is_read_before_scipy_is_imported():
+    special = pytest.importorskip("scipy.special")
+    graph = bp.trace(bp.grad(lambda v: special.kv(v, 1.2) * special.betainc(2.0, v, 0.3)), 0.7)
+    done = subprocess.run(
+        [sys.executable, "-c", READS], input=graph.to_json(), capture_output=True, text=True, check=True
+    )
+    assert float(done.stdout) == graph(0.7)

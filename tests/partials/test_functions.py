@@ -129,6 +129,7 @@ BY_NAME = {
     "no rule": "tests/graph/test_whole_numbers",
     "astype": "rows_shapes",
     "late": "test_coverage",
+    "families": "tests/graph/test_program",
     "cotangents": "test_conventions",
     "distribution": "test_scipy_distributions",
     "sparse product": "test_scipy_functions",

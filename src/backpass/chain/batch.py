@@ -19,7 +19,7 @@ from backpass.graph.aval import Aval
 from backpass.graph.bundle import Bundle
 from backpass.graph.capture import at_hand, capture, input_avals, leaf_aval
 from backpass.graph.errors import ShapeError
-from backpass.graph.op import OPS, Kind, Op
+from backpass.graph.op import FUNCTIONS, OPS, Kind, Op
 from backpass.graph.origin import state
 from backpass.graph.program import Graph
 from backpass.graph.pytree import LEAF, Tree, flatten
@@ -612,6 +612,7 @@ _NAMES_ITS_AXIS = (
 
 def batching() -> dict[str, str]:
     """How each operation of the registry is batched: by a rule, or one example after another."""
+    FUNCTIONS["families"]()
     told = {}
     for name, op in OPS.items():
         if op.kind is Kind.SOURCE or name in ("item", "item_discrete"):

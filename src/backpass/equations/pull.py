@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from backpass.graph.op import OPS, Kind
+from backpass.graph.op import FUNCTIONS, OPS, Kind
 from backpass.graph.program import GraphNode
 from backpass.graph.traced import CONSTANT
 
@@ -393,6 +393,7 @@ def opaque(node: GraphNode) -> bool:
     return rule is None or rule is _unreachable
 
 
+FUNCTIONS["families"]()
 for _op in OPS.values():
     if (_op.kind is Kind.POINTWISE and _op.name not in PULL) or (
         _op.kind is Kind.DISCRETE

@@ -10,7 +10,7 @@ import numpy as np
 
 from .aval import Aval
 from .encode import GraphError, decode, decode_array, decode_aval, encode, encode_array, encode_aval, whole
-from .op import OPS, Kind, Op
+from .op import Kind, Op, find
 from .origin import Origin, Where
 from .traced import CONSTANT
 
@@ -107,7 +107,7 @@ def node_to_dict(node: GraphNode, files: dict[str, int], symbols: dict[str, str]
 
 def node_from_dict(item: dict[str, Any], files: list[str]) -> GraphNode:
     name = item["op"]
-    op = OPS.get(name)
+    op = find(name)
     if op is None:
         raise GraphError(f"the graph uses an operation that this Backpass does not know: {name!r}")
     where = item.get("where")

@@ -186,6 +186,8 @@ def declare(op: Op) -> Op:
     return op
 
 
-def find(name: str) -> Op:
-    """The operation of this name; KeyError when there is none."""
-    return OPS[name]
+def find(name: str) -> Op | None:
+    """The operation of this name, of any family; None when there is none."""
+    if name not in OPS:
+        FUNCTIONS["families"]()
+    return OPS.get(name)

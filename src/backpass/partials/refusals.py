@@ -11,7 +11,6 @@ from backpass.graph.op import REFUSALS
 
 from .declare import rule_for
 from .fourier import enter_fourier
-from .scipy_distributions import enter_private
 from .scipy_functions import enter_scipy
 from .series import enter_series
 
@@ -116,4 +115,3 @@ def enter_late() -> None:
     if "numpy.polynomial" in sys.modules:
         enter_series()
     enter_scipy()
-    enter_private()

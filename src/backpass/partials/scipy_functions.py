@@ -8,7 +8,6 @@ intercepts the call looks the function up there.
 from __future__ import annotations
 
 import functools
-import importlib
 import inspect
 import math
 import sys
@@ -20,20 +19,27 @@ import numpy as np
 from backpass.graph import messages
 
 from .composite import LOGSUMEXP, log_softmax, softmax
-from .declare import FUNCTIONS, as_array, floating, reduced_axes, shape_of, value_of
+from .declare import FUNCTIONS, as_array, floating, reduced_axes, rule_for, shape_of, value_of
 from .special import _apply, _polygamma
 
-LATE = {"scipy.interpolate": "splines"}
-"""Module of SciPy → the family of its rules, which declares no operation and is imported where the module is."""
 RULES: dict[str, dict[str, Any]] = {}
 """Module → name → what does the same on traced values; of a distribution ``norm.pdf``."""
 
 
+@rule_for("families")
+def enter_families() -> None:
+    """Declare the operations and rules of all families, also of those that only SciPy's functions need."""
+    from . import of_scipy  # noqa: F401
+
+
 def enter_scipy() -> None:
     """Enter the rules of those modules of SciPy that have been imported; a method's under (class, name)."""
-    for module, family in LATE.items():
-        if module in sys.modules:
-            importlib.import_module(f"{__package__}.{family}")
+    if "scipy" not in sys.modules:
+        return
+    enter_families()
+    from .scipy_distributions import enter_private
+
+    enter_private()
     for module, rules in RULES.items():
         found = sys.modules.get(module)
         if found is not None:

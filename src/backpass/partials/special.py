@@ -214,6 +214,7 @@ def scipy_op(ufunc: Any) -> Op | None:
     if module is None:
         return None
     if not UFUNCS_OF:
+        FUNCTIONS["families"]()
         for name, op in _BY_NAME.items():
             found = getattr(module, _OF.get(name, name), None)
             if not isinstance(found, np.ufunc):
@@ -234,7 +235,12 @@ def _each(ops: list[Op]) -> Callable[..., Any]:
 
 
 def _apply(name: str) -> Callable[..., Any]:
-    return lambda *args: _BY_NAME[name](*args)
+    def call(*args: Any) -> Any:
+        if name not in _BY_NAME:
+            FUNCTIONS["families"]()
+        return _BY_NAME[name](*args)
+
+    return call
 
 
 ERF = special(

@@ -27,7 +27,7 @@ import numpy as np
 
 from backpass.graph import messages
 from backpass.graph.aval import Aval
-from backpass.graph.op import find
+from backpass.graph.op import OPS
 
 from .arithmetic import STRONG_PRODUCT
 from .declare import (
@@ -357,7 +357,7 @@ def _beside_equals(out: Any, u: Any, s: Any, v: Any, a: Any) -> tuple[Any, Any, 
 
 def _zero(x: Any) -> Any:
     """0 for what is rounded to almost 0, with its first derivative and no second one."""
-    x = x - find("stop_gradient")(x)
+    x = x - OPS["stop_gradient"](x)
     return x + np.abs(x) ** 1.5
 
 
