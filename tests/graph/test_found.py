@@ -239,6 +239,7 @@ def kept_as_arrays(x):
 def parts_of_numbers(x):
     rest, whole = math.modf(x[0] * 3.3)
     mantissa, exponent = math.frexp(x[1])
+    assert isinstance(exponent, int)
     return rest * x[2] + whole * x[1] + mantissa * exponent * x[2]
 
 

@@ -337,6 +337,10 @@ def _of_math(name: str, own: Any) -> Callable[..., Any]:
             return value  # a step function: its derivative is 0
         with np.errstate(all="ignore"):
             result = of_traced(*args, **kwargs)
+        if isinstance(value, tuple):  # of modf and frexp
+            return tuple(
+                [with_value(r, v, origin) if type(r) is Traced else v for r, v in zip(result, value, strict=True)]
+            )
         if type(result) is Traced and isinstance(value, float):
             return with_value(result, value, origin)
         return result
