@@ -107,6 +107,29 @@ def test_singular_values_that_are_equal() -> None:
         close(bp.hessian(nuclear)(a), differences(bp.grad(nuclear), (a,), 0), 1e-7)
 
 
+@pytest.mark.parametrize("shape", [(3, 3), (4, 3), (3, 4)])
+@pytest.mark.parametrize("values", [(2.0, 1.0, 0.0), (2.0, 0.0, 0.0), (2.0, 2.0, 0.0), (0.0, 0.0, 0.0)])
+def test_even_functions_of_singular_values_that_vanish(values, shape: tuple[int, int]) -> None:
+    """Σ log(1 + σ²) is log det(1 + AᵀA), which is smooth where the values are not."""
+    rng = np.random.default_rng(1)
+    q, r = (np.linalg.qr(rng.standard_normal((n, n)))[0] for n in shape)
+    a = q[:, :3] * values @ r[:3]
+    whole = lambda x: np.linalg.slogdet(np.eye(shape[1]) + x.T @ x)[1]  # noqa: E731
+    for values_of in (
+        lambda x: np.linalg.svd(x, compute_uv=False),
+        lambda x: np.linalg.svd(x)[1],
+        lambda x: np.linalg.svd(x, full_matrices=False)[1],
+    ):
+        loss = lambda x, values_of=values_of: np.sum(np.log1p(values_of(x) ** 2))  # noqa: E731
+        close(bp.grad(loss)(a), bp.grad(whole)(a), 1e-12)
+        wanted = bp.hessian(whole)(a)
+        close(bp.hessian(loss)(a), wanted, 1e-12)
+        close(bp.compile(bp.hessian(loss))(a), wanted, 1e-12)
+        step = rng.standard_normal(shape)
+        back = bp.grad(lambda x, loss=loss, step=step: np.sum(bp.grad(loss)(x) * step))(a)
+        close(back, np.tensordot(wanted, step, 2), 1e-12)
+
+
 @pytest.mark.parametrize("values", [(1.0, 1.0, 3.0), (0.0, 0.0, 1.0)])
 def test_the_projector_onto_a_whole_space_of_equal_eigenvalues(values) -> None:
     """It is smooth in A, though the vectors that span the space are not."""

@@ -1,6 +1,7 @@
 """Imports in the middle of a trace: an ``import`` statement in a function, and ``importlib.import_module``.
 
 >>> import numpy as np, backpass as bp
+>>> __name__ = "yours"  # what stands here is this package's own, and would be left alone
 >>> def f(x):
 ...     import numpy as np
 ...     out = np.zeros(2)

@@ -11,7 +11,7 @@ Vectors are determined up to a choice, and the derivative states which one it ke
   derivative there is 0. Right are then functions that treat equal values alike (Σ f(λ)) and functions of the space as a
   whole (its projector), and of the vectors of single values beside it, to second order. V f(λ) Vᵀ loses what its f
   changes within the space: no rule for V and λ apart can know it.
-- Where singular values are 0, and for the columns of ``full_matrices=True`` beyond the rank, the same holds.
+- Where singular values are 0 the same holds, and of Σ f(σ) with an even f second derivatives are right there, too.
 
 Sources: Magnus (1985), "On differentiating eigenvalues and eigenvectors"; Giles (2008), "Collected matrix derivative
 results"; Townsend (2016), "Differentiating the singular value decomposition". The form with 1/(sⱼ − sᵢ) and 1/(sⱼ + sᵢ)
@@ -185,32 +185,35 @@ _WRITTEN_OUT = 16
 """Eigenvalues up to which a graph holds all ∂gⱼ/∂λᵢ."""
 
 
-def _within_equals(gw: Any, out: Any, w: Any, between: Any, start: int = 0) -> Any:
+def _slopes(gw: Any, out: Any, w: Any, start: int = 0) -> Any:
+    """∂gⱼ/∂λᵢ of g = ∂L/∂λ; None where there are too many. `start` is where w begins in `out`."""
+    n = shape_of(w)[-1]
+    if type(gw) is not Traced:
+        return np.zeros((n, n))
+    if len(shape_of(w)) > 1 or (is_staged(w) and n > _WRITTEN_OUT):
+        return None
+    rows = []
+    for j in range(n):
+        found = FUNCTIONS["cotangents"](gw, np.eye(n)[j], out)
+        rows.append(np.zeros(n) if found is None else np.real(section(found, (slice(start, start + n),))))
+    return np.stack(rows)
+
+
+def _within_equals(gw: Any, slopes: Any, w: Any, between: Any) -> Any:
     """What V diag(g) Vᴴ changes by within equal eigenvalues: (gⱼ − gᵢ)/(λⱼ − λᵢ) times what lies between them.
 
     Where g = ∂L/∂λ treats equal values alike this is, in the limit, ∂gⱼ/∂λⱼ − ∂gⱼ/∂λᵢ; else there is none: NaN.
-    What lies between them is 0, so this is, too; only its derivative is another. `start` is where w begins in `out`.
+    What lies between them is 0, so this is, too; only its derivative is another.
     """
-    near, n = _equals(w), shape_of(w)[-1]
-    if len(shape_of(w)) > 1 or (is_staged(near) and n > _WRITTEN_OUT):
-        quotient: Any = np.nan
-        if type(gw) is not Traced:
-            quotient = np.where(row(gw) == column(gw), 0.0, np.nan)
-        return STRONG_PRODUCT(np.where(near, quotient, 0.0), between)
-    quotient = np.zeros((n, n))
-    if type(gw) is Traced:
-        rows = []
-        for j in range(n):
-            found = FUNCTIONS["cotangents"](gw, np.eye(n)[j], out)
-            rows.append(np.zeros(n) if found is None else np.real(section(found, (slice(start, start + n),))))
-        slopes = np.stack(rows)  # ∂gⱼ/∂λᵢ
+    quotient: Any = np.nan
+    if slopes is not None:
         quotient = row(_diagonal_of(slopes)) - _mT(slopes)
         quotient = 0.5 * (quotient + _mT(quotient))
     g = gw if is_staged(gw) else value_of(gw)
     size = np.abs(g)
     apart = np.abs(row(g) - column(g)) > 1e-9 * np.max(size, initial=0.0)
     quotient = np.where(apart, np.nan, quotient)
-    return STRONG_PRODUCT(np.where(near, quotient, 0.0), between)
+    return STRONG_PRODUCT(np.where(_equals(w), quotient, 0.0), between)
 
 
 def _no_second(out: Any, w: Any, v: Any, a: Any, uplo: str) -> Any:
@@ -243,7 +246,8 @@ def _eigh_adjoint(g: Any, out: Any, a: Any, uplo: str) -> Any:
     turned = _turns(_inverse_gaps(w), np.matmul(adjoint_of(v), gv), between)
     middle = _diagonal(np.real(gw)) + turned
     if between is not None:
-        middle = middle + _within_equals(np.real(gw), out, w, between)
+        gw = np.real(gw)
+        middle = middle + _within_equals(gw, _slopes(gw, out, w), w, between)
     return conjugated(onto_triangle(_symmetric(np.matmul(np.matmul(v, middle), adjoint_of(v))), uplo == "L"))
 
 
@@ -284,7 +288,7 @@ def _eigvalsh_adjoint(g: Any, out: Any, a: Any, uplo: str) -> Any:
     between = _between_equals(out, out, v, a, uplo)
     if between is None:
         return conjugated(onto_triangle(np.matmul(v * row(g), adjoint_of(v)), uplo == "L"))
-    middle = _diagonal(g) + _within_equals(g, out, out, between)
+    middle = _diagonal(g) + _within_equals(g, _slopes(g, out, out), out, between)
     return conjugated(onto_triangle(_symmetric(np.matmul(np.matmul(v, middle), adjoint_of(v))), uplo == "L"))
 
 
@@ -355,6 +359,25 @@ def _beside_equals(out: Any, u: Any, s: Any, v: Any, a: Any) -> tuple[Any, Any, 
     return between, left, right
 
 
+def _of_values(gs: Any, out: Any, s: Any, beside: Any, u: Any, v: Any, start: int = 0) -> Any:
+    """What U diag(g) Vᴴ changes by within the spaces of equal and of vanishing values.
+
+    Of values that vanish a smooth function is even, so g is odd: to first order it is its slope times what A has there.
+    """
+    between, left, right = beside
+    slopes, n = _slopes(gs, out, s, start), shape_of(s)[-1]
+    slope: Any = np.full(n, np.nan) if slopes is None else _diagonal_of(slopes)
+    gone = np.equal(_inverse(s, s), 0)
+    both = np.logical_and(row(gone), column(gone))
+    within = _within_equals(gs, slopes, s, np.where(both, 0.0, _symmetric(between)))
+    turning = np.logical_and(both, ~np.eye(n, dtype=bool))
+    within = within + STRONG_PRODUCT(np.where(turning, 0.5 * (row(slope) + column(slope)), 0.0), between)
+    outside = np.where(row(gone), row(slope), 0.0)
+    return np.matmul(np.matmul(u, within) + STRONG_PRODUCT(outside, left), adjoint_of(v)) + np.matmul(
+        u, adjoint_of(STRONG_PRODUCT(outside, right))
+    )
+
+
 def _zero(x: Any) -> Any:
     """0 for what is rounded to almost 0, with its first derivative and no second one."""
     x = x - OPS["stop_gradient"](x)
@@ -402,9 +425,9 @@ def _svd_adjoint(g: Any, out: Any, a: Any, full_matrices: bool) -> Any:
             more = np.matmul(right, turned) - np.matmul(across_v, between)
             across_v = across_v + more * over
         turned = turned + _svd_turned_back(b_u, b_v, s)
-        if not vanishes(gs):
-            turned = turned + _within_equals(gs, out, s, _symmetric(between), math.prod(shapes[0]))
     total = np.matmul(np.matmul(u1, _diagonal(gs) + turned), adjoint_of(v1))
+    if beside is not None and not vanishes(gs):
+        total = total + _of_values(gs, out, s, beside, u1, v1, math.prod(shapes[0]))
     if across_u is not None:
         total = total + np.matmul(across_u, adjoint_of(v1))
     if across_v is not None:
@@ -477,30 +500,18 @@ def _svdvals_vectors(a: Any) -> tuple[Any, Any]:
     return u, vt
 
 
-def _between_equal_values(out: Any, a: Any, u: Any, vt: Any) -> Any:
-    """As `_between_equals`, of the symmetric part of UᴴAV."""
-    if not isinstance(a, Traced) or not shape_of(out)[-1] or _is_read(out):
-        return None
-    near = _equals(out)
-    if not is_staged(near) and not np.any(value_of(near)):
-        return None
-    return _zero(np.where(near, _symmetric(np.matmul(np.matmul(adjoint_of(u), a), adjoint_of(vt))), 0.0))
-
-
 def _svdvals_adjoint(g: Any, out: Any, a: Any) -> Any:
     u, vt = _svdvals_vectors(a)
-    between = _between_equal_values(out, a, u, vt)
-    if between is None:
-        return conjugated(np.matmul(u * row(g), vt))
-    middle = _diagonal(g) + _within_equals(g, out, out, between)
-    return conjugated(np.matmul(np.matmul(u, middle), vt))
+    total, v = np.matmul(u * row(g), vt), adjoint_of(vt)
+    beside = _beside_equals(out, u, out, v, a)
+    return conjugated(total if beside is None else total + _of_values(g, out, out, beside, u, v))
 
 
 def _svdvals_tangent(t: Any, out: Any, a: Any) -> Any:
     u, vt = _svdvals_vectors(a)
     ds = np.real(np.sum(np.matmul(adjoint_of(u), t[0]) * conjugated(vt), axis=-1))
-    between = _between_equal_values(out, a, u, vt)
-    return ds if between is None else ds + _blur(out, between)
+    beside = _beside_equals(out, u, out, adjoint_of(vt), a)
+    return ds if beside is None else ds + _blur(out, _symmetric(beside[0]))
 
 
 SVDVALS = declare(
