@@ -547,7 +547,7 @@ def _sweep(
                 if found is not None:
                     c = found.get(i)
                 elif power < 1 and (index in still or power * flatness(node, i) >= 1):  # type: ignore[operator]
-                    c = strong_pull(op, i, g, out, args, attrs, index in still)  # type: ignore[operator]
+                    c = strong_pull(op, i, g, out, args, attrs, index in still, power * flatness(node, i))  # type: ignore[operator]
                 else:
                     c = pulled(op, i, g, out, args, attrs)
                 if c is None:

@@ -138,7 +138,7 @@ def _push(
                 mask = pushed_mask(node.op, mine, level, plain_out, plain, attrs) if level and power == 1 else None
                 least = _least(flat, node)
                 own_flatness = flatness(node, places[0]) if root is None else root.flatness
-                if root is not None:
+                if root is not None and own_flatness:
                     mask = _both(mask, np.logical_or(np.not_equal(plain_out, 0), np.logical_not(np.isfinite(t))), node)
                 elif own_flatness:
                     own = apart_from_zero(node.op, places[0], plain, mine[places[0]], plain_out, attrs)

@@ -40,13 +40,14 @@ from backpass.graph.traced import ALIAS, Node
 from backpass.partials.arithmetic import ABSOLUTE, DIVIDE, FLOAT_POWER, MULTIPLY, POWER, SQUARE, STRONG_PRODUCT
 from backpass.partials.declare import dtype_of, shape_of
 from backpass.partials.products import EINSUM, MATMUL, VECDOT
-from backpass.partials.reductions import restore
+from backpass.partials.reductions import SUM, restore
 
 from .rules import fitted, pulled, select, spread, unbroadcast_mask
 
 POWERS = (POWER, FLOAT_POWER)
 _DEEP = 4
 """How far back a factor is looked into."""
+_KINK = 1 + 1e-9
 _ROUNDED_UP = 1 + 1e-12
 """3 · ⅓ is 1."""
 
@@ -109,7 +110,7 @@ def flatness(node: Node, i: int) -> float:
     """The power of a distance by which an even function changes at 0, so that its derivative in argument `i` is 0
     there: the values on both sides are the same. 0 for other functions."""
     op = node.op
-    if node.aval.dtype.kind != "f":
+    if node.aval.dtype.kind != "f" or any(map(_steep_below, node.inputs)):
         return 0.0
     if op.even or op is MULTIPLY or termwise(node):
         return 2.0
@@ -118,6 +119,23 @@ def flatness(node: Node, i: int) -> float:
         if (base.__class__ is Node and base.op is ABSOLUTE) or np.all(np.equal(np.remainder(power, 2), 0)):
             return float(np.min(power)) * _ROUNDED_UP
     return 0.0
+
+
+def _steep_below(q: Any, depth: int = _DEEP) -> bool:
+    """Does this change faster than what it is made of: is √x · √x as flat as x alone?"""
+    if q.__class__ is not Node or q.op is ALIAS or not q.inputs or not depth or q.op.kind is Kind.CONTROL:
+        return False
+    return (steepness(q) < 1 and not _is_length(q)) or any(_steep_below(p, depth - 1) for p in q.inputs)
+
+
+def _is_length(r: Node) -> bool:
+    """Is this a norm, a hypotenuse, |z|, or the root of what is even?"""
+    if r.op.kind is Kind.REDUCTION or len(r.inputs) == 2 or r.op is ABSOLUTE:
+        return bool(r.op.squared)
+    q = r.inputs[0]
+    if q.__class__ is Node and q.op is SUM:
+        q = q.inputs[0]
+    return bool(r.op.squared) and q.__class__ is Node and flatness(q, 0) > 0
 
 
 def lipschitz_factor(node: Node, i: int) -> int | None:
@@ -143,9 +161,9 @@ def within_range(value: Any) -> bool:
     return value.__class__ is not Aval and bool(np.all(np.isfinite(value)))
 
 
-def strong_pull(op: Op, i: int, g: Any, out: Any, args: Any, attrs: dict[str, Any], still: bool) -> Any:
+def strong_pull(op: Op, i: int, g: Any, out: Any, args: Any, attrs: dict[str, Any], still: bool, flat: float) -> Any:
     """As the rule has it, where a zero of the partial wins over an infinite g; of a factor that does not hold `still`
-    only where the other one is 0, too."""
+    only where the other one is 0, too. `flat` is the power of a distance by which the whole changes."""
     if op.kind is Kind.LINEAR:
         spread, partial = pulled(op, i, g, out, [np.ones(shape_of(a)) for a in args], attrs), args[1 - i]
     elif op.kind is Kind.REDUCTION:
@@ -153,10 +171,18 @@ def strong_pull(op: Op, i: int, g: Any, out: Any, args: Any, attrs: dict[str, An
         partial = op.partials[0](out, *args, **attrs)  # type: ignore[misc]
     else:
         spread, partial = g, op.partials[i](1.0, out, *args)  # type: ignore[misc]
-    strong = STRONG_PRODUCT(spread, partial)
+    strong = _at_kink(STRONG_PRODUCT(spread, partial), spread, partial, still or flat)
     if still or not (op is MULTIPLY or op.kind is Kind.LINEAR) or args[0] is args[1]:
         return strong
     return np.where(np.equal(args[i], 0), strong, spread * partial)
+
+
+def _at_kink(strong: Any, spread: Any, partial: Any, flat: float) -> Any:
+    """At a kink, as a norm has it at 0, the slope is 0 and so is its own, as that of sign(x) is. A flatter function has
+    a curvature there."""
+    if flat > _KINK:
+        return strong
+    return np.where(np.logical_and(np.equal(partial, 0), np.isinf(spread)), 0.0, strong)
 
 
 def strong_push(op: Op, tangents: list[Any], masks: list[Any], even: list[Any], t: Any, out: Any, args: Any) -> Any:
@@ -235,13 +261,14 @@ class Root:
 
     @property
     def flatness(self) -> float:
-        return float(self.power) * _ROUNDED_UP
+        return float(self.power) * _ROUNDED_UP if _is_length(self.r) else 0.0
 
     def pulled(self, g: Any, read: Any, steep: float) -> list[tuple[Node, Any]]:
         """The cotangents of `ends`; ``read(node)`` gives a node's value, or its handle."""
         u, r = read(self.u), read(self.r)
         if steep < 1 and steep * self.flatness >= 1:
-            g = np.where(np.equal(u, 0), 0.0, g)
+            kink = steep * self.flatness <= _KINK
+            g = np.where(np.equal(u, 0), 0.0, g) if kink else STRONG_PRODUCT(g, np.where(np.equal(u, 0), u, 1.0))
         factor = self._factor(u)
         g = g if factor is None else g * factor
         found = []

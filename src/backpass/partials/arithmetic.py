@@ -89,14 +89,10 @@ STRONG_PRODUCT = declare(
         kind=Kind.POINTWISE,
         run=_strong_product,
         aval=ufunc_aval(np.multiply),
-        partials=(
-            lambda g, out, a, b: STRONG_PRODUCT(g, b),
-            lambda g, out, a, b: g * np.where(np.logical_and(np.equal(b, 0), np.isinf(a)), 0.0, a),
-        ),
+        partials=(lambda g, out, a, b: STRONG_PRODUCT(g, b), lambda g, out, a, b: g * a),
         risky=True,
         notation="{0} · {1}",
         domain=ANY,
-        kinks="At ∞ · 0, a norm's derivative at 0, the derivative in the second factor is 0, as that of sign(x) is.",
         doc="A product in which a zero of the second factor wins, also over an infinite or NaN first one.",
     )
 )
