@@ -306,8 +306,9 @@ def main(kind, count, seed):
         folder = Path(name)
         files = make(folder)
         path = folder / "mutated.file"
-        for module in ("csv", "feather", "ipc", "parquet", "compute"):
-            importlib.import_module(f"pyarrow.{module}")
+        for module in ("pyarrow.csv", "pyarrow.feather", "pyarrow.ipc", "pyarrow.parquet", "pyarrow.compute"):
+            importlib.import_module(module)
+        importlib.import_module("backpass.partials.of_scipy")  # which an unknown operation is looked for in
         for encoding in ("cp1252", "latin-1", "utf-16-le", "utf-16-be"):
             codecs.lookup(encoding)
         for _ in range(30):  # what is imported at first use is there when the hook is armed

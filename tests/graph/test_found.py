@@ -230,10 +230,15 @@ def reversed_axes(axes):
 
 
 def kept_as_arrays(x):
-    out = np.outer(x, x)
-    out.setflags(write=False)
+    windows = np.lib.stride_tricks.as_strided(x, (2, 2), (8, 8))
+    windows.setflags(write=False)
     number = np.broadcast_to(x[0], ())[..., np.newaxis]
-    return np.sum(out * x) + np.sum(number * x)
+    same = (x.flat == x) & (np.outer(x, x).flat != np.zeros(9))[:3]
+    return np.sum(windows**2) + np.sum(number * x * same) + np.sum(np.concatenate([x.flat, np.sin(x)]) ** 2)
+
+
+def across(x):
+    return np.sum(np.cross(np.sqrt(x * [1.0, 0.0, 1.0] + [0.0, 0.0, 1.0]), [0.0, 1.0, 0.0]) * x)
 
 
 def parts_of_numbers(x):
@@ -267,6 +272,7 @@ FORMS = (
     of_nothing,
     of_a_plane,
     moved,
+    across,
     kept_as_arrays,
     wrapped,
     shaped,
@@ -333,3 +339,31 @@ def test_a_reference_to_scipy_is_named():
     held = {"cdf": stats.norm.cdf}
     with pytest.raises(bp.errors.TracingError, match="SciPy's cdf was reached by a reference"):
         bp.grad(lambda x: held["cdf"](x[0]))(X)
+
+
+def test_memory_that_is_closed_in_the_middle_of_a_trace_is_refused():
+    def closed(x):
+        y = x * 2
+        y.setflags(write=False)
+        return np.sum(np.require(y, requirements="W"))
+
+    with pytest.raises(bp.errors.TracingError, match=r"setflags\(write=False\)"):
+        bp.grad(closed)(X)
+
+
+def test_a_users_setting_of_errors_stays_in_the_backward_pass():
+    found = []
+
+    def backward(g, out, x):
+        found.append((np.geterrcall(), np.geterr()["divide"]))
+        return g
+
+    rule = bp.custom_rule(vjp=backward)(lambda x: x * 1.0)
+    before = np.seterrcall(print)
+    try:
+        bp.grad(rule)(2.0)
+        with np.errstate(divide="call"):
+            bp.grad(rule)(2.0)
+    finally:
+        np.seterrcall(before)
+    assert found == [(print, "ignore")] * 2

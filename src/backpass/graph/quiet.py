@@ -38,9 +38,12 @@ def quiet(function: Callable[P, T]) -> Callable[P, T]:
     if _SETTING is None:
         return np.errstate(all="ignore")(function)
     variable, ignore = _SETTING
+    of_users = np.errstate(all="ignore")(function)
 
     @functools.wraps(function)
     def quieted(*args: P.args, **kwargs: P.kwargs) -> T:
+        if variable.get(None) is not None:  # a setting of the user's, whose callback and buffer size stay
+            return of_users(*args, **kwargs)
         before = variable.set(ignore)
         try:
             return function(*args, **kwargs)

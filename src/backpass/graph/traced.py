@@ -21,7 +21,7 @@ from .aval import Aval, aval_of
 from .errors import BackpassError, DtypeError, NoRuleError, ShapeError, TracingError
 from .kept import kept
 from .layout import contiguous, in_order, lying, packed, shared_when_staged, strides_of
-from .memory import Memory, View, derived, read_entry, shared, type_of, write
+from .memory import Memory, OddView, View, derived, read_entry, shared, type_of, write
 from .op import FUNCTIONS, HANDLES, OUT, PACKED, UFUNCS, WATCHED, Kind, Op, declare
 from .origin import Origin, here, state
 from .out import into, without_out
@@ -584,7 +584,9 @@ class Traced:
         return lying(self).flags
 
     def setflags(self, write: Any = None, align: Any = None, uic: Any = None) -> None:
-        """What NumPy would keep from being written to: that the code runs without a trace shows that nobody tries."""
+        """Windows and diagonals, which a trace does not write to, stay so; other memory cannot be closed."""
+        if write is not None and not write and not isinstance(self.kin, OddView):
+            raise messages.memory_asked(self, "setflags(write=False)")
 
     @property
     def strides(self) -> tuple[int, ...]:
@@ -839,7 +841,17 @@ class Flat:
 
 
 def _entries(value: Any) -> Any:
+    if value.__class__ is list or value.__class__ is tuple:
+        return type(value)(map(_entries, value))
     return value.copy() if value.__class__ is Flat else value
+
+
+def _compared(compare: Callable[[Any, Any], Any]) -> Any:
+    return lambda self, other: compare(self.copy(), _entries(other))
+
+
+for _compare in (operator.eq, operator.ne, operator.lt, operator.le, operator.gt, operator.ge):
+    setattr(Flat, f"__{_compare.__name__}__", _compared(_compare))
 
 
 __all__ = [
