@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import importlib
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -173,3 +174,24 @@ def test_a_module_that_is_first_imported_in_a_trace_is_followed_and_left_as_it_w
     stand_ins = {id(stand_in) for _, stand_in in namespace.REPLACED.values()}
     for name in modules:
         assert not [held for held in vars(sys.modules[name]).values() if id(held) in stand_ins]
+
+
+def test_a_module_that_came_behind_the_back_of_a_trace_is_followed(modules: list[str]) -> None:
+    """Loaded by another thread, or in the place of one that was taken away: there are as many modules as before."""
+
+    def by_a_thread(x):
+        thread = threading.Thread(target=importlib.import_module, args=(modules[0],))
+        thread.start()
+        thread.join()
+        import backpass_tried_first as own  # type: ignore[import-not-found]
+
+        return own.filled(x).sum()
+
+    def in_its_place(x):
+        del sys.modules[modules[0]]
+        import backpass_tried_first as own  # type: ignore[import-not-found]
+
+        return own.filled(x).sum()
+
+    for function in (by_a_thread, in_its_place):
+        numpy.testing.assert_allclose(bp.grad(function)(X.copy()), slopes(function), rtol=1e-6)

@@ -32,11 +32,13 @@ def _loaded(own: Callable[..., Any], *args: Any) -> Any:
     mine = state.__dict__  # this thread's
     before, count = dict(mine), len(sys.modules)
     mine["depth"], mine["origin"] = 0, None
+    found = None
     try:
-        return own(*args)
+        found = own(*args)
+        return found
     finally:
         mine.update(before)
-        if len(sys.modules) != count:
+        if len(sys.modules) != count or modules.is_new(found):
             modules.look_again()
 
 

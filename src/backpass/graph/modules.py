@@ -379,10 +379,17 @@ def _place(slots: list[Slot]) -> None:
         _placed.append(slots)
 
 
+def is_new(module: Any) -> bool:
+    """Is this a user's module that was loaded since the trace began, by another thread or in the place of another?"""
+    return _is_user(module) and id(vars(module)) not in _settled
+
+
 def look_again() -> None:
     """In the middle of a trace, after an import: follow the modules that came, which may have taken proxies."""
+    global _known
     with _lock:
         _put_back_copies([m for m in list(sys.modules.values()) if _is_user(m) and id(vars(m)) not in _settled])
+        _known = (-1, -1)  # as many modules need not be the same
         _look()
         _place([*_slots, scipy_names.DENSITIES, scipy_names.ANSWERS])
         scipy_names.place_methods()
