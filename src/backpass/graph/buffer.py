@@ -26,9 +26,10 @@ import numpy as np
 from . import messages
 from .aval import Aval, aval_of
 from .memory import View, check_swap, derived, made_stale, memory_of, own_copy, root_of, shared, take_away
-from .op import FUNCTIONS, HANDLES, OUT, UFUNCS, WATCHED, WRITERS
+from .op import FUNCTIONS, HANDLES, OUT, REFUSALS, UFUNCS, WATCHED, WRITERS
 from .origin import here, state
 from .out import without_out
+from .pytree import flatten
 from .resize import reshaped
 from .traced import CONSTANT, Flat, Traced, bind, recorded, shares_memory
 
@@ -88,6 +89,9 @@ FUNCTIONS["plain"] = plain_bind
 def without_rule(function: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     """Whole numbers and truth values carry no derivative, so a function of these alone needs no rule."""
     if depends(args) or depends(kwargs):
+        held = [leaf for leaf in flatten((args, kwargs))[0] if isinstance(leaf, Traced)]
+        if function not in REFUSALS and all(leaf.dtype.kind in "biu" for leaf in held):
+            raise messages.value_unknown(held[0], f"what {messages.full_name(function)} is given")
         raise messages.no_rule(function)
     return watched(function(*plain(tuple(args)), **plain(kwargs)))
 

@@ -71,7 +71,7 @@ def operation_failed(op: Op, args: Any, attrs: dict[str, Any], error: Exception)
 
 def no_rule(function: Any, kind: str = "function") -> NoRuleError:
     name = getattr(function, "__name__", str(function))
-    full = _full_name(function)
+    full = full_name(function)
     FUNCTIONS["late"]()  # reasons of modules that came after the first import
     mend = "  To give it one: @bp.custom_rule(vjp=...) around a function that calls it."
     if function in REFUSALS:
@@ -86,7 +86,7 @@ def no_rule(function: Any, kind: str = "function") -> NoRuleError:
     )
 
 
-def _full_name(function: Any) -> str:
+def full_name(function: Any) -> str:
     """``scipy.linalg.expm``, ``np.sort``, ``scipy.stats.norm.ppf``: as a person writes it."""
     name = getattr(function, "__name__", str(function))
     module = (getattr(function, "__module__", "") or "").replace("numpy", "np", 1)
