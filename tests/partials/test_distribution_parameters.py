@@ -204,3 +204,24 @@ def test_the_count_is_0_where_none_is_as_small() -> None:
 def test_counts_are_refused() -> None:
     with pytest.raises(NoRuleError, match="in a count"):
         bp.grad(lambda k: sp.pdtr(k, 1.3))(2.0)
+
+
+def test_student_of_many_degrees_is_right_or_nan() -> None:
+    """∂T/∂v = t (t² + 1) φ(t)/4v² + O(v⁻³) at c = 0 (Fisher 1925)."""
+    v, t = np.array([1e6, 1e7, 1e8, 1e10]), 0.7
+    found = OPS["nctdtr_derivative"](1, 0, 0, v, 0.0, t)
+    wanted = t * (t * t + 1) * np.exp(-0.5 * t * t) / np.sqrt(2 * np.pi) / (4 * v * v)
+    np.testing.assert_allclose(found[:2], wanted[:2], rtol=2e-6)
+    assert np.all(np.isnan(found[2:]) | (np.abs(found[2:] / wanted[2:] - 1) < 1e-6))
+
+
+def test_sums_of_too_many_terms_are_nan() -> None:
+    large = np.array([2.0, 1e9, np.nan])
+    for found in (
+        OPS["noncentral_gamma_derivative"](1, 0, 0, 2.0, large, 1 + large),
+        OPS["noncentral_beta_derivative"](1, 0, 0, 0, 2.0, 2.5, large, 1 + large),
+        OPS["nctdtr_derivative"](1, 0, 0, 5.0, large, large),
+    ):
+        np.testing.assert_array_equal(np.isnan(found), [False, True, True])
+    assert np.isnan(bp.grad(lambda k: sp.chndtr(1e8, k, 1e8))(5.0))
+    assert np.isnan(bp.grad(lambda m: sp.ncfdtr(m, 5.0, 1e8, 1e7))(5.0))

@@ -9,6 +9,7 @@ import scipy.special as sp
 
 import backpass as bp
 from backpass.graph.errors import NoRuleError
+from backpass.graph.op import OPS
 
 from .references import close, differences
 
@@ -399,6 +400,21 @@ def test_series_that_do_not_converge_or_cancel_give_nan() -> None:
     assert np.isnan(bp.grad(sp.hyp1f1)(-30.5, 1.4, 60.0))
 
 
+@pytest.mark.parametrize(("b", "x"), [(20.0, 0.4), (1.5, 3.0), (-2.5, 7.0)])
+def test_tricomis_function_where_it_is_a_polynomial(b: float, x: float) -> None:
+    """1, x − b, x² − 2 (b + 1) x + b (b + 1): far smaller than what the function is at a + 1."""
+    for a, wanted in ((0.0, 0.0), (-1.0, -1.0), (-2.0, 2 * b + 1 - 2 * x)):
+        close(bp.grad(lambda b, a=a: sp.hyperu(a, b, x))(b), wanted, 1e-13)
+    mixed = bp.grad(lambda x: bp.grad(lambda b: sp.hyperu(-2.0, b, x))(b))(x)
+    close([bp.grad(bp.grad(lambda b: sp.hyperu(-2.0, b, x)))(b), mixed], [2.0, -2.0], 1e-13)
+
+
+def test_tricomis_function_is_not_given_where_its_digits_are_lost() -> None:
+    gradient = bp.grad(lambda b: sp.hyperu(-2 + 1e-12, b, np.array([0.4, 3.0]))[0])
+    assert np.isnan(gradient(20.0))
+    close(bp.grad(lambda b: sp.hyperu(-2 + 1e-12, b, 3.0))(1.5), -2.0, 1e-11)
+
+
 POLYNOMIALS = {
     "eval_jacobi": (
         (
@@ -512,3 +528,54 @@ def test_mathieus_periodic_functions_by_q(kind: str, part: int) -> None:
     by_both = lambda x: bp.grad(lambda q: np.sum(function(q, x)))(q)  # noqa: E731
     mixed = bp.jvp(by_both, (x,), (np.ones(5),))[1]
     close(mixed, np.diagonal(differences(by_both, (x,), 0)), 1e-8)
+
+
+@pytest.mark.parametrize(
+    ("function", "places"),
+    [
+        (lambda v: sp.hyp0f1(v, 0.3), 0.7),
+        (lambda v: sp.hyp0f1(v, -7.0), 0.7),
+        (lambda v: sp.hyp0f1(0.7, v), 0.7),
+        (lambda v: sp.pbvv(v, 0.3)[0], 1.0),
+        (lambda a: sp.eval_jacobi(1.3, a, 0.4, 0.3), 0.4),
+        (lambda n: sp.eval_jacobi(n, 0.2, 0.4, 0.3), 1.3),
+        (lambda a: sp.eval_gegenbauer(1.3, a, 0.3), 0.4),
+        (lambda v: sp.lpmv(1, v, 0.3), 2.3),
+        (lambda v: sp.jv(v, 0.3), 1.3),
+        (lambda v: sp.hyperu(v, 1.2, 0.3), 1.3),
+        (lambda q: sp.mathieu_a(2, q), 1.3),
+        (lambda c: sp.tklmbda(0.7, c), 0.3),
+    ],
+)
+def test_an_entry_of_nan_leaves_the_others_as_they_are(function: Any, places: float) -> None:
+    gradient = bp.grad(lambda v: np.sum(function(v)))
+    found = gradient(np.array([places, np.nan]))
+    close(found[0], gradient(np.array([places]))[0], 1e-14)
+    assert np.isnan(found[1])
+
+
+@pytest.mark.parametrize("degree", [np.nan, np.inf, 1e7])
+def test_degrees_and_counts_that_are_not_numbers_or_too_large_give_nan(degree: float) -> None:
+    assert np.isnan(bp.grad(lambda a: sp.eval_jacobi(degree, a, 0.4, 0.3))(0.2))
+    assert np.isnan(bp.grad(lambda a: sp.eval_gegenbauer(degree, a, 0.3))(0.2))
+    assert np.isnan(bp.grad(lambda a: sp.eval_genlaguerre(degree, a, 0.3))(0.2))
+    assert np.isnan(OPS["lpmv_by_degree"](1, degree, 2.3, 0.3))
+    assert np.isnan(OPS["smirnov_by_d"](1, degree, 0.3))
+
+
+def test_what_would_take_too_many_nodes_is_nan() -> None:
+    for name in ("mathieu_a", "mathieu_b"):
+        assert np.isnan(OPS[f"{name}_by_q"](1, 2, 1e12))
+    assert np.isnan(OPS["spheroidal_by_gamma2"](1, 0, 2, 1e16))
+    orders = np.array([0.3, 1e9])
+    for name in ("yv", "kv", "hankel1"):
+        found = OPS[f"{name}_by_order"](1, orders, 2.0)
+        assert not np.isnan(found[0])
+        assert np.isnan(found[1])
+    np.testing.assert_array_equal(OPS["jv_by_order"](1, orders, 2.0), [OPS["jv_by_order"](1, 0.3, 2.0), 0.0])
+    assert np.isnan(OPS["hyperu_derivative"](1, 0, 0, 1e12, 1.0, 2.0))
+
+
+def test_a_low_order_leaves_the_reciprocal_gamma_function_of_others_as_it_is() -> None:
+    found = OPS["pbvv_by_order"](1, np.array([-12.3, 380.5]), 0.3)
+    close(found[0], OPS["pbvv_by_order"](1, -12.3, 0.3), 1e-14)

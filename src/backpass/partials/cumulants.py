@@ -19,6 +19,8 @@ import numpy as np
 Order = tuple[int, ...]
 _SLAB = 256
 """So many terms of a sum are held at a time for all entries."""
+MOST = 1_000_000
+"""Sums of more terms are not taken: what needs them is NaN."""
 _FALL = 40.0
 """Where f is less than exp(−40) of its value at x, the integral ends."""
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .special import _apply, _polygamma
+from .special import _apply, _polygamma, largest
 
 
 class Linear(NamedTuple):
@@ -90,9 +90,11 @@ def times_gamma(jet: np.ndarray, x: Linear, power: int = 1) -> np.ndarray:
 
 def over_gamma(jet: np.ndarray, x: Linear) -> np.ndarray:
     """The jet over Γ(x + ε), at poles of Γ down to −200, too: 1/Γ(x) = x (x + 1) … (x + n − 1)/Γ(x + n)."""
-    shift = int(min(np.max(np.ceil(1 - x.value), initial=0.0), 200))
+    shift = np.clip(np.ceil(1 - x.value), 0.0, 200.0)
+    for k in range(largest(shift, 200)):
+        jet = np.where(k < shift, times(jet, x.plus(k)), jet)
     shifted = x.plus(shift)
-    return times_gamma(rising(jet, x, shift), shifted, -1) * _apply("rgamma")(shifted.value)
+    return times_gamma(jet, shifted, -1) * _apply("rgamma")(shifted.value)
 
 
 __all__ = [

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from .cumulants import total
+from .cumulants import MOST, total
 from .incomplete import BETA, GAMMA, beta_density, beta_step, gamma_density, gamma_step
-from .special import _apply, family
+from .special import _apply, family, largest
 
 
 def _poisson(rate: Any, term: Callable[[Any], Any]) -> Any:
@@ -24,8 +24,11 @@ def _poisson(rate: Any, term: Callable[[Any], Any]) -> Any:
 
 
 def _count(rate: Any) -> int:
-    largest = np.max(rate, initial=0.0, where=np.isfinite(rate))
-    return int(largest + 10 * np.sqrt(largest) + 40)
+    return largest(_terms(rate), MOST) + 1
+
+
+def _terms(rate: Any) -> Any:
+    return rate + 10 * np.sqrt(rate) + 40
 
 
 def _weight(j: Any, rate: Any) -> Any:
@@ -43,6 +46,8 @@ def _in_rate(times: int, law: Callable[[Any], Any], a: Any) -> Any:
 
 
 def _gamma(n: int, times: int, m: int, a: Any, rate: Any, x: Any) -> Any:
+    rate = np.where(_terms(rate) <= MOST, rate, np.nan)
+
     def law(a: Any) -> Any:
         if m:
             return _poisson(rate, lambda j: _weight(j, rate) * gamma_density((n, m - 1), a + j, x))
@@ -52,6 +57,8 @@ def _gamma(n: int, times: int, m: int, a: Any, rate: Any, x: Any) -> Any:
 
 
 def _beta(i: int, j: int, times: int, m: int, a: Any, b: Any, rate: Any, r: Any) -> Any:
+    rate = np.where(_terms(rate) <= MOST, rate, np.nan)
+
     def law(a: Any) -> Any:
         if m:
             return _poisson(rate, lambda k: _weight(k, rate) * beta_density((i, j, m - 1), a + k, b, r))

@@ -12,20 +12,20 @@ from typing import Any
 
 import numpy as np
 
-from .cumulants import bell, total
-from .special import _apply, _polygamma, family
-from .stirling import log_minus, stirling_error
+from .cumulants import MOST, bell, total
+from .special import _apply, family, largest
+from .stirling import log_less_psi, log_minus, stirling_error
 
 _FALL = 80.0
 """The density of log S is left out where it is less than exp(−80) of its largest value."""
+_LOST = 1e8
+"""Where terms add up to more than their sum by this factor, the sum is not given: v above some 10⁷."""
 
 
 def _in_degrees(k: int, v: Any, z: Any) -> Any:
     """∂ᵏ/∂vᵏ of the logarithm of the density of z = log S"""
-    half = 0.5 * v
-    if k > 1:
-        return 0.5**k * ((-1.0) ** k * math.factorial(k - 2) / half ** (k - 1) - _polygamma(k - 1, half))
-    return 0.5 * (np.log(half) - _polygamma(0, half) + log_minus(np.exp(2 * z), np.expm1(2 * z)))
+    found = 0.5**k * log_less_psi(k - 1, 0.5 * v)
+    return found if k > 1 else found + 0.5 * log_minus(np.exp(2 * z), np.expm1(2 * z))
 
 
 def _normal_slope(k: int, y: Any) -> Any:
@@ -39,8 +39,8 @@ def _places(upper: Any, v: Any, c: Any) -> tuple[Any, Any, int]:
     low = -0.25 * (left + np.sqrt(left * (left + 8)))
     high = 0.5 * np.log1p(right + np.sqrt(2 * right))
     step = 0.15 / np.sqrt(1 + (v + c * c) / 8)
-    count = int(np.max((high - low) / step, initial=0.0)) + 1
-    return low, (high - low) / count, count
+    count = largest((high - low) / step, MOST) + 1
+    return low, np.where((high - low) / step <= MOST, (high - low) / count, np.nan), count
 
 
 def _log_density(v: Any, z: Any) -> Any:
@@ -60,7 +60,12 @@ def _positive(n: int, k: int, m: int, v: Any, c: Any, t: Any) -> Any:
         slopes = bell((n,), lambda order: _in_degrees(order[0], v, z))
         return np.exp(_log_density(v, z)) * slopes * _normal(k, m, upper, c, t, np.exp(z))
 
-    return 2 * step * total(count, term)
+    def both(i: Any) -> Any:
+        value = term(i)
+        return np.stack([value, np.abs(value)], axis=1)
+
+    found, size = total(count, both)
+    return np.where(size > _LOST * np.abs(found), np.nan, 2 * step * found)
 
 
 def _normal(k: int, m: int, upper: Any, c: Any, t: Any, s: Any) -> Any:

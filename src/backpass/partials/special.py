@@ -144,6 +144,11 @@ def repeated(name: str, of: str, nth: Callable[..., Any], *partials: Any, number
     return op
 
 
+def largest(counts: Any, most: int) -> int:
+    """The largest of the counts of terms that are at most so many; others, and NaN, are left out."""
+    return int(np.max(counts, initial=0.0, where=counts <= most))
+
+
 def family(name: str, of: str, count: int, nth: Callable[..., Any], **record: Any) -> Op:
     """Declare the derivatives of the operation `of` in all arguments that have any, as an operation of as many orders
     and of the arguments: its own derivatives are itself with one order more."""

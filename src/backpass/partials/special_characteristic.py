@@ -16,6 +16,8 @@ import numpy as np
 from .special import _apply, _scipy, repeated, special, whole
 
 _ORDER = whole("an order")
+_LARGEST = 2000
+"""Where the matrix would be larger than this, there is no derivative: at q of some millions."""
 DEGREE = math.pi / 180
 
 
@@ -47,17 +49,27 @@ def _of_length_one(parts: Terms) -> Terms:
     return [sum(parts[i] * scale[k - i] for i in range(k + 1)) for k in range(len(parts))]
 
 
-def _each(derivative: Callable[..., float], allowed: Callable[..., bool], orders: int, numbers: int = 1) -> Any:
-    """Entry by entry, for the whole orders that there are; NaN for others."""
+def _each(
+    derivative: Callable[..., float],
+    allowed: Callable[..., bool],
+    size: Callable[..., int],
+    orders: int,
+    numbers: int = 1,
+) -> Any:
+    """Entry by entry, for the whole orders that there are; NaN for others, and where the matrix's size is too large."""
 
     def run(*given: Any) -> np.ndarray:
         rows = np.stack(given[numbers:], axis=1).tolist()
         known = [allowed(*row[:orders]) and row[:orders] == list(map(int, row[:orders])) for row in rows]
-        finite = [all(map(math.isfinite, row)) for row in rows]
+        finite = [all(map(math.isfinite, row)) and size(*row) <= _LARGEST for row in rows]
         fits = zip(known, finite, rows, strict=True)
         return np.array([derivative(*given[:numbers], *row) if k and f else np.nan for k, f, row in fits])
 
     return run
+
+
+def _mathieu_size(m: float, q: float, *_: float) -> int:
+    return int(m) // 2 + math.isqrt(int(abs(q))) + 14
 
 
 def _mathieu(sign: int, m: float, q: float) -> tuple[int, np.ndarray, np.ndarray]:
@@ -65,7 +77,7 @@ def _mathieu(sign: int, m: float, q: float) -> tuple[int, np.ndarray, np.ndarray
     multiplies beside their squares; the constant counts √2 (28.4.5–8)."""
     odd = m % 2 == 1
     first = 1 if odd else 1 - sign
-    size = int(m) // 2 + math.isqrt(int(abs(q))) + 14
+    size = _mathieu_size(m, q)
     moving = np.eye(size, k=1) + np.eye(size, k=-1)
     if odd:
         moving[0, 0] = sign
@@ -101,11 +113,15 @@ def _mathieu_function(name: str, sign: int) -> Callable[..., float]:
     return derivative
 
 
+def _spheroidal_size(m: float, degree: float, gamma2: float) -> int:
+    return int(degree - m) // 2 + math.isqrt(int(abs(gamma2))) // 2 + 14
+
+
 def _spheroidal(n: int, m: float, degree: float, gamma2: float) -> float:
     """λ at γ²: the matrix of −d/dx (1 − x²) d/dx + m²/(1 − x²) + γ²x² in normalised Legendre functions of the degrees
     m + p, m + p + 2, …, p = 0 or 1, by which x P̄_l = a_{l+1} P̄_{l+1} + a_l P̄_{l−1}, a_l² = (l² − m²)/(4l² − 1)."""
     level = int(degree - m) // 2
-    size = level + math.isqrt(int(abs(gamma2))) // 2 + 14
+    size = _spheroidal_size(m, degree, gamma2)
     degrees = m + (degree - m) % 2 + 2.0 * np.arange(size)
     a = lambda l: np.sqrt((l * l - m * m) / (4 * l * l - 1))  # noqa: E731, E741
     beside = (a(degrees + 1) * a(degrees + 2))[:-1]
@@ -118,7 +134,7 @@ for _letter, _sign in (("a", 1), ("b", -1)):
     repeated(
         f"{_name}_by_q",
         _name,
-        _each(_mathieu_value(_sign), lambda m, lowest=_lowest: m >= lowest, orders=1),
+        _each(_mathieu_value(_sign), lambda m, lowest=_lowest: m >= lowest, _mathieu_size, orders=1),
         _ORDER,
         lambda g, out, n, m, q, name=_name: g * _apply(f"{name}_by_q")(n + 1, m, q),
         notation=f"∂^{{0}}/∂{{2}}^{{0}} {_letter}_{{1}}({{2}})",
@@ -142,6 +158,7 @@ for _name, _letter, _sign in (("mathieu_cem", "ce", 1), ("mathieu_sem", "se", -1
         _each(
             _mathieu_function(_name, _sign),
             lambda m, lowest=(1 - _sign) // 2: m >= lowest,
+            _mathieu_size,
             orders=1,
             numbers=2,
         ),
@@ -156,7 +173,7 @@ for _name, _letter, _sign in (("mathieu_cem", "ce", 1), ("mathieu_sem", "se", -1
 repeated(
     "spheroidal_by_gamma2",
     "pro_cv",
-    _each(_spheroidal, lambda m, degree: 0 <= m <= degree, orders=2),
+    _each(_spheroidal, lambda m, degree: 0 <= m <= degree, _spheroidal_size, orders=2),
     _ORDER,
     _ORDER,
     lambda g, out, n, m, degree, gamma2: g * _apply("spheroidal_by_gamma2")(n + 1, m, degree, gamma2),

@@ -12,23 +12,25 @@ from typing import Any
 import numpy as np
 
 from .jets import Linear, constant, derivative, over, over_gamma, rising, times, times_gamma
-from .special import _apply, family, repeated, whole
+from .special import _apply, family, largest, repeated, whole
 from .special_hypergeometric import kummer, parted, series, started
 
 Jet = np.ndarray
+_DEGREES = 20_000
+"""Recurrences are not taken to higher degrees, or orders of Legendre's functions: these have no derivatives here."""
 
 
 def _at_degree(degree: np.ndarray, before: Jet, first: Jet, next_one: Callable[[int, Jet, Jet], Jet]) -> Jet:
     """The polynomial of each entry's own whole degree; ``next_one(k, P_{k−1}, P_{k−2})`` is P_k."""
     found = np.where(degree < 0, 0.0, np.where(degree == 0, before, first))
-    for k in range(2, int(np.max(degree, initial=0.0)) + 1):
+    for k in range(2, largest(degree, _DEGREES) + 1):
         before, first = first, next_one(k, first, before)
         found = np.where(degree == k, first, found)
     return found
 
 
 def _whole(order: int, degree: np.ndarray) -> np.ndarray:
-    return np.full(len(degree), order == 0) & (degree >= 0) & (degree == np.floor(degree))
+    return np.full(len(degree), order == 0) & (degree >= 0) & (degree <= _DEGREES) & (degree == np.floor(degree))
 
 
 def _jacobi(nn: int, na: int, nb: int, nx: int, degree: Any, a: Any, b: Any, x: Any) -> np.ndarray:
@@ -116,10 +118,10 @@ def _legendre(n: int, m: np.ndarray, degree: np.ndarray, x: np.ndarray) -> np.nd
     order = np.abs(m)
     upper = [Linear(order - degree, (-1,)), Linear(degree + order + 1, (1,))]
     jet = series(constant((n,), np.ones(len(x))), upper, [Linear(order + 1, (0,))], 0.5 * (1 - x))
-    for k in range(int(np.max(2 * m, initial=0.0))):
+    for k in range(2 * largest(m, _DEGREES)):
         jet = np.where(k < 2 * m, times(jet, Linear(degree - m + 1 + k, (1,))), jet)
     scale = np.where(m > 0, -0.5, 0.5) ** order * (1 - x * x) ** (0.5 * order) * _apply("rgamma")(order + 1)
-    return np.where((np.abs(x) < 1) & (m == np.floor(m)), scale * derivative(jet), np.nan)
+    return np.where((np.abs(x) < 1) & (order <= _DEGREES) & (m == np.floor(m)), scale * derivative(jet), np.nan)
 
 
 def _legendre_slope(g: Any, out: Any, n: Any, m: Any, v: Any, x: Any) -> Any:

@@ -391,10 +391,11 @@ def _tukey_density(p: Any, c: Any) -> Any:
 
 def _tukey_in_lambda(p: Any, c: Any) -> Any:
     """By x = (pᶜ − (1 − p)ᶜ)/c; 0 at the ends of the support and beyond."""
+    beyond = np.where((p == p) & (c == c), 0.0, np.nan)
     inside = p * (1 - p) > 0
     p = np.where(inside, p, 0.5)
     rise = _boxcox_in_lambda(np.log(p), c) - _boxcox_in_lambda(np.log1p(-p), c)
-    return np.where(inside, -rise * _tukey_density(p, c), 0.0)
+    return np.where(inside, -rise * _tukey_density(p, c), beyond)
 
 
 special(

@@ -13,33 +13,37 @@ from typing import Any
 import numpy as np
 
 from .jets import Linear, constant, derivative, over, over_gamma, rising, times, times_exponential, times_gamma
-from .special import _apply, family, in_parameter, special
+from .special import _apply, family, in_parameter, largest, special
 from .special_orders import first_kind
 
 _MOST = 5000
 """Terms after which a series counts as not converging: ₂F₁ within 0.007 of 1."""
 _LOST = 1e6
 """Where terms are larger than their sum by this factor, the sum is not given."""
+_NODES = 10_000
+"""Where the integral of U needs more nodes than this, U has no derivatives: a above 10⁶."""
+
+
+def _size(jet: np.ndarray) -> np.ndarray:
+    return np.max(np.abs(jet), axis=tuple(range(jet.ndim - 1)))
 
 
 def series(jet: np.ndarray, upper: list[Linear], lower: list[Linear], z: np.ndarray) -> np.ndarray:
     """Σ (upper)ₖ/(lower)ₖ zᵏ/k! times the jet (16.2.1); NaN where it does not converge or cancels."""
-    parameters = tuple(range(jet.ndim - 1))
-    size = lambda jet: np.max(np.abs(jet), axis=parameters)  # noqa: E731
     term = total = jet
-    largest, open_ = size(jet), np.ones(len(z), bool)
+    top, open_ = _size(jet), np.ones(len(z), bool)
     for k in range(_MOST):
         for a in upper:
             term = times(term, a.plus(k))
         for b in lower:
             term = over(term, b.plus(k))
         term = term * (z / (k + 1))
-        total, now = total + term, size(term)
-        largest = np.maximum(largest, now)
-        quiet, open_ = ~open_, now > 1e-17 * size(total)
+        total, now = total + term, _size(term)
+        top = np.maximum(top, now)
+        quiet, open_ = ~open_, now > 1e-17 * _size(total)
         if np.all(quiet & ~open_):
             break
-    return np.where(open_ | (largest > _LOST * size(total)), np.nan, total)
+    return np.where(open_ | (top > _LOST * _size(total)), np.nan, total)
 
 
 def started(orders: tuple[int, ...], upper: list[Linear], lower: list[Linear], nz: int, size: int) -> np.ndarray:
@@ -123,12 +127,14 @@ def _tricomi(na: int, nb: int, nx: int, a: np.ndarray, b: np.ndarray, x: np.ndar
     peak = np.where(half > 0, (half + root) / x, a / (root - half))
     low, high = -np.log(1 + 60 / a + np.log1p(60 * peak / a)), np.log(6 + (80 + 2 * np.abs(b)) / (x * peak))
     step = np.minimum(0.08, 0.3 / np.sqrt(a + 1))
-    count = int(np.max((high - low) / step, initial=0.0)) + 1
-    s = low[:, None] + ((high - low) / count)[:, None] * np.arange(count + 1)
+    nodes = (high - low) / step
+    count = largest(nodes, _NODES) + 1
+    apart = np.where(nodes <= _NODES, (high - low) / count, np.nan)[:, None]
+    s = low[:, None] + apart * np.arange(count + 1)
     t = peak[:, None] * np.exp(s - np.exp(-s))
     logs, shifted = np.log(t), np.log1p(t)
     exponent = -x[:, None] * t + a[:, None] * logs + (b - a - 1)[:, None] * shifted
-    f = np.exp(exponent) * (1 + np.exp(-s)) * ((high - low) / count)[:, None]
+    f = np.exp(exponent) * (1 + np.exp(-s)) * apart
     jet = np.empty((na + 1, nb + 1, nx + 1, len(x)))
     for i, j, k in np.ndindex(na + 1, nb + 1, nx + 1):
         jet[i, j, k] = np.sum(f * (logs - shifted) ** i * shifted**j * (-t) ** k, axis=1)
@@ -137,17 +143,25 @@ def _tricomi(na: int, nb: int, nx: int, a: np.ndarray, b: np.ndarray, x: np.ndar
 
 
 def hyperu_derivative(na: int, nb: int, nx: int, a: np.ndarray, b: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """At a ≤ 0 by U(a − 1) = (2a − b + x) U(a) − a (a − b + 1) U(a + 1) from above (13.3.7); NaN at a < −1000."""
+    """At a ≤ 0 by U(a − 1) = (2a − b + x) U(a) − a (a − b + 1) U(a + 1) from above (13.3.7); NaN at a < −1000.
+
+    At whole a ≤ 0 U is a polynomial, 1 at a = 0, while ∂U/∂a may be larger than it by far: so may U at a + 1, then."""
     usable = (x > 0) & (a >= -1000) & np.isfinite(a + b + x)
     a, b, x = (np.where(usable, value, 1.0) for value in (a, b, x))
-    steps = np.maximum(np.ceil(1e-3 - a), 0.0)
-    at = a + steps
+    polynomial = np.full(len(a), na == 0) & (a <= 0) & (a == np.floor(a))
+    steps = np.where(polynomial, -a, np.maximum(np.ceil(1e-3 - a), 0.0))
+    at = np.where(polynomial, 1.0, a + steps)
     here = _tricomi(na, nb, nx, at, b, x)
     above = _tricomi(na, nb, nx, at + 1, b, x) if np.any(steps) else here
+    one = constant((na, nb, nx), np.ones(len(a)))
+    here, above, at = np.where(polynomial, one, here), np.where(polynomial, 0.0, above), a + steps
     for k in range(int(np.max(steps, initial=0.0))):
         first, second = Linear(at, (1, 0, 0)), Linear(at - b + 1, (1, -1, 0))
-        below = times(here, Linear(2 * at - b + x, (2, -1, 1))) - times(times(above, first), second)
+        part = times(here, Linear(2 * at - b + x, (2, -1, 1)))
+        below = part - times(times(above, first), second)
         moves = k < steps
+        lost = moves & (np.abs(at - 1) < 1e-3) & (_size(part) > _LOST * _size(below))
+        below = np.where(lost, np.nan, below)
         here, above, at = np.where(moves, below, here), np.where(moves, here, above), np.where(moves, at - 1, at)
     return np.where(usable, derivative(here), np.nan)
 

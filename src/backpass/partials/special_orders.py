@@ -14,12 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from .special import _apply, repeated
+from .special import _apply, largest, repeated
 
 Integral = Callable[[int, Any, Any], Any]
 
 FALLEN = 45.0
 """A path ends where the integrand has fallen by exp(−45)."""
+_NODES = 5000
+"""Where an integral needs more nodes than this, it is NaN: orders of some thousand that are far above the argument."""
 
 
 def at_positive(integral: Integral, at_zero: float) -> Integral:
@@ -40,8 +42,9 @@ def _reach(stiffness: Any, fall: float = FALLEN) -> Any:
 
 def _trapezoids(low: Any, high: Any, step: Any) -> tuple[np.ndarray, np.ndarray]:
     """Places from `low` to `high`, a row an entry, at most a step apart; and how far apart they are."""
-    count = int(np.max((high - low) / step, initial=0.0)) + 1
-    apart = (high - low) / count
+    nodes = (high - low) / step
+    count = largest(nodes, _NODES) + 1
+    apart = np.where(nodes <= _NODES, (high - low) / count, np.nan)
     return low[:, None] + apart[:, None] * np.arange(count + 1), apart
 
 
@@ -127,9 +130,9 @@ def hankel(n: int, v: Any, x: Any, scaled: bool = False) -> Any:
 
 
 def first_kind(n: int, v: np.ndarray, x: np.ndarray) -> np.ndarray:
-    found = hankel(n, v, x).real
-    beyond = v >= x
+    found, beyond = np.empty(len(v)), v >= x
     found[beyond] = _beyond(n, v[beyond], x[beyond])
+    found[~beyond] = hankel(n, v[~beyond], x[~beyond]).real
     return found
 
 

@@ -11,10 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from .special import _apply, repeated, special, whole
+from .special import _apply, largest, repeated, special, whole
 
 _COUNT = whole("the number of samples")
 _TOGETHER = 256
+_SAMPLES = 1_000_000
+"""Of more samples than this there is no derivative: the sum has as many terms."""
 
 
 def _falling(a: Any, k: int) -> Any:
@@ -25,10 +27,10 @@ def _falling(a: Any, k: int) -> Any:
 def _smirnov(order: int, n: np.ndarray, d: np.ndarray) -> np.ndarray:
     """The derivative of this order by d, from term to term; that of k = 0 is (1 − d)ⁿ."""
     total = (-1.0) ** order * _falling(n, order) * (1 - d) ** (n - order)
-    for first in range(1, int(np.max(n, initial=0.0)) + 1, _TOGETHER):
+    for first in range(1, largest(n, _SAMPLES) + 1, _TOGETHER):
         k = np.arange(first, first + _TOGETHER)
         total += np.sum(_terms(order, n[:, None], d[:, None], k), axis=1)
-    return np.where((d >= 0) & (d <= 1), total, np.nan)
+    return np.where((d >= 0) & (d <= 1) & (n <= _SAMPLES), total, np.nan)
 
 
 def _terms(order: int, n: np.ndarray, d: np.ndarray, k: np.ndarray) -> np.ndarray:

@@ -25,6 +25,15 @@ def polygamma_step(n: int, x: Any, h: Any) -> Any:
     return np.where(large, (-1.0) ** (n + 1) * series, _polygamma(n, near + h) - _polygamma(n, near))
 
 
+def log_less_psi(n: int, x: Any) -> Any:
+    """The nth derivative of log x − ψ(x), where x is large (−1)ⁿ Σₖ Bₖ (k + n − 1)!/k! x⁻ᵏ⁻ⁿ (5.11.2, 5.15.8)."""
+    large = x > _LARGE
+    far, near = np.where(large, x, _LARGE), np.where(large, 1.0, x)
+    series = sum(b * math.factorial(k + n - 1) / math.factorial(k) / far ** (k + n) for k, b in _BERNOULLI.items())
+    log = (-1.0) ** (n - 1) * math.factorial(n - 1) / near**n if n else np.log(near)
+    return np.where(large, (-1.0) ** n * series, log - _polygamma(n, near))
+
+
 def stirling_error(a: Any) -> Any:
     """log Γ(a) − (a − ½) log a + a − ½ log 2π (5.11.1)"""
     large = a > _LARGE
