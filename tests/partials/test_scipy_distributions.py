@@ -9,6 +9,7 @@ import pytest
 
 pytest.importorskip("scipy")
 
+import scipy.linalg
 import scipy.stats
 from scipy.stats import norm
 
@@ -206,3 +207,122 @@ def test_scipys_classes_are_as_they_were() -> None:
     with pytest.raises(ZeroDivisionError), np.errstate(all="ignore"):
         bp.grad(lambda x: f(x) + 1 // 0)(0.3)
     assert scipy.stats.rv_continuous.logpdf is own
+
+
+TAILS = [
+    (lambda x: norm.logsf(x), 50.0, -1254.8313611394199),
+    (lambda x: scipy.stats.halfnorm.logsf(x), 50.0, -1254.8313611394199 + np.log(2)),
+    (lambda x: scipy.stats.expon.logsf(x), 1000.0, -1000.0),
+    (lambda x: scipy.stats.logistic.logsf(x), 1000.0, -1000.0),
+    (lambda x: scipy.stats.laplace.logsf(x), 1000.0, -1000.0 - np.log(2)),
+    (lambda x: scipy.stats.weibull_min.logsf(x, 2), 50.0, -2500.0),
+    (lambda x: scipy.stats.pareto.logsf(x, 3.0), 1e200, -3 * np.log(1e200)),
+    (lambda x: scipy.stats.lognorm.logsf(x, 0.1), 1e3, scipy.stats.lognorm.logsf(1e3, 0.1)),
+]
+
+
+@pytest.mark.parametrize(("f", "at", "wanted"), TAILS)
+def test_far_out_in_the_tail(f: Any, at: float, wanted: float) -> None:
+    value, slope = bp.value_and_grad(f)(at)
+    close(value, wanted, 1e-14)
+    step = 1e-3 * at
+    close(slope, (bp.vjp(f, at + step)[0] - bp.vjp(f, at - step)[0]) / (2 * step), 1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "shapes", "methods"),
+    [
+        *[
+            (n, s, "pdf logpdf cdf sf logcdf logsf")
+            for n, s in (("gamma", (1.7,)), ("beta", (1.7, 2.3)), ("uniform", ()))
+        ],
+        *[
+            (n, s, "logpdf cdf logsf")
+            for n, s in (("norm", ()), ("expon", ()), ("lognorm", (0.7,)), ("pareto", (1.7,)))
+        ],
+        *[(n, s, "logpdf cdf logsf") for n, s in (("logistic", ()), ("t", (2.5,)), ("triang", (0.4,)))],
+        *[(n, s, "pmf logpmf") for n, s in (("poisson", (1.7,)), ("binom", (5, 0.3)), ("betabinom", (5, 1.3, 2.1)))],
+        *[(n, s, "cdf") for n, s in (("poisson", (1.7,)), ("betabinom", (5, 1.3, 2.1)))],
+    ],
+)
+def test_data_that_are_missing(name: str, shapes: tuple[Any, ...], methods: str) -> None:
+    """NaN has the value and the derivative NaN, and changes no other entry."""
+    whole = name in ("poisson", "binom", "betabinom")
+    data = np.array([3.0, np.nan, 2.0]) * (1.0 if whole else 0.25)
+    for method in methods.split():
+        free = [k for k, s in enumerate(shapes) if isinstance(s, float)]
+        moves = [*free, *(() if whole else ("x", "scale"))]
+        for move in moves:
+
+            def f(t: Any, x: Any, method: str = method, move: Any = move) -> Any:
+                moved = [s + t if k == move else s for k, s in enumerate(shapes)]
+                scale = {} if whole else {"scale": 1.0 + t if move == "scale" else 1.0}
+                return getattr(getattr(scipy.stats, name), method)(
+                    x + t * np.ones(np.shape(x)) if move == "x" else x, *moved, **scale
+                )
+
+            value, slope = bp.jvp(lambda t: f(t, data), (0.0,), (1.0,))
+            np.testing.assert_allclose(value, f(0.0, data), rtol=1e-13)
+            wanted = [np.nan if np.isnan(x) else bp.grad(f)(0.0, x) for x in data]
+            np.testing.assert_allclose(slope, wanted, rtol=1e-12, err_msg=f"{method} by {move}")
+            assert np.isnan(bp.grad(f)(0.0, np.nan)), (method, move)
+
+
+@pytest.mark.parametrize("matrix", [np.array([[1.0, 2.0], [2.0, 1.0]]), -np.eye(2), np.ones((2, 2))])
+def test_matrices_that_are_not_positive_definite(matrix: np.ndarray) -> None:
+    point = np.array([0.3, 0.4])
+    for density in (
+        lambda c: scipy.stats.multivariate_normal.logpdf(point, None, c),
+        lambda c: scipy.stats.multivariate_t.pdf(point, None, c, df=3.0),
+        lambda c: scipy.stats.matrix_normal.logpdf(np.eye(2), None, c),
+        lambda c: scipy.stats.matrix_normal.logpdf(np.eye(2), None, np.eye(2), c),
+        lambda c: scipy.stats.wishart.logpdf(np.eye(2), 4, c),
+        lambda c: scipy.stats.wishart.logpdf(c, 4, np.eye(2)),
+        lambda c: scipy.stats.invwishart.logpdf(c, 4, np.eye(2)),
+    ):
+        with pytest.raises(np.linalg.LinAlgError, match="not positive definite") as caught:
+            bp.grad(density)(matrix)
+        assert "test_scipy_distributions.py" in str(caught.value)
+
+
+def test_singular_covariances() -> None:
+    point, regular = np.array([0.3, 0.4]), np.array([[2.0, 1.0], [1.0, 2.0]])
+    several: Any = scipy.stats.multivariate_normal
+    f = lambda c: several.logpdf(point, None, c, allow_singular=True)  # noqa: E731
+    close(bp.value_and_grad(f)(regular)[0], f(regular), 1e-14)
+    held = several(point, np.ones((2, 2)), allow_singular=True)
+    for refused in (lambda t: f(t * np.ones((2, 2))), lambda t: held.logpdf(t * point)):
+        with pytest.raises(bp.errors.TracingError, match="allow_singular"):
+            bp.grad(refused)(1.0)
+    given = lambda m: several.logpdf(point, m, scipy.stats.Covariance.from_diagonal([1.0, 2.0]))  # noqa: E731
+    value, slope = bp.value_and_grad(given)(2 * point)
+    close(value, given(2 * point), 1e-14)
+    close(slope, differences(given, (2 * point,), 0, step=1e-3), 1e-9)
+
+
+@pytest.mark.parametrize("name", ["wishart", "invwishart"])
+def test_a_matrix_of_one_variable_or_on_a_diagonal(name: str) -> None:
+    law = getattr(scipy.stats, name)
+    for x, scale in ((1.5, 2.0), (np.array([1.5, 2.0]), 2.0), (1.5, np.array([1.0, 2.0])), (np.ones(2), np.eye(2))):
+        f = lambda s: np.sum(law.logpdf(x, 4, s))  # noqa: E731, B023
+        at = np.asarray(scale)
+        close(bp.vjp(f, at)[0], f(at), 1e-13)
+        close(bp.vjp(lambda s: law.logpdf(x, 4, s), at)[0], law.logpdf(x, 4, at), 1e-13)  # noqa: B023
+        close(np.sum(bp.grad(f)(at) * at), differences(lambda t: f(t * at), (np.float64(1),), 0, step=1e-3), 1e-9)  # noqa: B023
+
+
+@pytest.mark.parametrize("solve", [scipy.linalg.solve_continuous_are, scipy.linalg.solve_discrete_are])
+@pytest.mark.parametrize("which", ["q", "r"])
+def test_riccati_of_what_is_not_symmetric(solve: Any, which: str) -> None:
+    parts = {"q": np.eye(2), "r": np.eye(2)}
+
+    def f(part: Any) -> Any:
+        q, r = (parts | {which: part}).values()
+        return np.sum(solve(0.5 * np.eye(2), np.eye(2), q, r))
+
+    close(bp.value_and_grad(f)(np.array([[1.0, 0.5], [0.5, 1.0]]))[0], f(np.array([[1.0, 0.5], [0.5, 1.0]])), 1e-12)
+    skew = np.array([[1.0, 0.5], [0.0, 1.0]])
+    with pytest.raises(ValueError, match="symmetric"):
+        f(skew)
+    with pytest.raises(ValueError, match=f"{which} is not symmetric"):
+        bp.grad(f)(skew)

@@ -113,6 +113,13 @@ def option_refused(name: str, option: str, instead: str) -> TracingError:
     return TracingError(f"{name}(..., {option}=...) is not differentiated yet.\n{place()}\n  {instead}")
 
 
+def not_symmetric(name: str, matrix: Any, argument: str) -> MatrixError:
+    return MatrixError(
+        f"{name}: {argument} is not symmetric ({described(matrix)}).\n{place()}\n"
+        f"  Its symmetric part is 0.5 * ({argument} + {argument}.T)."
+    )
+
+
 def stand_in_refused(what: str, instead: str) -> TracingError:
     return TracingError(f"{what} is not followed.\n{place()}\n  Instead: {instead}.")
 

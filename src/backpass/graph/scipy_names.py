@@ -186,7 +186,8 @@ def _enter_methods(module: ModuleType) -> None:
 
 
 _FROZEN = {
-    "multivariate_normal": ("mean", "cov"), "multivariate_t": ("loc", "shape", "df"), "dirichlet": ("alpha",),
+    "multivariate_normal": ("mean", "cov", "allow_singular"), "multivariate_t": ("loc", "shape", "df"),
+    "dirichlet": ("alpha",),
     "matrix_normal": ("mean", "rowcov", "colcov"), "wishart": ("df", "scale"), "invwishart": ("df", "scale"),
     "multinomial": ("n", "p"), "dirichlet_multinomial": ("alpha", "n"), "vonmises_fisher": ("mu", "kappa"),
 }  # fmt: skip

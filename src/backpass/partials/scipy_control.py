@@ -13,7 +13,7 @@ import numpy as np
 from backpass.graph import messages
 from backpass.graph.aval import Aval
 
-from .declare import Kind, Op, as_array, conjugated, declare, floating, is_complex, shape_of
+from .declare import Kind, Op, as_array, conjugated, declare, floating, is_complex, is_staged, shape_of, value_of
 from .decompositions import SOLVE, _mT, adjoint_of
 from .scipy_functions import _rule
 from .scipy_linalg import SYLVESTER, _scipy_linalg
@@ -122,6 +122,11 @@ def _riccati(name: str, discrete: bool) -> None:
         a, b, q, r = (np.atleast_2d(floating(part)) for part in (a, b, q, r))
         if any(map(is_complex, (a, b, q, r))) or any(len(shape_of(part)) > 2 for part in (a, b, q, r)):
             raise messages.option_refused(f"scipy.linalg.{name}", "complex matrices or stacks", "One real equation.")
+        for letter, part in (("q", q), ("r", r)):
+            known = None if is_staged(part) else value_of(part)
+            # SciPy's own bound, in the norm of columns
+            if known is not None and np.linalg.norm(known - known.T, 1) > 100 * np.spacing(np.linalg.norm(known, 1)):
+                raise messages.not_symmetric(f"scipy.linalg.{name}", part, letter)
         if e is not None:  # X stays, in the state E x
             e = as_array(e)
             a, q = _mT(SOLVE(_mT(e), _mT(a))), SOLVE(_mT(e), _mT(SOLVE(_mT(e), _mT(q))))

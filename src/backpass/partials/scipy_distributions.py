@@ -23,6 +23,7 @@ from backpass.graph.op import FUNCTIONS
 
 from .declare import Traced, as_array, rule_for, shape_of, value_of
 from .scipy_functions import RULES
+from .scipy_stats import carried
 from .special import _apply
 from .special_noncentral import noncentral_chi_square_density, noncentral_f_density, noncentral_student_density
 
@@ -137,7 +138,7 @@ class Law:
                 found = self._formula(method, held, shapes)
                 if not self.discrete:
                     found = found - np.log(scale) if logarithm else found / scale
-            return np.where(valid, np.where(inside, found, outside), np.nan)
+            return np.where(valid, carried(z, np.where(inside | np.isnan(z), found, outside)), np.nan)
 
         return call
 
@@ -146,10 +147,15 @@ class Law:
         if self._writes(method):
             return self._formula(method, x, shapes)
         one, other = ("_cdf", "_sf") if method == "_logcdf" else ("_sf", "_cdf")
-        part = self._formula(one, x, shapes)
+
+        def by(name: str) -> Any:
+            known = _of_the_table(self.own, name[1:])
+            return self._formula(name, x, shapes) if known is None else known(x, *shapes)
+
+        part = by(one)
         if not self._writes("_sf"):
             return np.log(part)
-        return np.where(part < 0.5, np.log(part), np.log1p(-self._formula(other, x, shapes)))
+        return np.where(part < 0.5, np.log(part), np.log1p(-by(other)))
 
     def _probability(self, method: str, below: float, above: float) -> Any:
         logarithm = method.startswith("_log")
@@ -160,7 +166,8 @@ class Law:
             inside, held, top = self._within(z, shapes, True)
             with np.errstate(all="ignore"):
                 found = self._logarithm(method, held, shapes) if logarithm else self._formula(method, held, shapes)
-            return np.where(valid, np.where(inside, found, np.where(z >= top, above, below)), np.nan)
+            found = np.where(inside | np.isnan(z), found, np.where(z >= top, above, below))
+            return np.where(valid, carried(z, found), np.nan)
 
         return call
 

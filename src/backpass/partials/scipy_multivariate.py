@@ -13,8 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from .declare import as_array, shape_of
-from .decompositions import SOLVE, _mT, read_triangle
+from backpass.graph import messages
+
+from .declare import as_array, is_staged, shape_of, value_of
+from .decompositions import CHOLESKY, SOLVE, _mT, read_triangle
 from .scipy_functions import _rule, multigammaln
 from .scipy_stats import gammaln, xlogy
 from .special import _apply
@@ -33,12 +35,13 @@ def _symmetric(a: Any) -> Any:
 
 
 def _log_det(a: Any) -> Any:
-    return np.linalg.slogdet(a)[1]
+    """log det of a positive definite matrix; of another one there is no density, and CHOLESKY says so."""
+    return 2.0 * np.sum(np.log(np.diagonal(CHOLESKY(a), axis1=-2, axis2=-1)), axis=-1)
 
 
 def _sized(x: Any, centre: Any, scatter: Any) -> tuple[Any, Any]:
     """The distances from the centre and the matrix of scatter of n variables, which x has along its last axis."""
-    x, scatter = as_array(x), as_array(scatter)
+    x, scatter = as_array(x), as_array(getattr(scatter, "covariance", scatter))  # a scipy.stats.Covariance has it
     sizes = [s[-1] for s in (shape_of(scatter), shape_of(as_array(0.0 if centre is None else centre))) if s]
     if not shape_of(x) or (len(shape_of(x)) == 1 and (not sizes or sizes[0] == 1)):
         x = np.expand_dims(x, -1)
@@ -55,15 +58,30 @@ def _square(d: Any, scatter: Any) -> Any:
     return np.reshape(np.sum(rows * _mT(SOLVE(scatter, _mT(rows))), axis=-1), shape_of(d)[:-1])
 
 
+def _regular(name: str, scatter: Any, allow_singular: bool) -> None:
+    """Of a singular matrix SciPy takes the density on its range, whose dimension jumps: it has no derivative."""
+    if not allow_singular:
+        return
+    if not is_staged(scatter):
+        sizes = np.abs(np.linalg.eigvalsh(value_of(scatter)))
+        if np.min(sizes) > 1e6 * np.finfo(sizes.dtype).eps * np.max(sizes):  # SciPy's bound of rank
+            return
+    raise messages.option_refused(
+        f"scipy.stats.{name}", "allow_singular", "Without it, of a covariance that is positive definite."
+    )
+
+
 def multivariate_normal_logpdf(x, mean=None, cov=1, allow_singular=False):
     """−½ (n log 2π + log det Σ + (x − μ)ᵀ Σ⁻¹ (x − μ))"""
     d, cov = _sized(x, mean, cov)
+    _regular("multivariate_normal", cov, allow_singular)
     return -0.5 * (shape_of(d)[-1] * LOG_2PI + _log_det(cov) + _square(d, cov))
 
 
 def multivariate_t_logpdf(x, loc=None, shape=1, df=1, allow_singular=False):
     """log Γ((ν + n)/2) − log Γ(ν/2) − ½ (n log πν + log det Σ) − (ν + n)/2 log(1 + (x − μ)ᵀ Σ⁻¹ (x − μ)/ν)"""
     d, shape = _sized(x, loc, shape)
+    _regular("multivariate_t", shape, allow_singular)
     n, df = shape_of(d)[-1], as_array(df)
     constant = gammaln((df + n) / 2) - gammaln(df / 2) - 0.5 * (n * np.log(np.pi * df) + _log_det(shape))
     return constant - 0.5 * (df + n) * np.log1p(_square(d, shape) / df)
@@ -77,14 +95,25 @@ def matrix_normal_logpdf(X, mean=None, rowcov=1, colcov=1):
         _symmetric(as_array(c) * np.eye(size) if len(shape_of(c)) < 2 else c) for c, size in ((rowcov, n), (colcov, p))
     )
     d = X if mean is None else X - as_array(mean)
+    sizes = p * _log_det(row) + n * _log_det(column)
     square = np.sum(SOLVE(row, d) * _mT(SOLVE(column, _mT(d))), axis=(-1, -2))
-    return -0.5 * (n * p * LOG_2PI + p * _log_det(row) + n * _log_det(column) + square)
+    return -0.5 * (n * p * LOG_2PI + sizes + square)
 
 
-def _stacked(x: Any) -> Any:
-    """Symmetric matrices, which SciPy takes side by side along the last axis."""
+def _scatter(scale: Any) -> Any:
+    """A matrix; a number is that of one variable, a row a diagonal."""
+    scale = as_array(scale)
+    n = len(shape_of(scale))
+    return _symmetric(scale if n == 2 else np.diag(scale) if n else np.reshape(scale, (1, 1)))
+
+
+def _stacked(x: Any, p: int) -> Any:
+    """The matrices that SciPy takes side by side along the last axis; numbers are those of one variable."""
     x = as_array(x)
-    return x if len(shape_of(x)) < 3 else np.moveaxis(x, -1, 0)
+    if len(shape_of(x)) < 2:
+        x = np.reshape(x, (1, 1, -1)) if p == 1 and shape_of(x) else x * np.eye(p)
+    x = x if len(shape_of(x)) < 3 else np.moveaxis(x, -1, 0)
+    return x[0] if len(shape_of(x)) == 3 and shape_of(x)[0] == 1 else x
 
 
 def _trace_of_solution(a: Any, b: Any) -> Any:
@@ -93,16 +122,18 @@ def _trace_of_solution(a: Any, b: Any) -> Any:
 
 def wishart_logpdf(x, df, scale):
     """½ ((ν − p − 1) log det X − tr V⁻¹ X − ν p log 2 − ν log det V) − log Γₚ(ν/2)"""
-    x, scale, df = _stacked(x), _symmetric(scale), as_array(df)
+    scale, df = _scatter(scale), as_array(df)
     p = shape_of(scale)[-1]
-    spread = (df - p - 1) * _log_det(read_triangle(x, True)) - _trace_of_solution(scale, x)
-    return 0.5 * (spread - df * p * math.log(2.0) - df * _log_det(scale)) - multigammaln(0.5 * df, p)
+    x = _stacked(x, p)
+    spread = (df - p - 1) * _log_det(_symmetric(x)) - df * _log_det(scale) - _trace_of_solution(scale, x)
+    return 0.5 * (spread - df * p * math.log(2.0)) - multigammaln(0.5 * df, p)
 
 
 def invwishart_logpdf(x, df, scale):
     """½ (ν log det Ψ − (ν + p + 1) log det X − tr Ψ X⁻¹ − ν p log 2) − log Γₚ(ν/2)"""
-    x, scale, df = read_triangle(_stacked(x), True), _symmetric(scale), as_array(df)
+    scale, df = _scatter(scale), as_array(df)
     p = shape_of(scale)[-1]
+    x = _symmetric(_stacked(x, p))
     spread = df * _log_det(scale) - (df + p + 1) * _log_det(x) - _trace_of_solution(x, scale)
     return 0.5 * (spread - df * p * math.log(2.0)) - multigammaln(0.5 * df, p)
 

@@ -1,7 +1,8 @@
 """``scipy.stats``: densities and distribution functions by their formulas; ``scipy.spatial.distance``.
 
-A distribution is the density and the distribution function of a standard variable z = (x − loc)/scale; where they are
-not given, ``pdf`` is exp of ``logpdf``, and so on. Outside of the support the density is 0. Formulas: SciPy's own
+A distribution is the density and the distribution function of a standard variable z = (x − loc)/scale; ``pdf`` is exp
+of ``logpdf``. Outside of the support the density is 0; at NaN everything is NaN. ``logcdf`` and ``logsf`` stand here
+where a formula holds far out in the tail, too; the others' are in ``scipy_distributions.py``. Formulas: SciPy's own
 documentation of each; Johnson, Kotz & Balakrishnan, Continuous Univariate Distributions (1994).
 """
 
@@ -50,13 +51,23 @@ def _chosen(inside: Any, value: Any, other: float) -> Any:
     return np.where(inside, value, other)
 
 
+def carried(z: Any, found: Any) -> Any:
+    """What was found, and NaN with a derivative of NaN where z is NaN."""
+    missing = np.isnan(z)
+    if not is_staged(z) and not np.any(value_of(missing)):
+        return found
+    gap = np.where(missing, z * z, 1.0)
+    return found * gap + (gap - 1.0)  # the factor for the parameters, the term for z
+
+
 def _continuous(
     name: str,
     *names: str,
     logpdf: Callable[..., Any],
-    cdf: Callable[..., Any] | None = None,
-    sf: Callable[..., Any] | None = None,
+    cdf: Callable[..., Any],
+    sf: Callable[..., Any],
     logcdf: Callable[..., Any] | None = None,
+    logsf: Callable[..., Any] | None = None,
     ppf: Callable[..., Any] | None = None,
     support: tuple[float, float] = (-INF, INF),
 ) -> None:
@@ -76,40 +87,39 @@ def _continuous(
         """(z where the density is, which z these are); z itself where all are."""
         if low == -INF and high == INF:
             return z, True
-        inside = (value_of(z) >= low) & (value_of(z) <= high) if not is_staged(z) else (z >= low) & (z <= high)
+        known = z if is_staged(z) else value_of(z)
+        inside = (known >= low) & (known <= high)
         if not is_staged(z) and np.all(inside):
             return z, True
-        middle = low + 1.0 if high == INF else (low + high) / 2
+        middle = low + 1.5 if high == INF else (low + high) / 2
         return np.where(inside, z, middle), inside
 
     def log_density(z: Any, scale: Any, *shapes: Any) -> Any:
-        z, inside = within(z)
-        density = logpdf(z, *shapes)
-        return _chosen(inside, density if scale is SCALE else density - np.log(scale), -INF)
-
-    def probability(z: Any, *shapes: Any) -> Any:
-        assert cdf is not None
-        if low == -INF and high == INF:
-            return cdf(z, *shapes)
         held, inside = within(z)
-        return cdf(z, *shapes) if inside is True else np.where(inside, cdf(held, *shapes), np.where(z > high, 1.0, 0.0))
+        density = logpdf(held, *shapes)
+        density = density if scale is SCALE else density - np.log(scale)
+        return density if inside is True else carried(z, _chosen(inside | np.isnan(z), density, -INF))
+
+    def placed(function: Callable[..., Any], below: float, above: float) -> Callable[..., Any]:
+        def call(z: Any, scale: Any, *shapes: Any) -> Any:
+            held, inside = within(z)
+            found = function(held, *shapes)
+            if inside is True:
+                return found
+            return carried(z, np.where(inside | np.isnan(z), found, np.where(z > high, above, below)))
+
+        return call
 
     rule("logpdf", log_density)
     rule("pdf", lambda z, scale, *shapes: np.exp(log_density(z, scale, *shapes)))
-    if cdf is None:
-        return
-    above = (lambda z, *s: 1.0 - probability(z, *s)) if sf is None or support != (-INF, INF) else sf
-    if sf is not None and support != (-INF, INF):
-        given = sf
-
-        def above(z: Any, *s: Any) -> Any:
-            held, inside = within(z)
-            return given(z, *s) if inside is True else np.where(inside, given(held, *s), np.where(z > high, 0.0, 1.0))
-
-    rule("cdf", lambda z, scale, *shapes: probability(z, *shapes))
-    rule("sf", lambda z, scale, *shapes: above(z, *shapes))
-    rule("logcdf", lambda z, scale, *s: logcdf(z, *s) if logcdf else np.log(probability(z, *s)))
-    rule("logsf", lambda z, scale, *s: np.log(above(z, *s)))
+    for method, function, below, above in (
+        ("cdf", cdf, 0.0, 1.0),
+        ("sf", sf, 1.0, 0.0),
+        ("logcdf", logcdf, -INF, 0.0),
+        ("logsf", logsf, 0.0, -INF),
+    ):
+        if function is not None:
+            rule(method, placed(function, below, above))
     if ppf is not None:
 
         def quantile(q: Any, *args: Any, **named: Any) -> Any:
@@ -144,6 +154,7 @@ _continuous(
     cdf=_call("ndtr"),
     sf=lambda z: _call("ndtr")(-z),
     logcdf=_call("log_ndtr"),
+    logsf=lambda z: _call("log_ndtr")(-z),
     ppf=_call("ndtri"),
 )
 _continuous(
@@ -151,6 +162,7 @@ _continuous(
     logpdf=lambda z: -0.5 * z * z - HALF_LOG_2PI + math.log(2.0),
     cdf=lambda z: _call("erf")(z / math.sqrt(2.0)),
     sf=lambda z: _call("erfc")(z / math.sqrt(2.0)),
+    logsf=lambda z: math.log(2.0) + _call("log_ndtr")(-z),
     support=(0.0, INF),
 )
 _continuous(
@@ -158,6 +170,7 @@ _continuous(
     logpdf=lambda z: -z,
     cdf=lambda z: -np.expm1(-z),
     sf=lambda z: np.exp(-z),
+    logsf=lambda z: -z,
     ppf=lambda q: -np.log1p(-q),
     support=(0.0, INF),
 )
@@ -169,13 +182,15 @@ _continuous(
     logpdf=lambda z: -np.abs(z) - math.log(2.0),
     cdf=lambda z: np.where(z > 0, 1.0 - 0.5 * np.exp(-np.abs(z)), 0.5 * np.exp(-np.abs(z))),
     sf=lambda z: np.where(z > 0, 0.5 * np.exp(-np.abs(z)), 1.0 - 0.5 * np.exp(-np.abs(z))),
+    logsf=lambda z: np.where(z > 0, -math.log(2.0) - np.where(z > 0, z, 0.0), np.log1p(-0.5 * np.exp(-np.abs(z)))),
 )
 _continuous(
     "logistic",
     logpdf=lambda z: -np.abs(z) - 2.0 * np.log1p(np.exp(-np.abs(z))),
     cdf=_call("expit"),
     sf=lambda z: _call("expit")(-z),
-    logcdf=lambda z: -np.logaddexp(0.0, -z),
+    logcdf=_call("log_expit"),
+    logsf=lambda z: _call("log_expit")(-z),
     ppf=_call("logit"),
 )
 _continuous(
@@ -199,6 +214,8 @@ _continuous(
     logpdf=lambda z, s: -0.5 * (np.log(z) / s) ** 2 - np.log(s * z) - HALF_LOG_2PI,
     cdf=lambda z, s: _call("ndtr")(np.log(z) / s),
     sf=lambda z, s: _call("ndtr")(-np.log(z) / s),
+    logcdf=lambda z, s: _call("log_ndtr")(np.log(z) / s),
+    logsf=lambda z, s: _call("log_ndtr")(-np.log(z) / s),
     ppf=lambda q, s: np.exp(s * _call("ndtri")(q)),
     support=(0.0, INF),
 )
@@ -258,6 +275,7 @@ _continuous(
     logpdf=lambda z, b: np.log(b) - (b + 1) * np.log(z),
     cdf=lambda z, b: 1.0 - z**-b,
     sf=lambda z, b: z**-b,
+    logsf=lambda z, b: -b * np.log(z),
     ppf=lambda q, b: (1.0 - q) ** (-1.0 / b),
     support=(1.0, INF),
 )
@@ -267,6 +285,7 @@ _continuous(
     logpdf=lambda z, c: np.log(c) + xlogy(c - 1, z) - z**c,
     cdf=lambda z, c: -np.expm1(-(z**c)),
     sf=lambda z, c: np.exp(-(z**c)),
+    logsf=lambda z, c: -(z**c),
     ppf=lambda q, c: (-np.log1p(-q)) ** (1.0 / c),
     support=(0.0, INF),
 )
@@ -280,6 +299,7 @@ def _discrete(name: str, *names: str, logpmf: Callable[..., Any], top: Callable[
         inside = (k >= 0) & np.equal(k, np.floor(k))
         if top is not None:
             inside = inside & (k <= top(*shapes))
+        inside = inside | np.isnan(k)
         if type(inside) is not Traced and np.all(inside):
             return logpmf(k, *shapes)
         return np.where(inside, logpmf(np.where(inside, k, 0), *shapes), -INF)
@@ -312,7 +332,7 @@ _discrete(
 @_rule("stats", "poisson.cdf")
 def poisson_cdf(k, mu, loc=0):
     k = np.floor(as_array(k) - loc)
-    return np.where(k >= 0, _call("pdtr")(np.where(k >= 0, k, 0.0), mu), 0.0)
+    return np.where(k < 0, 0.0, _call("pdtr")(np.where(k < 0, 0.0, k), mu))
 
 
 # ---- scipy.spatial.distance
@@ -476,4 +496,4 @@ def jensenshannon(p, q, base=None, *, axis=0, keepdims=False):
     return np.expand_dims(found, axis) if keepdims else found
 
 
-__all__ = ["gammaln", "xlogy"]
+__all__ = ["carried", "gammaln", "xlogy"]
