@@ -117,7 +117,7 @@ def _push(
                     mine = [t if t is None else select(np.not_equal(args[still[index]], 0), t) for t in mine]
                 t = pushed(node.op, mine, theirs if mends or is_risky(node) else None, out, args, attrs, wins)
                 if power < 1 and level and power * _least(flat, node) >= 1:
-                    t = strong_push(node.op, mine, theirs, level, t, out, args)
+                    t = strong_push(node.op, mine, theirs, level, out, args, power * _least(flat, node))
             if t is None:
                 continue
             if ranged and node.op.overflows:

@@ -112,12 +112,16 @@ def masked_pull(op: Op, c: Any, mask: Any, args: Any, attrs: dict[str, Any]) -> 
 
 def masked_linear_pull(op: Op, i: int, c: Any, g: Any, mask: Any, out: Any, args: Any, attrs: dict[str, Any]) -> Any:
     """The same of a sum of products, whose other factors may be infinite or NaN where g is structurally zero."""
-    doubtful = [np.logical_not(np.isfinite(a)) if dtype_of(a).kind in "fc" else np.zeros(shape_of(a)) for a in args]
-    if op.variadic or is_staged(c) or not any(np.any(value_of(d)) for j, d in enumerate(doubtful) if j != i):
+    doubtful = [np.logical_not(np.isfinite(a)) if dtype_of(a).kind in "fc" else None for a in args]
+    others = [d for j, d in enumerate(doubtful) if j != i and d is not None]
+    if op.variadic or is_staged(c) or not any(np.any(value_of(d)) for d in others):
         return c
-    finite = [np.where(d, 0.0, a) if j != i else a for j, (a, d) in enumerate(zip(args, doubtful, strict=True))]
+    finite = [
+        a if j == i or d is None else np.where(d, 0.0, a) for j, (a, d) in enumerate(zip(args, doubtful, strict=True))
+    ]
+    marks = [a if d is None else d.astype(np.float64) for a, d in zip(args, doubtful, strict=True)]
     kept = pulled(op, i, select(mask, g), out, finite, attrs)
-    met = pulled(op, i, mask.astype(np.float64), out, [d.astype(np.float64) for d in doubtful], attrs)
+    met = pulled(op, i, mask.astype(np.float64), out, marks, attrs)
     return np.where(np.not_equal(met, 0), c, kept)
 
 

@@ -185,8 +185,10 @@ def _at_kink(strong: Any, spread: Any, partial: Any, flat: float) -> Any:
     return np.where(np.logical_and(np.equal(partial, 0), np.isinf(spread)), 0.0, strong)
 
 
-def strong_push(op: Op, tangents: list[Any], masks: list[Any], even: list[Any], t: Any, out: Any, args: Any) -> Any:
-    """The tangent t of a steep operation, where the zeros of even functions win over its infinite partials."""
+def strong_push(
+    op: Op, tangents: list[Any], masks: list[Any], even: list[Any], out: Any, args: Any, flat: float
+) -> Any:
+    """The tangent of a steep operation, where the zeros of even functions win over its infinite partials."""
     total: Any = None
     for i, mine in enumerate(tangents):
         rule = op.partials[i] if mine is not None else None
@@ -194,7 +196,8 @@ def strong_push(op: Op, tangents: list[Any], masks: list[Any], even: list[Any], 
             continue
         c = rule(mine, out, *args)
         if even[i] is not None:
-            c = np.where(even[i], c, STRONG_PRODUCT(rule(1.0, out, *args), mine))
+            steep = rule(1.0, out, *args)
+            c = np.where(even[i], c, _at_kink(STRONG_PRODUCT(steep, mine), steep, mine, flat))
         if masks[i] is not None:
             c = select(masks[i], c)
         total = c if total is None else total + c

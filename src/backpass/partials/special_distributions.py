@@ -391,7 +391,7 @@ def _tukey_density(p: Any, c: Any) -> Any:
 
 def _tukey_in_lambda(p: Any, c: Any) -> Any:
     """By x = (pᶜ − (1 − p)ᶜ)/c; 0 at the ends of the support and beyond."""
-    beyond = np.where((p == p) & (c == c), 0.0, np.nan)
+    beyond = np.where(np.logical_or(np.isnan(p), np.isnan(c)), np.nan, 0.0)
     inside = p * (1 - p) > 0
     p = np.where(inside, p, 0.5)
     rise = _boxcox_in_lambda(np.log(p), c) - _boxcox_in_lambda(np.log1p(-p), c)
