@@ -539,6 +539,7 @@ def _sweep(
             for i in places:
                 key = node.inputs[i].index
                 carried = key in risky
+                flat = power * flatness(node, i) if power < 1 and index not in still else 0.0  # type: ignore[operator]
                 if i == 0 and op.accumulate is not None and not record and not carried and mask is None:
                     _accumulate(op, cotangents, owned, key, g, values, attrs)
                     if power < 1:
@@ -546,8 +547,8 @@ def _sweep(
                     continue
                 if found is not None:
                     c = found.get(i)
-                elif power < 1 and (index in still or power * flatness(node, i) >= 1):  # type: ignore[operator]
-                    c = strong_pull(op, i, g, out, args, attrs, index in still, power * flatness(node, i))  # type: ignore[operator]
+                elif power < 1 and (index in still or flat >= 1):  # type: ignore[operator]
+                    c = strong_pull(op, i, g, out, args, attrs, index in still, flat)  # type: ignore[operator]
                 else:
                     c = pulled(op, i, g, out, args, attrs)
                 if c is None:

@@ -570,20 +570,8 @@ _RULES: dict[str, Rule] = {
 }
 _ENTRY_BY_ENTRY = ("alias", "cast", "cast_discrete", "round", "stop_gradient", "real", "imag", "conjugate")
 _LEADING = (
-    *(
-        "solve",
-        "inv",
-        "det",
-        "cofactors",
-        "logabsdet",
-        "signdet",
-        "phasedet",
-        "cholesky",
-        "eigh",
-        "eigvalsh",
-        "eig",
-        "eigvals",
-    ),
+    *("solve", "inv", "det", "cofactors", "logabsdet", "signdet", "phasedet", "cholesky"),
+    *("eigh", "eigvalsh", "eig", "eigvals"),
     *("svd", "svdvals", "pinv", "qr", "solve_triangular"),
 )
 

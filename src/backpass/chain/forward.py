@@ -107,6 +107,7 @@ def _push(
             steep = strong and not infinite.isdisjoint([node.inputs[i].index for i in places])
             power = steepness(node) if strong else 1.0
             level = [evens.get(q.index) if q.__class__ is Node else None for q in node.inputs] if evens else []
+            least = _least(flat, node) if flat else np.inf
             root = roots.get(index)
             if root is not None:
                 t = root.pushed(lambda q: tangents.get(q.index), _read(record))
@@ -116,8 +117,8 @@ def _push(
                 if wins and index in still and node.op.kind is Kind.LINEAR:  # a dot product
                     mine = [t if t is None else select(np.not_equal(args[still[index]], 0), t) for t in mine]
                 t = pushed(node.op, mine, theirs if mends or is_risky(node) else None, out, args, attrs, wins)
-                if power < 1 and level and power * _least(flat, node) >= 1:
-                    t = strong_push(node.op, mine, theirs, level, out, args, power * _least(flat, node))
+                if power < 1 and level and power * least >= 1:
+                    t = strong_push(node.op, mine, theirs, level, out, args, power * least)
             if t is None:
                 continue
             if ranged and node.op.overflows:
@@ -136,7 +137,6 @@ def _push(
                     masks[index] = mask
             if index < last_steep:
                 mask = pushed_mask(node.op, mine, level, plain_out, plain, attrs) if level and power == 1 else None
-                least = _least(flat, node)
                 own_flatness = flatness(node, places[0]) if root is None else root.flatness
                 if root is not None and own_flatness:
                     mask = _both(mask, np.logical_or(np.not_equal(plain_out, 0), np.logical_not(np.isfinite(t))), node)

@@ -163,7 +163,8 @@ def within_range(value: Any) -> bool:
 
 def strong_pull(op: Op, i: int, g: Any, out: Any, args: Any, attrs: dict[str, Any], still: bool, flat: float) -> Any:
     """As the rule has it, where a zero of the partial wins over an infinite g; of a factor that does not hold `still`
-    only where the other one is 0, too. `flat` is the power of a distance by which the whole changes."""
+    only where the other one is 0, too. `flat` is the power of a distance by which the whole changes,
+    0 of what holds still."""
     if op.kind is Kind.LINEAR:
         spread, partial = pulled(op, i, g, out, [np.ones(shape_of(a)) for a in args], attrs), args[1 - i]
     elif op.kind is Kind.REDUCTION:
@@ -171,7 +172,7 @@ def strong_pull(op: Op, i: int, g: Any, out: Any, args: Any, attrs: dict[str, An
         partial = op.partials[0](out, *args, **attrs)  # type: ignore[misc]
     else:
         spread, partial = g, op.partials[i](1.0, out, *args)  # type: ignore[misc]
-    strong = _at_kink(STRONG_PRODUCT(spread, partial), spread, partial, still or flat)
+    strong = _at_kink(STRONG_PRODUCT(spread, partial), spread, partial, flat)
     if still or not (op is MULTIPLY or op.kind is Kind.LINEAR) or args[0] is args[1]:
         return strong
     return np.where(np.equal(args[i], 0), strong, spread * partial)

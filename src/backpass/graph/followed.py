@@ -137,14 +137,15 @@ def _stand_ins() -> dict[int, Any]:
 
 def _follow(names: Iterator[str] | tuple[str, ...], globals: dict[str, Any], made: dict[str, Any]) -> None:
     """Exchange these names in a copy of globals."""
+    stand_ins = _stand_ins()
     for name in names:
         value = globals.get(name)
         if value is not None and made.get(name) is value:
-            made[name] = _followed_value(value)
+            made[name] = _followed_value(value, stand_ins)
 
 
-def _followed_value(value: Any) -> Any:
-    stand_in = _stand_ins().get(id(value))
+def _followed_value(value: Any, stand_ins: dict[int, Any]) -> Any:
+    stand_in = stand_ins.get(id(value))
     if stand_in is not None:
         return stand_in
     exchange = namespace.replacement(value)
@@ -159,9 +160,9 @@ def _followed_value(value: Any) -> Any:
         private = "._" in value.__name__ and _is_scipys(value.__name__)
         return _Module(value) if private or value.__name__ == "numpy.polynomial.polyutils" else value
     if type(value) in (list, tuple):
-        return type(value)(map(_followed_value, value))
+        return type(value)([_followed_value(part, stand_ins) for part in value])
     if type(value) is dict and all(isinstance(key, str) for key in value):
-        return {key: _followed_value(part) for key, part in value.items()}
+        return {key: _followed_value(part, stand_ins) for key, part in value.items()}
     if isinstance(value, type):
         return followed_class(value, True) if module.startswith("scipy.signal.") else value
     return followed_object(value) if hasattr(value, "random_state") and _is_scipys(type(value).__module__) else value

@@ -167,8 +167,7 @@ def _held_by(function: FunctionType) -> list[Slot]:
             found.append(scipy_names.ANSWERS)
     defaults = function.__defaults__
     for value in defaults or ():
-        known = replaced.get(id(value))
-        if known is not None and known[0] is value and getattr(value, "__module__", "") != "builtins":
+        if _stand_in(value) is not value:
             found.append((Defaults(function), "", defaults, tuple(map(_stand_in, defaults or ()))))
             break
     if found and str(function.__globals__.get("__name__")).partition(".")[0] in KEEP:
@@ -177,17 +176,19 @@ def _held_by(function: FunctionType) -> list[Slot]:
 
 
 def _entries(held: dict[Any, Any]) -> list[Slot]:
-    """NumPy's objects among the values of a dictionary. Python's own classes stay: code asks ``kind is float``."""
+    """NumPy's objects among the values of a dictionary."""
     found = []
     for key, value in list(held.items()):
-        known = namespace.REPLACED.get(id(value))
-        if known is not None and known[0] is value and getattr(value, "__module__", "") != "builtins":
-            found.append((held, key, value, known[1]))
+        stand_in = _stand_in(value)
+        if stand_in is not value:
+            found.append((held, key, value, stand_in))
     return found
 
 
 def _stand_in(value: Any) -> Any:
-    return value if getattr(value, "__module__", "") == "builtins" else namespace.replacement(value)
+    """What stands for an object of NumPy's. Python's own classes stay: code asks ``kind is float``."""
+    found = namespace.replacement(value)
+    return value if found is not value and getattr(value, "__module__", "") == "builtins" else found
 
 
 def _asked(globals: dict[str, Any]) -> Iterable[str]:
@@ -388,7 +389,7 @@ def look_again() -> None:
     """In the middle of a trace, after an import: follow the modules that came, which may have taken proxies."""
     global _known
     with _lock:
-        _put_back_copies([m for m in list(sys.modules.values()) if _is_user(m) and id(vars(m)) not in _settled])
+        _put_back_copies(list(filter(is_new, list(sys.modules.values()))))
         _known = (-1, -1)  # as many modules need not be the same
         _look()
         _place([*_slots, scipy_names.DENSITIES, scipy_names.ANSWERS])

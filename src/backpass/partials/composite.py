@@ -102,7 +102,7 @@ def _divided(total: Any, count: Any) -> Any:
 def _deviations(x: Any, axis: tuple[int, ...]) -> tuple[Any, int]:
     """x − mean(x), and how many entries each mean is of."""
     count = _count(x, axis, OMITTED)
-    return x - np.add.reduce(x, axis=axis, keepdims=True) / count, count
+    return x - SUM(x, axis=axis, keepdims=True) / count, count
 
 
 def _var_run(x: Any, axis: tuple[int, ...], keepdims: bool, ddof: Any) -> Any:
@@ -149,9 +149,8 @@ def var(
         axes = normal_axes(axis, len(shape_of(a)))
         if own.kind == "f" and a.__class__ is Traced and a.node.value.__class__ is np.ndarray:
             return bind(VAR, (a,), {"axis": axes, "keepdims": _keep(keepdims), "ddof": ddof})
-        count = _count(a, axes, where)
-        x = a - SUM(a, axis=axes, keepdims=True) / count
-        return SUM(squared(x), axis=axes, keepdims=_keep(keepdims)) / max(count - ddof, 0)
+        d, count = _deviations(a, axes)
+        return SUM(squared(d), axis=axes, keepdims=_keep(keepdims)) / max(count - ddof, 0)
     wide = dtype or (np.float64 if own.kind not in "fc" else np.float32 if own == np.float16 else None)
     axes = normal_axes(axis, len(shape_of(a)))
     x = _deviation(a, axes, where, wide) if mean is OMITTED else _masked(a - mean, where, 0)

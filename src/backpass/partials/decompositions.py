@@ -61,6 +61,11 @@ def adjoint_of(x: Any) -> Any:
     return conjugated(x.swapaxes(-1, -2))
 
 
+def symmetric_part(x: Any) -> Any:
+    """½ (X + Xᴴ)"""
+    return 0.5 * (x + adjoint_of(x))
+
+
 def _strictly(x: Any, lower: bool) -> Any:
     n = shape_of(x)[-1]
     return np.tri(n, k=-1, dtype=_real(dtype_of(x))) if lower else np.tri(n, k=-1, dtype=_real(dtype_of(x))).T
@@ -261,7 +266,7 @@ def _cholesky_adjoint(g: Any, out: Any, a: Any) -> Any:
     lh = adjoint_of(out)
     middle = _lower_half(np.matmul(lh, conjugated(g)))
     s = SOLVE(lh, adjoint_of(SOLVE(lh, adjoint_of(middle))))
-    return conjugated(onto_triangle(0.5 * (s + adjoint_of(s)), True))
+    return conjugated(onto_triangle(symmetric_part(s), True))
 
 
 def _cholesky_tangent(t: Any, out: Any, a: Any) -> Any:

@@ -14,7 +14,7 @@ from backpass.graph.memory import OddView, shared
 from .arithmetic import ANY
 from .declare import Traced, bind, dtype_of, linear, normal_axis, read_only, rule_for, shape_of
 from .indexing import SCATTER_ADD, section
-from .products import EINSUM
+from .products import EINSUM, on_the_diagonal
 from .reductions import sum_
 
 _EQUAL_AXES = "axis1 and axis2 cannot be the same"
@@ -78,9 +78,7 @@ def diagflat(v, k=0):
 def _onto_the_diagonal(g: Any, out: Any, x: Any) -> Any:
     n, m = shape_of(x)[-2:]
     if isinstance(g, np.generic) and x.__class__ is np.ndarray:
-        whole = np.zeros((n, m), g.dtype)
-        whole.reshape(-1)[: m * m : m + 1] = g
-        return whole
+        return on_the_diagonal(g, n, m)
     return np.expand_dims(g, (-2, -1)) * np.eye(n, m, dtype=dtype_of(x))
 
 

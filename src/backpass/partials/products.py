@@ -117,13 +117,18 @@ def _turned_round(subscripts: str, i: int) -> tuple[str, str, str, str]:
     return ",".join([output, *others]) + "->" + kept, mine, wanted, kept
 
 
+def on_the_diagonal(g: Any, n: int, m: int) -> Any:
+    """A matrix of n rows and m columns, 0 beside its diagonal; of plain values."""
+    whole = np.zeros((n, m), g.dtype)
+    whole.reshape(-1)[: m * m : m + 1] = g
+    return whole
+
+
 def _einsum_adjoint(g: Any, out: Any, *operands: Any, subscripts: str, i: int) -> Any:
     """The adjoint of an einsum is an einsum with its subscripts permuted: operand i and the result change places."""
     turned, mine, wanted, kept = _turned_round(subscripts, i)
     if len(mine) == 2 and len(wanted) == 1 and len(operands) == 1 and isinstance(g, (np.ndarray, np.generic)):
-        whole = np.zeros(shape_of(operands[0]), g.dtype)
-        whole.reshape(-1)[:: len(whole) + 1] = g  # its diagonal
-        return whole
+        return on_the_diagonal(g, *shape_of(operands[0]))
     same = turned == f"{kept}->{kept}"
     result = g if same else np.einsum(turned, g, *operands[:i], *operands[i + 1 :])
     shape = shape_of(operands[i])

@@ -14,7 +14,7 @@ from backpass.graph import messages
 from backpass.graph.aval import Aval
 
 from .declare import Kind, Op, as_array, conjugated, declare, floating, is_complex, is_staged, shape_of, value_of
-from .decompositions import SOLVE, _mT, adjoint_of
+from .decompositions import SOLVE, _mT, adjoint_of, symmetric_part
 from .scipy_functions import _rule
 from .scipy_linalg import SYLVESTER, _scipy_linalg
 
@@ -36,14 +36,10 @@ def solve_discrete_lyapunov(a, q, method=None):
 
 
 # ---- Riccati's equations
-def _symmetric(x: Any) -> Any:
-    return 0.5 * (x + _mT(x))
-
-
 def _gain(x: Any, a: Any, b: Any, r: Any, discrete: bool) -> Any:
     """K, of the feedback u = −K x that the solution stands for."""
     bx = np.matmul(_mT(b), x)
-    return SOLVE(_symmetric(r) + np.matmul(bx, b), np.matmul(bx, a)) if discrete else SOLVE(_symmetric(r), bx)
+    return SOLVE(symmetric_part(r) + np.matmul(bx, b), np.matmul(bx, a)) if discrete else SOLVE(symmetric_part(r), bx)
 
 
 def _sides(out: Any, a: Any, b: Any, r: Any, discrete: bool) -> tuple[Any, Any, Any]:
@@ -61,17 +57,17 @@ def _lyapunov(closed: Any, q: Any, discrete: bool) -> Any:
 def _riccati_tangent(t: Any, out: Any, a: Any, b: Any, q: Any, r: Any, discrete: bool) -> Any:
     gain, closed, side = _sides(out, a, b, r, discrete)
     da, db, dq, dr = t
-    parts = [] if dq is None else [_symmetric(dq)]
-    parts += [] if dr is None else [np.matmul(_mT(gain), np.matmul(_symmetric(dr), gain))]
-    parts += [] if da is None else [2.0 * _symmetric(np.matmul(side, da))]
-    parts += [] if db is None else [-2.0 * _symmetric(np.matmul(side, np.matmul(db, gain)))]
+    parts = [] if dq is None else [symmetric_part(dq)]
+    parts += [] if dr is None else [np.matmul(_mT(gain), np.matmul(symmetric_part(dr), gain))]
+    parts += [] if da is None else [2.0 * symmetric_part(np.matmul(side, da))]
+    parts += [] if db is None else [-2.0 * symmetric_part(np.matmul(side, np.matmul(db, gain)))]
     return _lyapunov(_mT(closed), sum(parts[1:], parts[0]), discrete)
 
 
 def _riccati_adjoint(which: str) -> Any:
     def adjoint(g: Any, out: Any, a: Any, b: Any, q: Any, r: Any, discrete: bool) -> Any:
         gain, closed, side = _sides(out, a, b, r, discrete)
-        spread = _lyapunov(closed, _symmetric(g), discrete)
+        spread = _lyapunov(closed, symmetric_part(g), discrete)
         if which == "q":
             return spread
         if which == "r":
@@ -88,7 +84,7 @@ def _riccati_run(a: Any, b: Any, q: Any, r: Any, discrete: bool) -> Any:
     a, b, q, r = (part.astype(np.float64) for part in (a, b, q, r))
     solve = _scipy_linalg(f"solve_{'discrete' if discrete else 'continuous'}_are")
     try:
-        return solve(a, b, _symmetric(q), _symmetric(r))
+        return solve(a, b, symmetric_part(q), symmetric_part(r))
     except ValueError as error:  # shapes fit, so these values have no solution
         raise np.linalg.LinAlgError(str(error)) from error
 

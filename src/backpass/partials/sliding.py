@@ -77,7 +77,7 @@ def _convolve_run(a: Any, b: Any, mode: Any) -> Any:
         a = np.pad(a, [(n - 1, n - 1) for n in b.shape])
     shape = tuple([m - n + 1 for m, n in zip(a.shape, b.shape, strict=True)])
     out = np.zeros(shape, np.result_type(a, b))
-    backwards = b[(slice(None, None, -1),) * b.ndim]
+    backwards = _turned(b)
     if b.size <= out.size:
         for place, weight in np.ndenumerate(backwards):
             out += weight * a[tuple([slice(k, k + n) for k, n in zip(place, shape, strict=True)])]

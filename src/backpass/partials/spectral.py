@@ -57,6 +57,7 @@ from .decompositions import (
     onto_triangle,
     read_triangle,
     row,
+    symmetric_part,
 )
 from .indexing import section
 
@@ -139,10 +140,6 @@ def _diagonal(d: Any) -> Any:
 
 def _diagonal_of(x: Any) -> Any:
     return np.diagonal(x, axis1=-2, axis2=-1)
-
-
-def _symmetric(x: Any) -> Any:
-    return 0.5 * (x + adjoint_of(x))
 
 
 # ---- symmetric eigenvalues
@@ -248,7 +245,7 @@ def _eigh_adjoint(g: Any, out: Any, a: Any, uplo: str) -> Any:
     if between is not None:
         gw = np.real(gw)
         middle = middle + _within_equals(gw, _slopes(gw, out, w), w, between)
-    return conjugated(onto_triangle(_symmetric(np.matmul(np.matmul(v, middle), adjoint_of(v))), uplo == "L"))
+    return conjugated(onto_triangle(symmetric_part(np.matmul(np.matmul(v, middle), adjoint_of(v))), uplo == "L"))
 
 
 def _eigh_tangent(t: Any, out: Any, a: Any, uplo: str) -> Any:
@@ -289,7 +286,7 @@ def _eigvalsh_adjoint(g: Any, out: Any, a: Any, uplo: str) -> Any:
     if between is None:
         return conjugated(onto_triangle(np.matmul(v * row(g), adjoint_of(v)), uplo == "L"))
     middle = _diagonal(g) + _within_equals(g, _slopes(g, out, out), out, between)
-    return conjugated(onto_triangle(_symmetric(np.matmul(np.matmul(v, middle), adjoint_of(v))), uplo == "L"))
+    return conjugated(onto_triangle(symmetric_part(np.matmul(np.matmul(v, middle), adjoint_of(v))), uplo == "L"))
 
 
 def _eigvalsh_tangent(t: Any, out: Any, a: Any, uplo: str) -> Any:
@@ -369,7 +366,7 @@ def _of_values(gs: Any, out: Any, s: Any, beside: Any, u: Any, v: Any, start: in
     slope: Any = np.full(n, np.nan) if slopes is None else _diagonal_of(slopes)
     gone = np.equal(_inverse(s, s), 0)
     both = np.logical_and(row(gone), column(gone))
-    within = _within_equals(gs, slopes, s, np.where(both, 0.0, _symmetric(between)))
+    within = _within_equals(gs, slopes, s, np.where(both, 0.0, symmetric_part(between)))
     turning = np.logical_and(both, ~np.eye(n, dtype=bool))
     within = within + STRONG_PRODUCT(np.where(turning, 0.5 * (row(slope) + column(slope)), 0.0), between)
     outside = np.where(row(gone), row(slope), 0.0)
@@ -476,7 +473,7 @@ def _svd_tangent(t: Any, out: Any, a: Any, full_matrices: bool) -> Any:
         if full_matrices:
             dv = np.concatenate([dv, -np.matmul(v1, np.matmul(adjoint_of(across_v), v[..., k:]))], axis=-1)
     ds = np.real(_diagonal_of(p))
-    return packed([du, ds if beside is None else ds + _blur(s, _symmetric(beside[0])), adjoint_of(dv)], (2, 1, 2))
+    return packed([du, ds if beside is None else ds + _blur(s, symmetric_part(beside[0])), adjoint_of(dv)], (2, 1, 2))
 
 
 SVD = declare(
@@ -511,7 +508,7 @@ def _svdvals_tangent(t: Any, out: Any, a: Any) -> Any:
     u, vt = _svdvals_vectors(a)
     ds = np.real(np.sum(np.matmul(adjoint_of(u), t[0]) * conjugated(vt), axis=-1))
     beside = _beside_equals(out, u, out, adjoint_of(vt), a)
-    return ds if beside is None else ds + _blur(out, _symmetric(beside[0]))
+    return ds if beside is None else ds + _blur(out, symmetric_part(beside[0]))
 
 
 SVDVALS = declare(
